@@ -1,0 +1,62 @@
+# What a developer runs. `make dev` and `make test` need Python 3.11 or newer and this file, nothing else.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+# For the caller to fill in: make test PYTEST_ARGS="-k lease", make dev DEV_ARGS="--db postgres".
+PYTEST_ARGS ?=
+DEV_ARGS ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
+  --universal --python-version 3.11
+
+.PHONY: help venv dev test check lint fmt lock clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP) ## make the virtual environment in .venv
+
+# The stamp is younger than the requirements exactly when the environment holds them.
+$(STAMP): requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and no python3 on the PATH is: install it, or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "making the virtual environment in $(VENV) (the first time this takes a minute)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+dev: $(STAMP) ## start everything on this machine and print one URL
+	@exec $(BIN)/python -m dev $(DEV_ARGS)
+
+test: check ## every check and every test
+
+check: $(STAMP) lint ## style, types, import directions, tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## the checks that run no test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(STAMP) ## write the code the way the checks want it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## solve the requirements anew and write both files with hashes
+	@test -x $(BIN)/uv || $(PIP) install uv
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --output-file requirements-dev.txt
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .dev build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name node_modules -type d -prune -exec rm -rf {} +
