@@ -1,0 +1,234 @@
+"""The nouns of the project as frozen values. They know no clock, no store and no provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+
+
+class TurnStatus(StrEnum):
+    """Where one user message stands. The last three are final: the database refuses to change them."""
+
+    QUEUED = "queued"
+    STARTING = "starting"  # the intent to start a run is committed; whether the provider has it may be unknown
+    RUNNING = "running"
+    REQUIRES_ACTION = "requires_action"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (TurnStatus.COMPLETED, TurnStatus.FAILED, TurnStatus.CANCELLED)
+
+
+class MultitaskStrategy(StrEnum):
+    """What to do with a message that finds its conversation busy."""
+
+    ENQUEUE = "enqueue"
+    REJECT = "reject"
+
+
+class ScopeKind(StrEnum):
+    """What a conversation belongs to besides its user."""
+
+    USER = "user"
+    SESSION = "session"
+    TOPIC = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    kind: ScopeKind
+    key: str
+
+
+# A provider's run status is kept as the provider's own word: servers invent new ones, and an unknown status must
+# be followed until the deadline, never guessed at. Both wires' words are listed in the vendors' API references.
+TERMINAL_RUN_STATUSES = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
+
+
+def is_terminal(run_status: str) -> bool:
+    """Whether a run in this status has ended and no longer blocks its thread."""
+    return run_status in TERMINAL_RUN_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks: the verified token's subject and role."""
+
+    id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who answers: a row of `agents`."""
+
+    slug: str
+    name: str
+    description: str
+    model: str
+    instructions: str
+    provider: str | None = None  # None: the wire that PROVIDER names
+    assistant_id: str | None = None  # Assistants wire only; created and remembered where absent
+    tools: tuple[str, ...] = ()
+    handoffs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of the transcript. `seq` is gapless per conversation, in the order people read it."""
+
+    id: str
+    seq: int
+    turn_id: str
+    turn_seq: int
+    role: str  # "user" or "assistant"
+    agent: str | None
+    text: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model asked for. The arguments are the model's text: data, never trusted."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the provider counts them; summed over a turn's runs."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What a provider says of one run at one moment."""
+
+    run_id: str | None  # None: known to exist, but its id is not (a response found by what it left behind)
+    status: str
+    text: str = ""  # what the assistant has said; whole once the status is terminal
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    error_code: str | None = None  # the provider's word for why it failed or is incomplete
+    error_message: str | None = None
+    poll_after_seconds: float | None = None  # the provider's hint when to ask again
+    cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
+    thread_id: str | None = None  # the thread the server says it used: not always the one it was given
+
+    @property
+    def terminal(self) -> bool:
+        return is_terminal(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The provider's object behind a conversation, as far as we remember it. A cache: it can be seeded again."""
+
+    provider: str
+    thread_id: str | None = None  # None: not made yet, or the server keeps none and is sent the transcript
+    cursor: str | None = None  # the last item known to be in it
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """Everything one create call needs. Message and run travel in the same call."""
+
+    turn_id: str
+    run_key: str  # committed before the call, carried in the run's metadata, new for every attempt
+    agent: Agent
+    thread: Thread
+    text: str | None = None  # the user's message; None when the run continues with tool outputs
+    tool_outputs: tuple[ToolOutput, ...] = ()
+    history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
+    repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
+    known_run_ids: tuple[str, ...] = ()  # this turn's runs that are already on record: never to be taken for a lost one
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run in a turn's record, as answers show it."""
+
+    run_id: str | None
+    agent: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user message and everything done to answer it, as the database sees it now."""
+
+    turn_id: str
+    conversation_id: str
+    user_id: str
+    seq: int
+    status: TurnStatus
+    text: str
+    agent: str
+    strategy: MultitaskStrategy
+    attempt: int  # counts creates: each has its own run key
+    failures: int  # counted failures; refusals and rate limits are not
+    run_key: str | None
+    run_id: str | None
+    cancel_requested: bool
+    conflicts: int
+    waited_ms: int  # from acceptance to the start of its first run, or to now
+    starting_ms: int | None  # since the last intent to start was committed, on the database's clock
+    running_ms: int | None  # since the present run was recorded, on the database's clock
+    remaining_ms: int  # to the turn's deadline, on the database's clock; not below 0
+    position: int  # open turns before this one; 0 at the head or when final
+    reply: str | None
+    error: JsonObject | None
+    runs: tuple[RunRecord, ...]
+    handoffs: tuple[JsonObject, ...]
+    usage: Usage
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created_at: str = ""
+    finished_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The time-bounded right to serve the head of a conversation's queue."""
+
+    epoch: int  # the fencing token: every write carries it, a stale one is refused
+    turn: Turn
+    agent: Agent
+    thread: Thread | None  # None: no thread is remembered
+    fresh: bool  # this very claim committed the intent to start: nobody can have sent it yet
+    last_run_id: str | None  # the newest run on record in this conversation, whichever turn it served
+    message_count: int  # transcript lines of earlier turns
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A user's conversation as lists show it."""
+
+    conversation_id: str
+    scope: Scope | None
+    agent: str
+    status: str  # "idle" or "busy"
+    turns: int
+    created_at: str
+    updated_at: str
+    open_turns: tuple[Turn, ...] = ()
+    statistics: JsonObject = field(default_factory=dict)
