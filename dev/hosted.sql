@@ -1,15 +1,8 @@
--- What a hosted Supabase project has before the first migration, as far as migrations and policies lean on it:
--- the request roles, the schemas auth and extensions, and who the request is from.
+-- What a hosted Supabase project has besides its roles, as far as migrations and policies lean on it: users, and who
+-- the request is from. The local Supabase brings the vendor's own; a plain Postgres in tests gets this.
 
-create role anon nologin noinherit;
-create role authenticated nologin noinherit;
-create role service_role nologin noinherit bypassrls;
-create role authenticator login noinherit;
-grant anon, authenticated, service_role to authenticator;
-
-create schema extensions;
 create schema auth;
-grant usage on schema public, auth, extensions to anon, authenticated, service_role;
+grant usage on schema auth to anon, authenticated, service_role;
 
 create table auth.users (
   id uuid primary key default gen_random_uuid(),

@@ -23,7 +23,8 @@ import psycopg
 
 from dev.guard import Guard
 
-_HOSTED_SQL = Path(__file__).parent / "hosted.sql"
+_HERE = Path(__file__).parent
+_HOSTED_SQL = (_HERE / "supabase/roles.sql", _HERE / "hosted.sql")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.02
@@ -58,7 +59,7 @@ def postgres(*, hosted: bool = True) -> Iterator[str]:
         try:
             _wait_ready(dsn, server, home / "log")
             if hosted:
-                apply_sql(dsn, _HOSTED_SQL)
+                apply_sql(dsn, *_HOSTED_SQL)
             yield dsn
         finally:
             _stop(server)

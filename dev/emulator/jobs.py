@@ -1,0 +1,188 @@
+"""One execution of the model, on either wire: its life in time, and the place it holds while it lasts."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from dev.emulator.config import Config
+from dev.emulator.ids import now
+from dev.emulator.model import Outcome, Plan
+
+Json = dict[str, Any]
+
+
+class Job(ABC):
+    """A run or a response: queued, at work, then ended by its plan, by a cancel or by its age.
+
+    Its seconds are the thing that is emulated, so it sleeps them; whoever waits for a job awaits `ended`.
+    """
+
+    def __init__(self, job_id: str, config: Config, plan: Plan, *, metadata: dict[str, str], foreign: bool) -> None:
+        self.id = job_id
+        self.config = config
+        self.plan = plan
+        self.metadata = metadata
+        self.foreign = foreign
+        self.born = now()
+        self.status = "queued"
+        self.transitions: list[tuple[str, float]] = [("queued", self.born)]
+        self.ended = asyncio.Event()
+        self.cancelling = False
+        self.frozen = False
+        """Set when the job must never leave its queue."""
+        self._work: asyncio.Task[None] | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._work = asyncio.create_task(self.work())
+        self._life = asyncio.create_task(self._live(self._work))
+
+    def kill(self) -> None:
+        """Ends it without a word, as the end of the server would."""
+        for task in (self._work, self._life):
+            if task is not None:
+                task.cancel()
+        self.ended.set()
+
+    def become(self, status: str) -> None:
+        self.status = status
+        self.transitions.append((status, now()))
+
+    def when(self, status: str) -> float | None:
+        """The moment it first had that status."""
+        return next((at for was, at in self.transitions if was == status), None)
+
+    @property
+    def ended_at(self) -> float | None:
+        return self.transitions[-1][1] if self.ended.is_set() else None
+
+    def request_cancel(self) -> None:
+        """The work stops with this call; the status follows after the wind-down."""
+        self.cancelling = True
+        if self._work is not None:
+            self._work.cancel()
+
+    async def queue(self) -> None:
+        await asyncio.sleep(self.config.queue_seconds)
+        if self.frozen or self.plan.outcome is Outcome.STUCK:
+            await asyncio.Event().wait()
+
+    async def perform(self) -> None:
+        """The last step: says the reply piece by piece over the work's seconds, then ends as planned."""
+        plan, chunks = self.plan, self.plan.chunks
+        seconds = self.pause_seconds
+        if plan.outcome in {Outcome.FAIL, Outcome.EXPIRE}:
+            await asyncio.sleep(seconds)
+            self.finish("failed" if plan.outcome is Outcome.FAIL else "expired")
+            return
+        said = chunks if plan.outcome is Outcome.COMPLETE else chunks[: max(1, len(chunks) // 2)]
+        for chunk in said:
+            await asyncio.sleep(seconds / len(chunks))
+            self.say(chunk)
+        if plan.outcome is Outcome.NEVER:
+            await asyncio.Event().wait()
+        self.finish("completed" if plan.outcome is Outcome.COMPLETE else "incomplete")
+
+    @property
+    def pause_seconds(self) -> float:
+        return self.config.work_seconds if self.plan.work_seconds is None else self.plan.work_seconds
+
+    async def _live(self, work: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait({work}, timeout=self.config.expiry_seconds)
+            if self.cancelling:
+                await self._wind_down()
+            elif not work.done():
+                work.cancel()
+                self.finish("expired")
+            else:
+                work.result()
+        finally:
+            self.ended.set()
+
+    async def _wind_down(self) -> None:
+        wanted = self.plan.ignore_cancel_seconds or self.wind_down_seconds
+        left = self.born + self.config.expiry_seconds - now()
+        await asyncio.sleep(min(wanted, left))
+        self.finish("cancelled" if wanted <= left else "expired")
+
+    @property
+    @abstractmethod
+    def wind_down_seconds(self) -> float:
+        """How long an obedient cancel takes."""
+
+    @abstractmethod
+    async def work(self) -> None:
+        """From the queue to `finish`; cancelled from outside on cancel and expiry."""
+
+    @abstractmethod
+    def say(self, chunk: str) -> None:
+        """Take the next piece of the reply."""
+
+    @abstractmethod
+    def finish(self, status: str) -> None:
+        """Take a terminal status, tell the streams, and set `ended`."""
+
+    def report(self) -> Json:
+        """What `/_emulator/state` shows."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "created_at": self.born,
+            "started_at": self.when("in_progress"),
+            "ended_at": self.ended_at,
+            "metadata": self.metadata,
+            "foreign": self.foreign,
+            "transitions": [{"status": status, "at": at} for status, at in self.transitions],
+        }
+
+
+@dataclass(slots=True)
+class Overlap:
+    """Two or more jobs were active at once in one place: what the real servers refuse."""
+
+    place: str
+    at: float
+    active: list[str]
+
+
+@dataclass(slots=True)
+class Place:
+    """A thread or a conversation: what one job at a time may hold."""
+
+    id: str
+    metadata: dict[str, str]
+    born: float = field(default_factory=now)
+    jobs: list[str] = field(default_factory=list)
+    """Every job ever admitted, in order."""
+    active: dict[str, Job] = field(default_factory=dict)
+    max_active: int = 0
+    conflicts: int = 0
+    """How often this place has refused because it was held."""
+
+    @property
+    def holder(self) -> Job | None:
+        """The newest job that has not ended."""
+        for job_id in [each for each, job in self.active.items() if job.ended.is_set()]:
+            del self.active[job_id]
+        return next(reversed(self.active.values()), None)
+
+    def admit(self, job: Job) -> Overlap | None:
+        held = self.holder is not None
+        self.jobs.append(job.id)
+        self.active[job.id] = job
+        self.max_active = max(self.max_active, len(self.active))
+        return Overlap(self.id, now(), list(self.active)) if held else None
+
+    def report(self) -> Json:
+        held = self.holder is not None
+        return {
+            "id": self.id,
+            "created_at": self.born,
+            "metadata": self.metadata,
+            "jobs": self.jobs,
+            "active": list(self.active) if held else [],
+            "max_active": self.max_active,
+            "conflicts": self.conflicts,
+        }
