@@ -20,7 +20,8 @@ const jsonText = (value) => (typeof value === "string" ? value : JSON.stringify(
  * @param {{ postgres?: string, snapshot?: string }} where directory of the Postgres socket, or the file that keeps
  *   a new PGlite with the vendor's schema between starts
  * @returns {Promise<{ connection: object, run: (sql: string) => Promise<unknown>, prepared: boolean,
- *   keep: () => Promise<void> }>} `prepared` when it came out of a snapshot
+ *   keep: () => Promise<void> }>} `run` takes any number of statements as one transaction; `prepared` when it came
+ *   out of a snapshot
  */
 export async function openDatabase({ postgres, snapshot }) {
   if (postgres) {
@@ -37,7 +38,8 @@ export async function openDatabase({ postgres, snapshot }) {
         },
       },
     });
-    return { connection, run: (sql) => connection.driver.unsafe(sql).simple(), prepared: false, keep: async () => {} };
+    const run = (text) => connection.driver.begin((sql) => sql.unsafe(text).simple());
+    return { connection, run, prepared: false, keep: async () => {} };
   }
   const prepared = Boolean(snapshot && existsSync(snapshot));
   const connection = await createPgliteConnection({
@@ -54,7 +56,8 @@ export async function openDatabase({ postgres, snapshot }) {
     writeFileSync(partial, Buffer.from(await dump.arrayBuffer()));
     renameSync(partial, snapshot); // another start may be writing the same one
   };
-  return { connection, run: (sql) => connection.driver.exec(sql), prepared, keep };
+  const run = (text) => connection.driver.transaction((transaction) => transaction.exec(text));
+  return { connection, run, prepared, keep };
 }
 
 /** SQL files in the order in which the supabase CLI applies them: migrations by name, then the seed. */
@@ -64,11 +67,11 @@ export function sqlFiles(migrations, seed) {
   return seed && existsSync(seed) ? [...files, seed] : files;
 }
 
-/** Each file is one transaction. A failure names the file. */
+/** Each file is one transaction, which `run` sees to. A failure names the file. */
 export async function applyFiles(run, files) {
   for (const file of files) {
     try {
-      await run(`begin;\n${readFileSync(file, "utf8")}\n;commit;`);
+      await run(readFileSync(file, "utf8"));
     } catch (error) {
       throw new Error(`${file} could not be applied: ${error.message}`, { cause: error });
     }
