@@ -107,7 +107,9 @@ def _reply(prompt: Prompt, directives: tuple[Directive, ...], said: str) -> str:
     if prompt.outputs:
         reply += " (" + "; ".join(f"{each.name} -> {each.output}" for each in prompt.outputs) + ")"
     if any(each.name == "who" for each in directives):
-        reply += f" [model {prompt.model}; instructions: {prompt.instructions}; tools: {', '.join(sorted(prompt.tools))}]"
+        reply += (
+            f" [model {prompt.model}; instructions: {prompt.instructions}; tools: {', '.join(sorted(prompt.tools))}]"
+        )
     return reply
 
 

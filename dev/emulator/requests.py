@@ -94,7 +94,9 @@ def page(request: Request, objects: Sequence[T], to_json: Callable[[T], Json], *
         first = ids.index(query["after"]) + 1 if "after" in query else 0
         last = ids.index(query["before"]) if "before" in query else len(rows)
     except ValueError as error:
-        raise errors.ApiError("A page needs a whole number as limit, and ids of this list as after and before.") from error
+        raise errors.ApiError(
+            "A page needs a whole number as limit, and ids of this list as after and before."
+        ) from error
     if not 1 <= limit <= PAGE_LIMIT:
         raise errors.invalid_parameter("limit", f"expected a number from 1 to {PAGE_LIMIT}")
     window = rows[first:last]

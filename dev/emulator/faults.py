@@ -1,0 +1,183 @@
+"""Faults of the network and of the server's front, outside everything the wires do."""
+
+import asyncio
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dev.emulator.ids import now
+from dev.emulator.requests import ACCEPTED
+from dev.emulator.state import Emulator
+
+Json = dict[str, Any]
+
+NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Action(BaseModel):
+    """What happens to a request that matches, before the server has seen it or after it has taken effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["status", "reset", "delay", "hang", "cut"]
+    """`status`: this answer instead; `reset`: the connection is reset; `delay`: `seconds` late; `hang`: no answer
+    until the client goes away; `cut`: the connection is reset after `chunks` pieces of the body (stream events)."""
+    when: Literal["before", "after"] = "before"
+    """After: the request has been accepted (a run started), or has an answer, which is then not sent."""
+    status: int = 500
+    headers: dict[str, str] = {}
+    body: Json | str = {}
+    seconds: float = Field(default=0, ge=0)
+    chunks: int = Field(default=1, ge=0)
+
+
+class Rule(BaseModel):
+    """Which requests an action strikes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str | None = None
+    """None: any."""
+    path: str = ""
+    """Regular expression, searched in the whole path (`/v1/...`)."""
+    times: int | None = Field(default=1, ge=1)
+    """None: until the next reset."""
+    skip: int = Field(default=0, ge=0)
+    """How many matching requests pass first."""
+    action: Action
+
+
+@dataclass(slots=True)
+class Fault:
+    rule: Rule
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Counts a matching request, and says whether this one is struck."""
+        rule = self.rule
+        if rule.method not in {None, method} or not re.search(rule.path, path):
+            return False
+        if rule.times is not None and self.struck >= rule.times:
+            return False
+        self.seen += 1
+        if self.seen <= rule.skip:
+            return False
+        self.struck += 1
+        return True
+
+    def report(self) -> Json:
+        return {**self.rule.model_dump(), "seen": self.seen, "struck": self.struck}
+
+
+class Faults:
+    """ASGI middleware around everything but the admin routes; also keeps the list of requests."""
+
+    def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
+        self.app = app
+        self.emulator = emulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/_emulator"):
+            await self.app(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        record: Json = {"at": now(), "method": method, "path": path, "status": None}
+        self.emulator.requests.append(record)
+        fault = next((each for each in self.emulator.faults if each.strikes(method, path)), None)
+
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record["status"] = message["status"]
+            await send(message)
+
+        if fault is None:
+            await self.app(scope, receive, recorded)
+            return
+        action = fault.rule.action
+        record["fault"] = action.kind
+        if action.kind == "cut":
+            await self._cut(scope, receive, recorded, action.chunks)
+        elif action.when == "before":
+            await _strike(action, scope, receive, recorded)
+            if action.kind == "delay":
+                await self.app(scope, receive, recorded)
+        else:
+            await self._strike_after(scope, receive, recorded, action)
+
+    async def _strike_after(self, scope: Scope, receive: Receive, send: Send, action: Action) -> None:
+        accepted, released = asyncio.Event(), asyncio.Event()
+        scope[ACCEPTED] = accepted
+
+        async def held(message: Message) -> None:
+            accepted.set()
+            if action.kind == "delay":
+                await released.wait()
+                await send(message)
+
+        app = asyncio.ensure_future(self.app(scope, receive, held))
+        app.add_done_callback(lambda _: accepted.set())
+        await accepted.wait()
+        await _strike(action, scope, receive, send)
+        released.set()
+        if action.kind == "delay":
+            await app
+        else:
+            # What was accepted goes on by itself; only the handler that waits to answer has nobody left.
+            app.cancel()
+            await asyncio.wait({app})
+
+    async def _cut(self, scope: Scope, receive: Receive, send: Send, chunks: int) -> None:
+        sent = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal sent
+            if message["type"] == "http.response.body":
+                if sent >= chunks:
+                    # The application learns of it as of any lost client; what it still says goes nowhere.
+                    reset_connection(scope)
+                    return
+                sent += 1
+            await send(message)
+
+        await self.app(scope, receive, counted)
+
+
+async def _strike(action: Action, scope: Scope, receive: Receive, send: Send) -> None:
+    if action.kind == "status":
+        await _answer(action, send)
+    elif action.kind == "reset":
+        reset_connection(scope)
+        await _until_gone(receive)
+    elif action.kind == "delay":
+        await asyncio.sleep(action.seconds)
+    else:
+        await _until_gone(receive)
+
+
+async def _answer(action: Action, send: Send) -> None:
+    response: Response
+    if isinstance(action.body, str):
+        response = PlainTextResponse(action.body, action.status, action.headers)
+    else:
+        response = JSONResponse(action.body, action.status, action.headers)
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def reset_connection(scope: Scope) -> None:
+    """A reset, not an orderly end: closing without lingering makes the kernel send RST."""
+    transport = scope["state"]["transport"]
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+    transport.abort()

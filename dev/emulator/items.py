@@ -1,0 +1,110 @@
+"""Items of the Responses wire: what goes in and out of a response and stays in a conversation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dev.emulator import errors
+from dev.emulator.ids import response_wire_id
+from dev.emulator.model import Prompt, ToolOutput
+from dev.emulator.requests import text_of
+
+Json = dict[str, Any]
+
+PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
+
+
+def read_items(given: object, name: str = "input") -> list[Json]:
+    """Input as items, each with an id; a string is one user message. Ids that are given are kept."""
+    if given is None:
+        return []
+    if isinstance(given, str):
+        given = [{"role": "user", "content": given}]
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise errors.invalid_parameter(name, "expected a string or an array of items")
+    return [_read_item(each) for each in given]
+
+
+def _read_item(given: Json) -> Json:
+    kind = given.get("type") or "message"
+    if kind == "message" and not given.get("role"):
+        raise errors.missing_parameter("input[].role")
+    if kind.startswith("function_call") and not given.get("call_id"):
+        raise errors.missing_parameter("input[].call_id")
+    item = {
+        **given,
+        "id": given.get("id") or response_wire_id(PREFIXES.get(kind, "item")),
+        "type": kind,
+        "status": given.get("status") or "completed",
+    }
+    if kind == "message" and isinstance(given.get("content"), str):
+        part = "output_text" if given["role"] == "assistant" else "input_text"
+        item["content"] = [{"type": part, "text": given["content"]}]
+    return item
+
+
+def check_calls(history: Sequence[Json]) -> None:
+    """Every function call needs its output before the model can go on, and every output its call."""
+    asked = [each["call_id"] for each in history if each["type"] == "function_call"]
+    given = [each["call_id"] for each in history if each["type"] == "function_call_output"]
+    for call_id in asked:
+        if call_id not in given:
+            raise errors.unanswered_call(call_id)
+    for call_id in given:
+        if call_id not in asked:
+            raise errors.unasked_output(call_id)
+
+
+def is_user_message(item: Json) -> bool:
+    return (item["type"], item.get("role")) == ("message", "user")
+
+
+def read_prompt(history: Sequence[Json], *, model: str, instructions: str, tools: Sequence[Json]) -> Prompt:
+    """What the model sees of a history: its last user message, and what was called and answered after it."""
+    users = [at for at, item in enumerate(history) if is_user_message(item)]
+    since = history[users[-1] + 1 :] if users else history
+    names = {each["call_id"]: str(each.get("name")) for each in history if each["type"] == "function_call"}
+    outputs = [each for each in since if each["type"] == "function_call_output"]
+    return Prompt(
+        text=text_of(history[users[-1]]["content"]) if users else "",
+        user_messages=len(users),
+        outputs=tuple(ToolOutput(names[each["call_id"]], _output_text(each)) for each in outputs),
+        called=any(each["type"] == "function_call" for each in since),
+        model=model,
+        instructions=instructions,
+        tools=frozenset(str(each["name"]) for each in tools if each.get("type") == "function" and "name" in each),
+    )
+
+
+def _output_text(item: Json) -> str:
+    output = item.get("output", "")
+    return output if isinstance(output, str) else text_of(output)
+
+
+def answer_item(text: str, status: str) -> Json:
+    return {
+        "id": response_wire_id("msg"),
+        "type": "message",
+        "role": "assistant",
+        "status": status,
+        "content": [text_part(text)] if text else [],
+    }
+
+
+def text_part(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def call_item(name: str, arguments: str, call_id: str) -> Json:
+    return {
+        "id": response_wire_id("fc"),
+        "type": "function_call",
+        "status": "completed",
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def words_in(items: Sequence[Json]) -> int:
+    """The emulator's tokens: words of all texts."""
+    return sum(len(text_of(each.get("content", "")).split()) for each in items)

@@ -1,0 +1,195 @@
+"""A response: the job of the Responses wire, with its output and its numbered events."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dev.emulator.config import Config
+from dev.emulator.ids import response_wire_id, thread_wire_id
+from dev.emulator.items import answer_item, call_item, is_user_message, read_prompt, text_part, words_in
+from dev.emulator.jobs import Job
+from dev.emulator.model import Brain, Outcome, Plan
+from dev.emulator.sse import EventLog
+
+if TYPE_CHECKING:
+    from dev.emulator.conversations import Conversation
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a create asked for, as the server understood it."""
+
+    model: str
+    input: list[Json]
+    earlier: list[Json]
+    """The items before the input: of the conversation, or of the previous responses."""
+    conversation: "Conversation | None" = None
+    previous_response_id: str | None = None
+    instructions: str | None = None
+    tools: tuple[Json, ...] = ()
+    background: bool = False
+    store: bool = True
+    stream: bool = False
+
+
+class Response(Job):
+    """Statuses, fields and events as the vendor documents them."""
+
+    def __init__(
+        self, config: Config, brain: Brain, order: Order, *, metadata: dict[str, str], plan: Plan | None = None
+    ) -> None:
+        self.order = order
+        self.output: list[Json] = []
+        self.log = EventLog()
+        self.readable = order.store
+        """Whether reads by id find it."""
+        prompt = read_prompt(
+            [*order.earlier, *order.input],
+            model=order.model,
+            instructions=order.instructions or "",
+            tools=order.tools,
+        )
+        super().__init__(
+            response_wire_id("resp"), config, plan or brain(prompt), metadata=metadata, foreign=plan is not None
+        )
+        if not order.background and self.plan.outcome is not Outcome.STUCK:
+            self.become("in_progress")
+        self._emit_body("created")
+        if self.status == "queued":
+            self._emit_body("queued")
+
+    @property
+    def context(self) -> list[Json]:
+        """What a response that names this one as its previous continues."""
+        return [*self.order.earlier, *self.order.input, *self.output]
+
+    async def work(self) -> None:
+        await self.queue()
+        if self.status == "queued":
+            self.become("in_progress")
+        self._emit_body("in_progress")
+        if not self.plan.calls:
+            await self.perform()
+            return
+        await asyncio.sleep(self.pause_seconds)
+        for call in self.plan.calls:
+            self._call(call_item(call.name, call.arguments, thread_wire_id("call")))
+        self.finish("completed")
+
+    def _call(self, item: Json) -> None:
+        at = {"output_index": len(self.output), "item_id": item["id"]}
+        self.output.append(item)
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        self._emit("output_item.added", {"output_index": at["output_index"], "item": begun})
+        self._emit("function_call_arguments.delta", {**at, "delta": item["arguments"]})
+        done = {**at, "name": item["name"], "arguments": item["arguments"]}
+        self._emit("function_call_arguments.done", done)
+        self._emit("output_item.done", {"output_index": at["output_index"], "item": item})
+
+    def say(self, chunk: str) -> None:
+        if not self.output:
+            item = answer_item("", "in_progress")
+            self.output.append(item)
+            self._emit("output_item.added", {"output_index": 0, "item": item})
+            item["content"] = [text_part("")]
+            self._emit("content_part.added", {**self._part_at(), "part": text_part("")})
+        self.output[0]["content"][0]["text"] += chunk
+        self._emit("output_text.delta", {**self._part_at(), "delta": chunk, "logprobs": []})
+
+    def _part_at(self) -> Json:
+        return {"item_id": self.output[0]["id"], "output_index": 0, "content_index": 0}
+
+    def finish(self, status: str) -> None:
+        if status in {"completed", "incomplete"} and self.output and self.output[0]["type"] == "message":
+            self._finish_answer(status)
+        if status == "cancelled":
+            self.output = []
+        # Nothing expires under that name here: what is too old has failed.
+        self.become("failed" if status == "expired" else status)
+        self.ended.set()
+        self._leave_items()
+        if self.status != "cancelled":
+            self._emit_body(self.status)
+        elif self.config.cancel_event:
+            self._emit_body(self.config.cancel_event.removeprefix("response."))
+        self.log.close()
+
+    def _finish_answer(self, status: str) -> None:
+        item = self.output[0]
+        item["status"] = status
+        part = item["content"][0]
+        self._emit("output_text.done", {**self._part_at(), "text": part["text"], "logprobs": []})
+        self._emit("content_part.done", {**self._part_at(), "part": part})
+        self._emit("output_item.done", {"output_index": 0, "item": item})
+
+    def _leave_items(self) -> None:
+        """Items enter the conversation only at the end, as the vendor documents."""
+        if self.order.conversation is None:
+            return
+        if self.status in {"completed", "incomplete"}:
+            self.order.conversation.add([*self.order.input, *self.output])
+        elif self.config.keep_failed_user_message:
+            self.order.conversation.add([each for each in self.order.input if is_user_message(each)])
+
+    def kill(self) -> None:
+        super().kill()
+        self.log.close()
+
+    @property
+    def wind_down_seconds(self) -> float:
+        return 0
+
+    def _emit_body(self, name: str) -> None:
+        self._emit(name, {"response": self.body()})
+
+    def _emit(self, name: str, data: Json) -> None:
+        number = {"sequence_number": len(self.log.events)} if self.config.sequence_numbers else {}
+        self.log.append(f"response.{name}", {"type": f"response.{name}", **number, **data})
+
+    def body(self) -> Json:
+        order, over = self.order, self.ended.is_set()
+        completed = self.when("completed")
+        error = {"code": self.plan.error_code, "message": f"Emulated failure: {self.plan.error_code}."}
+        return {
+            "id": self.id,
+            "object": "response",
+            "created_at": int(self.born),
+            "completed_at": int(completed) if completed else None,
+            "status": self.status,
+            "background": order.background,
+            "conversation": {"id": order.conversation.id} if order.conversation else None,
+            "previous_response_id": order.previous_response_id,
+            "error": error if self.status == "failed" else None,
+            "incomplete_details": {"reason": "max_output_tokens"} if self.status == "incomplete" else None,
+            "instructions": order.instructions,
+            "model": order.model,
+            "output": self.output,
+            "parallel_tool_calls": True,
+            "store": order.store,
+            "tool_choice": "auto",
+            "tools": list(order.tools),
+            "metadata": self.metadata,
+            "text": {"format": {"type": "text"}},
+            "usage": self._usage() if over and self.status in {"completed", "incomplete"} else None,
+        }
+
+    def _usage(self) -> Json:
+        asked, said = words_in([*self.order.earlier, *self.order.input]), words_in(self.output)
+        return {
+            "input_tokens": asked,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": said,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": asked + said,
+        }
+
+    def report(self) -> Json:
+        order = self.order
+        return {
+            **super().report(),
+            "conversation_id": order.conversation.id if order.conversation else None,
+            "background": order.background,
+            "stream": order.stream,
+        }
