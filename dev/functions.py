@@ -1,0 +1,62 @@
+"""The function instances as child processes, with the settings that a deployment would give them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+
+from dev.ports import HOST
+from dev.probe import status_of
+from dev.processes import Child, Processes
+from dev.supabase_local import Keys
+
+TARGET = "multi_agent_chat"
+# Servers on this machine take any key, the SDK insists on one.
+DUMMY_KEY = "local-development"
+_READY_SECONDS = 60.0
+_OK = 200
+
+
+def url(port: int) -> str:
+    """Base URL of the instance on this port."""
+    return f"http://{HOST}:{port}"
+
+
+def settings_for(supabase: str, keys: Keys, openai: str | None, origins: str | None) -> dict[str, str]:
+    """The developer's own environment, completed. Where things are is ours to say; the rest is only filled in."""
+    settings = dict(os.environ)
+    settings.update(
+        SUPABASE_URL=supabase,
+        SUPABASE_SECRET_KEY=keys.secret,
+        SUPABASE_JWT_SECRET=keys.jwt_secret,
+    )
+    settings.pop("SUPABASE_JWKS_URL", None)  # whoever it is of, these tokens are not theirs
+    if openai:
+        settings["OPENAI_BASE_URL"] = openai
+    settings["OPENAI_API_KEY"] = settings.get("OPENAI_API_KEY") or DUMMY_KEY
+    if origins:
+        settings.setdefault("ALLOWED_ORIGINS", origins)
+    return settings
+
+
+async def start(processes: Processes, number: int, port: int, source: Path, settings: dict[str, str]) -> Child:
+    """Start one instance with the command that also runs it in the cloud."""
+    command: list[str | Path] = [Path(sys.executable).with_name("functions-framework")]
+    command += ["--source", source, "--target", TARGET, "--host", HOST, "--port", str(port)]
+    name = f"function-{number}"
+    runtime = processes.home / name  # each gunicorn keeps a control socket there
+    runtime.mkdir()
+    environment = {**settings, "PORT": str(port), "XDG_RUNTIME_DIR": str(runtime)}
+    return await processes.start(name, command, environment)
+
+
+async def wait_ready(processes: Processes, child: Child, http: httpx.AsyncClient, port: int) -> None:
+    """Return once GET /healthz is answered with 200."""
+
+    async def healthy() -> bool:
+        return await status_of(http, f"{url(port)}/healthz") == _OK
+
+    await processes.wait_ready(child, healthy, _READY_SECONDS)

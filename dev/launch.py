@@ -1,0 +1,134 @@
+"""Brings the whole stack up, in the order in which its parts need each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from dev import functions, node, supabase_local
+from dev.cli import Options, real_key
+from dev.ports import HOST, free_range, function_ports
+from dev.probe import client, sign_in, status_of
+from dev.processes import Child, Processes
+from dev.supabase_local import Keys
+
+REAL_API = "https://api.openai.com/v1"
+_READY_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything is. `token` is the demo user's."""
+
+    functions: list[str]
+    supabase: str
+    keys: Keys
+    openai: str
+    web: str | None
+    token: str
+
+    def as_json(self) -> str:
+        """The line of `--json`; its keys are a contract."""
+        return json.dumps(
+            {
+                "functions": self.functions,
+                "supabase": self.supabase,
+                "secret_key": self.keys.secret,
+                "publishable_key": self.keys.publishable,
+                "jwt_secret": self.keys.jwt_secret,
+                "openai": self.openai,
+                "web": self.web,
+            }
+        )
+
+
+async def launch(options: Options, processes: Processes, say: Say) -> Stack:
+    """Start everything and return once all of it answers. Raises DevError with a sentence a person can act on."""
+    ports = function_ports(options.port, options.instances)
+    supabase_port, emulator_port, web_port = free_range(3, taken=ports)
+    urls = [functions.url(port) for port in ports]
+    keys = Keys.fresh()
+    supabase = supabase_local.url(supabase_port)
+    web = f"http://{HOST}:{web_port}" if options.web else None
+    say(f"logs are in {processes.home}")
+
+    found = await node.find_node()
+    say(f"Node {found.version} runs the local Supabase")
+    await node.ensure_packages(found, supabase_local.PACKAGE, processes, say)
+
+    async with client() as http:
+        emulator: Child | None = None
+        if options.openai is None and real_key() is None:
+            say("starting the OpenAI emulator")
+            emulator = await _start_emulator(processes, emulator_port)
+        openai = _provider_url(options, emulator_port if emulator else None)
+
+        socket = None
+        if options.db == "postgres":
+            say("starting Postgres")
+            socket = await supabase_local.start_postgres(processes, sys.executable)
+        say(f"starting the local Supabase on {options.db}, applying migrations and seed")
+        database = await supabase_local.start(processes, found, options, supabase_port, keys, urls, socket)
+
+        say(f"starting {options.instances} function process{'es' if options.instances > 1 else ''}")
+        settings = functions.settings_for(supabase, keys, openai, _origins(web))
+        instances = [
+            await functions.start(processes, number, port, options.source, settings)
+            for number, port in enumerate(ports, start=1)
+        ]
+        page = await _start_page(processes, web_port, supabase, keys, urls[0]) if web else None
+
+        if emulator:
+            await _wait_listening(processes, emulator, http, f"http://{HOST}:{emulator_port}/v1/models")
+        await supabase_local.wait_ready(processes, database, http, supabase_port)
+        say("the database is ready")
+        for child, port in zip(instances, ports, strict=True):
+            await functions.wait_ready(processes, child, http, port)
+        if page:
+            await _wait_listening(processes, page, http, f"{web}/config.json")
+        token = await sign_in(http, supabase, keys.publishable, supabase_local.DEMO_EMAIL, supabase_local.DEMO_PASSWORD)
+    processes.settle()
+    return Stack(urls, supabase, keys, openai, web, token)
+
+
+def _provider_url(options: Options, emulator_port: int | None) -> str:
+    if options.openai is not None:
+        return options.openai
+    if emulator_port is not None:
+        return f"http://{HOST}:{emulator_port}/v1"
+    return os.environ.get("OPENAI_BASE_URL") or REAL_API
+
+
+def _origins(web: str | None) -> str | None:
+    """Both names of this machine: people type either."""
+    return f"{web},{web.replace(HOST, 'localhost')}" if web else None
+
+
+async def _start_emulator(processes: Processes, port: int) -> Child:
+    return await processes.start("emulator", [sys.executable, "-m", "dev.emulator", "--port", str(port)], os.environ)
+
+
+async def _start_page(processes: Processes, port: int, supabase: str, keys: Keys, function: str) -> Child:
+    config = {
+        "supabaseUrl": supabase,
+        "publishableKey": keys.publishable,
+        "functionUrl": function,
+        "demo": {"email": supabase_local.DEMO_EMAIL, "password": supabase_local.DEMO_PASSWORD},
+    }
+    return await processes.start("web", [sys.executable, "-m", "dev.web", str(port), json.dumps(config)], os.environ)
+
+
+async def _wait_listening(processes: Processes, child: Child, http: httpx.AsyncClient, url: str) -> None:
+    """Return once anything at all is answered there."""
+
+    async def listens() -> bool:
+        return await status_of(http, url) is not None
+
+    await processes.wait_ready(child, listens, _READY_SECONDS)
