@@ -1,0 +1,23 @@
+-- Who answers. An agent without an owner is everybody's; a user's own one of the same slug goes before it.
+
+create table public.agents (
+  id           uuid        primary key default gen_random_uuid(),
+  owner_id     uuid,
+  -- models hand over by calling `transfer_to_<slug>`; function names end at 64 characters
+  slug         text        not null check (slug ~ '^[a-z0-9]+(_[a-z0-9]+)*$' and length(slug) <= 52),
+  name         text        not null check (length(name) between 1 and 100),
+  description  text        not null default '' check (length(description) <= 1000),
+  provider     text        check (provider in ('responses', 'assistants')),
+  model        text        not null check (length(model) between 1 and 200),
+  instructions text        not null default '' check (length(instructions) <= 32000),
+  assistant_id text        check (length(assistant_id) between 1 and 200),
+  tools        text[]      not null default '{}',
+  handoffs     text[]      not null default '{}',
+  as_tool      boolean     not null default false,
+  is_default   boolean     not null default false,
+  created_at   timestamptz not null default now(),
+  unique nulls not distinct (owner_id, slug),
+  check (not is_default or owner_id is null)
+);
+
+create unique index agents_one_default on public.agents (is_default) where is_default;

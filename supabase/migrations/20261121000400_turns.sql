@@ -1,0 +1,51 @@
+-- The queue. One row holds one user message, how far it has come and how it ended; accepting a message is inserting it.
+
+create table public.turns (
+  id               uuid        primary key,
+  user_id          uuid        not null,
+  conversation_id  uuid        not null,
+  seq              int         not null check (seq > 0),
+  status           text        not null default 'queued' check (
+    status in ('queued', 'starting', 'running', 'requires_action', 'completed', 'failed', 'cancelled')),
+  text             text        not null check (length(text) <= 32000),
+  agent            text        not null,
+  agent_named      boolean     not null,  -- false: whoever is active when the turn starts answers
+  strategy         text        not null constraint turns_strategy check (strategy in ('enqueue', 'reject')),
+  metadata         jsonb       not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  idempotency_key  text        check (length(idempotency_key) between 1 and 255),
+  request_hash     text        not null check (request_hash ~ '^[0-9a-f]{64}$'),
+  attempt          int         not null default 0,
+  failures         int         not null default 0,
+  conflicts        int         not null default 0,
+  run_key          text,                  -- '<turn id>.<attempt>', committed before the provider is called
+  run_id           text,
+  runs             jsonb       not null default '[]' check (jsonb_typeof(runs) = 'array'),
+  handoffs         jsonb       not null default '[]' check (jsonb_typeof(handoffs) = 'array'),
+  input_tokens     bigint      not null default 0,
+  output_tokens    bigint      not null default 0,
+  cancel_requested boolean     not null default false,
+  reply            text,
+  error            jsonb,
+  ops              text[]      not null default '{}',  -- the newest few writes, newest first: a repeated one is known
+  not_before       timestamptz,
+  deadline_at      timestamptz not null,
+  starting_at      timestamptz,
+  running_at       timestamptz,
+  first_started_at timestamptz,
+  created_at       timestamptz not null,
+  updated_at       timestamptz not null,
+  finished_at      timestamptz,
+  foreign key (user_id, conversation_id) references public.conversations (user_id, id) on delete cascade,
+  unique (user_id, conversation_id, seq),
+  check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)),
+  check ((status = 'completed') = (reply is not null)),
+  check ((status = 'failed') = (error is not null)),
+  check (status <> 'starting' or (run_key is not null and starting_at is not null))
+);
+
+-- Two turns of one conversation can never be under way at once, whatever the code above does.
+create unique index turns_one_active on public.turns (user_id, conversation_id)
+  where status in ('starting', 'running', 'requires_action');
+create unique index turns_one_per_key on public.turns (user_id, idempotency_key) where idempotency_key is not null;
+create index turns_open on public.turns (user_id, conversation_id, seq) where finished_at is null;
+create index turns_by_age on public.turns (user_id, created_at);

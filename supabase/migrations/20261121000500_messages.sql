@@ -1,0 +1,18 @@
+-- The transcript, in the order people read it. A user's line appears when its turn starts, the assistant's when it
+-- completes; because turns are served one at a time, `seq` has neither gaps nor interleaved answers.
+
+create table public.messages (
+  id              uuid        primary key default gen_random_uuid(),
+  user_id         uuid        not null,
+  conversation_id uuid        not null,
+  seq             int         not null check (seq > 0),
+  turn_id         uuid        not null references public.turns (id) on delete cascade,
+  turn_seq        int         not null,
+  role            text        not null check (role in ('user', 'assistant')),
+  agent           text        check ((agent is null) = (role = 'user')),
+  text            text        not null,
+  created_at      timestamptz not null,
+  foreign key (user_id, conversation_id) references public.conversations (user_id, id) on delete cascade,
+  unique (user_id, conversation_id, seq),
+  unique (turn_id, role)
+);

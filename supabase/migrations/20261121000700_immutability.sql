@@ -1,0 +1,49 @@
+-- What has been said stays said. These triggers hold for every writer, service_role included.
+
+create function internal.guard_turn() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+  withdrawn boolean := new.status = 'cancelled' and new.text = '' and new.idempotency_key is null;
+begin
+  if old.finished_at is not null and new is distinct from old then
+    raise exception 'a final turn does not change' using errcode = '55000';
+  end if;
+  if (new.id, new.user_id, new.conversation_id, new.seq, new.request_hash, new.strategy, new.metadata,
+      new.agent_named, new.created_at, new.deadline_at)
+     is distinct from
+     (old.id, old.user_id, old.conversation_id, old.seq, old.request_hash, old.strategy, old.metadata,
+      old.agent_named, old.created_at, old.deadline_at)
+     or (new.idempotency_key is distinct from old.idempotency_key and not withdrawn)
+     or (new.first_started_at is distinct from old.first_started_at and old.first_started_at is not null)
+     or new.attempt < old.attempt then
+    raise exception 'this column of a turn does not change' using errcode = '55000';
+  end if;
+  if new.text <> old.text and not withdrawn and not (old.status = 'queued' and new.status = 'queued') then
+    raise exception 'the text of a turn changes only while it is queued' using errcode = '55000';
+  end if;
+  return new;
+end $$;
+
+create trigger guard_turn before update on public.turns
+  for each row execute function internal.guard_turn();
+
+create function internal.guard_message() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  raise exception 'a line of the transcript does not change' using errcode = '55000';
+end $$;
+
+create trigger guard_message before update on public.messages
+  for each row execute function internal.guard_message();
+
+create function internal.guard_tool_call() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if old.status = 'done' and new is distinct from old then
+    raise exception 'a recorded tool output does not change' using errcode = '55000';
+  end if;
+  return new;
+end $$;
+
+create trigger guard_tool_call before update on public.tool_calls
+  for each row execute function internal.guard_tool_call();

@@ -1,0 +1,49 @@
+-- Rows as the function wants them: names as in its own vocabulary, and every duration measured here, on the one clock.
+
+create function internal.turn_json(t public.turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'turn_id', t.id, 'conversation_id', t.conversation_id, 'user_id', t.user_id, 'seq', t.seq,
+    'status', t.status, 'text', t.text, 'agent', t.agent, 'strategy', t.strategy, 'metadata', t.metadata,
+    'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
+    'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
+    'cancel_requested', t.cancel_requested, 'reply', t.reply, 'error', t.error,
+    'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
+    'waited_ms', internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
+    'starting_ms', case when t.finished_at is null then internal.ms(clock.now - t.starting_at) end,
+    'running_ms', case when t.finished_at is null then internal.ms(clock.now - t.running_at) end,
+    'remaining_ms', internal.ms(t.deadline_at - clock.now),
+    'position', case when t.finished_at is not null then 0 else (
+      select count(*) from public.turns earlier
+      where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id
+        and earlier.seq < t.seq and earlier.finished_at is null) end,
+    'created_at', internal.iso(t.created_at), 'finished_at', internal.iso(t.finished_at))
+  from (select internal.now() as now) clock
+$$;
+
+create function internal.agent_json(a public.agents) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when a.id is not null then jsonb_build_object(
+    'slug', a.slug, 'name', a.name, 'description', a.description, 'provider', a.provider, 'model', a.model,
+    'instructions', a.instructions, 'assistant_id', a.assistant_id, 'tools', to_jsonb(a.tools),
+    'handoffs', to_jsonb(a.handoffs), 'as_tool', a.as_tool, 'is_default', a.is_default) end
+$$;
+
+create function internal.message_json(m public.messages) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
+    'text', m.text, 'created_at', internal.iso(m.created_at))
+$$;
+
+create function internal.conversation_json(c public.conversations) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'conversation_id', c.id, 'agent', c.active_agent, 'turns', c.next_seq - 1,
+    'scope', case when c.scope_kind is not null then
+      jsonb_build_object('kind', c.scope_kind, 'key', c.scope_key) end,
+    'status', case when exists (
+      select 1 from public.turns t
+      where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null) then 'busy' else 'idle' end,
+    'created_at', internal.iso(c.created_at), 'updated_at', internal.iso(c.updated_at))
+$$;

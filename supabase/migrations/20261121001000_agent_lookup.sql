@@ -1,0 +1,28 @@
+-- Which agent a slug means for a user: the user's own before everybody's.
+
+create function internal.find_agent(p_user uuid, p_slug text) returns public.agents
+language sql stable set search_path = '' as $$
+  select a.* from public.agents a
+  where a.slug = p_slug and (a.owner_id = p_user or a.owner_id is null)
+  order by a.owner_id nulls last limit 1
+$$;
+
+create function internal.default_agent() returns public.agents
+language sql stable set search_path = '' as $$
+  select a.* from public.agents a
+  where a.owner_id is null
+  order by a.is_default desc, a.created_at, a.slug limit 1
+$$;
+
+-- A turn outlives its agent's row: where that is gone, the default one answers.
+create function internal.agent_or_default(p_user uuid, p_slug text) returns public.agents
+language plpgsql stable set search_path = '' as $$
+declare
+  a public.agents;
+begin
+  a := internal.find_agent(p_user, p_slug);
+  if a.id is null then
+    a := internal.default_agent();
+  end if;
+  return a;
+end $$;

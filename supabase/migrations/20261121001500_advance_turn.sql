@@ -1,0 +1,148 @@
+-- The only writer of a turn's state: fenced by the lease's token, compare-and-set on the status, a no-op when the same
+-- write arrives again.
+
+create function internal.may_move(p_from text, p_to text) returns boolean
+language sql immutable set search_path = '' as $$
+  select case p_from
+    when 'queued' then p_to in ('starting', 'failed', 'cancelled')
+    -- a step further, one more attempt, back into the queue, or the end; a server may answer a create with any of them
+    when 'starting' then true
+    when 'running' then true
+    when 'requires_action' then true
+    else false end
+$$;
+
+-- A run is known by its id. One whose id is not known yet stands last and is replaced by what comes next.
+create function internal.put_run(p_runs jsonb, p_run jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  n int := jsonb_array_length(p_runs);
+begin
+  for i in 0 .. n - 1 loop
+    if p_runs -> i ->> 'run_id' = p_run ->> 'run_id' then
+      return jsonb_set(p_runs, array[i::text], p_run);
+    end if;
+  end loop;
+  if n > 0 and p_runs -> (n - 1) ->> 'run_id' is null then
+    return jsonb_set(p_runs, array[(n - 1)::text], p_run);
+  end if;
+  return p_runs || jsonb_build_array(p_run);
+end $$;
+
+-- What one step may carry, every key optional: run {run_id, agent, status}, thread {provider, thread_id, cursor},
+-- forget_thread, reply, error, usage {input_tokens, output_tokens}, conflict, count_failure, delay_ms.
+create function internal.patch_conversation(c public.conversations, p_patch jsonb) returns void
+language sql volatile set search_path = '' as $$
+  update public.conversations set
+    thread_provider = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'provider'
+                           when p_patch ? 'forget_thread' then null else thread_provider end,
+    thread_id = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'thread_id'
+                     when p_patch ? 'forget_thread' then null else thread_id end,
+    thread_cursor = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'cursor'
+                         when p_patch ? 'forget_thread' then null else thread_cursor end,
+    last_run_id = coalesce(p_patch -> 'run' ->> 'run_id', last_run_id)
+  where user_id = c.user_id and id = c.id
+$$;
+
+create function internal.move_turn(t public.turns, p_to text, p_patch jsonb, p_op text, p_now timestamptz)
+returns public.turns
+language sql volatile set search_path = '' as $$
+  update public.turns set
+    status = coalesce(p_to, status),
+    runs = case when p_patch ? 'run' then internal.put_run(runs, p_patch -> 'run') else runs end,
+    run_id = case when p_to in ('starting', 'queued') then null
+                  else coalesce(p_patch -> 'run' ->> 'run_id', run_id) end,
+    running_at = case when p_to in ('starting', 'queued') then null
+                      when coalesce(p_patch -> 'run' ->> 'run_id' <> run_id, running_at is null and p_patch ? 'run')
+                        then p_now
+                      else running_at end,
+    -- the create that led to the first run was sent then: waiting ended there
+    first_started_at = case when first_started_at is null and p_patch ? 'run' then starting_at
+                            else first_started_at end,
+    attempt = attempt + (p_to is not distinct from 'starting')::int,
+    run_key = case when p_to = 'starting' then id::text || '.' || (attempt + 1) else run_key end,
+    starting_at = case when p_to = 'starting' then p_now else starting_at end,
+    not_before = case when p_to = 'queued' then p_now + internal.span((p_patch ->> 'delay_ms')::bigint) end,
+    input_tokens = input_tokens + coalesce((p_patch -> 'usage' ->> 'input_tokens')::bigint, 0),
+    output_tokens = output_tokens + coalesce((p_patch -> 'usage' ->> 'output_tokens')::bigint, 0),
+    conflicts = conflicts + (p_patch ? 'conflict')::int,
+    failures = failures + (p_patch ? 'count_failure')::int,
+    reply = case when p_to = 'completed' then p_patch ->> 'reply' end,
+    error = case when p_to = 'failed' then p_patch -> 'error' end,
+    finished_at = case when p_to in ('completed', 'failed', 'cancelled') then p_now end,
+    ops = internal.remember_op(ops, p_op),
+    updated_at = p_now
+  where id = t.id
+  returning *
+$$;
+
+-- What the end of a turn means for its conversation: who spoke last goes on, and the transcript shows what was said.
+create function internal.close_turn(t public.turns, p_from text, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  speaker text := coalesce(t.runs -> -1 ->> 'agent', t.agent);
+begin
+  update public.conversations set
+    updated_at = p_now,
+    active_agent = case when t.status = 'completed' then speaker else active_agent end
+  where user_id = t.user_id and id = t.conversation_id;
+  if t.status = 'completed' then
+    perform internal.add_line(t, 'assistant', speaker, t.reply, p_now);
+  elsif t.status = 'failed' then
+    perform internal.add_line(t, 'user', null, t.text, p_now);
+  elsif p_from = 'queued' and t.runs = '[]' then
+    perform internal.take_back_line(t);
+  end if;
+end $$;
+
+create function public.advance_turn(
+  p_user uuid, p_conversation uuid, p_turn uuid, p_epoch bigint, p_op text, p_to text, p_patch text, p_lease_ms int)
+returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.conversations;
+  t public.turns;
+  v timestamptz;
+  was text;
+  patch jsonb := p_patch::jsonb;
+begin
+  select * into c from public.conversations where user_id = p_user and id = p_conversation for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  select * into t from public.turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if p_op = any (t.ops) then
+    return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+  end if;
+  if c.lease_epoch <> p_epoch then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  v := internal.now();
+  perform internal.keep_lease(c, p_lease_ms, v);
+  if t.finished_at is not null then
+    return jsonb_build_object('outcome', 'final', 'turn', internal.turn_json(t));
+  end if;
+  if p_to is not null and (not internal.may_move(t.status, p_to)
+                           or (p_to = 'starting' and t.id <> (internal.head(c)).id)) then
+    return jsonb_build_object('outcome', 'conflict', 'turn', internal.turn_json(t));
+  end if;
+  if p_to is null and patch = '{}' then
+    return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+  end if;
+  was := t.status;
+  perform internal.patch_conversation(c, patch);
+  t := internal.move_turn(t, p_to, patch, p_op, v);
+  if p_to = 'starting' then
+    perform internal.add_line(t, 'user', null, t.text, v);
+  elsif t.finished_at is not null then
+    perform internal.close_turn(t, was, v);
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+end $$;
+
+revoke execute on function public.advance_turn(uuid, uuid, uuid, bigint, text, text, text, int)
+  from public, anon, authenticated;
+grant execute on function public.advance_turn(uuid, uuid, uuid, bigint, text, text, text, int) to service_role;

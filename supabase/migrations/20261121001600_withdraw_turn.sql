@@ -1,0 +1,42 @@
+-- Take back a turn that never had a run, as if it had not been sent: what strategy `reject` promises when the conflict
+-- shows only at the provider. A row with turns behind it stays, cancelled and empty, so that `seq` keeps no gap.
+
+create function public.withdraw_turn(p_user uuid, p_conversation uuid, p_turn uuid, p_epoch bigint) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.conversations;
+  t public.turns;
+  v timestamptz;
+begin
+  select * into c from public.conversations where user_id = p_user and id = p_conversation for update;
+  if not found then
+    return jsonb_build_object('outcome', 'ok');  -- it went with its only turn
+  end if;
+  select * into t from public.turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
+  if not found or (t.status = 'cancelled' and t.text = '') then
+    return jsonb_build_object('outcome', 'ok');
+  end if;
+  if c.lease_epoch <> p_epoch then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  if t.finished_at is not null or t.runs <> '[]' then
+    return jsonb_build_object('outcome', 'conflict');
+  end if;
+  perform internal.take_back_line(t);
+  if t.seq = c.next_seq - 1 then
+    delete from public.turns where id = t.id;
+    if t.seq = 1 then
+      delete from public.conversations where user_id = p_user and id = p_conversation;
+    else
+      update public.conversations set next_seq = next_seq - 1 where user_id = p_user and id = p_conversation;
+    end if;
+  else
+    v := internal.now();
+    update public.turns set status = 'cancelled', text = '', idempotency_key = null, finished_at = v, updated_at = v
+    where id = t.id;
+  end if;
+  return jsonb_build_object('outcome', 'ok');
+end $$;
+
+revoke execute on function public.withdraw_turn(uuid, uuid, uuid, bigint) from public, anon, authenticated;
+grant execute on function public.withdraw_turn(uuid, uuid, uuid, bigint) to service_role;

@@ -1,0 +1,57 @@
+-- What a user may still do to a turn: stop it, and change its text as long as it has not started.
+
+-- The turn with its conversation locked, so that nothing moves it meanwhile; null where the user has none such.
+create function internal.lock_turn(p_user uuid, p_turn uuid) returns public.turns
+language plpgsql volatile set search_path = '' as $$
+declare
+  t public.turns;
+begin
+  select * into t from public.turns where id = p_turn and user_id = p_user;
+  perform 1 from public.conversations where user_id = p_user and id = t.conversation_id for update;
+  select * into t from public.turns where id = p_turn and user_id = p_user;
+  return t;
+end $$;
+
+create function public.cancel_turn(p_user uuid, p_turn uuid) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  t public.turns := internal.lock_turn(p_user, p_turn);
+  v timestamptz := internal.now();
+begin
+  if t.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if t.status = 'queued' then
+    update public.turns set status = 'cancelled', cancel_requested = true, finished_at = v, updated_at = v
+    where id = p_turn returning * into t;
+    perform internal.close_turn(t, 'queued', v);
+  elsif t.finished_at is null and not t.cancel_requested then
+    update public.turns set cancel_requested = true, updated_at = v where id = p_turn returning * into t;
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+end $$;
+
+create function public.edit_turn(p_user uuid, p_turn uuid, p_text text, p_op text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  t public.turns := internal.lock_turn(p_user, p_turn);
+begin
+  if t.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if p_op = any (t.ops) then
+    return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+  end if;
+  -- one that went back into the queue has been sent before: its text stands
+  if t.status <> 'queued' or t.attempt > 0 then
+    return jsonb_build_object('outcome', 'already_started', 'turn', internal.turn_json(t));
+  end if;
+  update public.turns set text = p_text, ops = internal.remember_op(ops, p_op), updated_at = internal.now()
+  where id = p_turn returning * into t;
+  return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
+end $$;
+
+revoke execute on function public.cancel_turn(uuid, uuid) from public, anon, authenticated;
+grant execute on function public.cancel_turn(uuid, uuid) to service_role;
+revoke execute on function public.edit_turn(uuid, uuid, text, text) from public, anon, authenticated;
+grant execute on function public.edit_turn(uuid, uuid, text, text) to service_role;

@@ -1,0 +1,29 @@
+-- Whom a user may address, and the assistant made for an agent on the thread/run wire.
+
+create function public.list_agents(p_user uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('outcome', 'ok', 'agents', coalesce(jsonb_agg(
+    internal.agent_json(mine) order by mine.is_default desc, mine.slug), '[]'))
+  from (
+    select distinct on (a.slug) a.* from public.agents a
+    where a.owner_id is null or a.owner_id = p_user
+    order by a.slug, a.owner_id nulls last) mine
+$$;
+
+-- The first to record one wins; everybody gets that one back.
+create function public.remember_assistant(p_user uuid, p_agent text, p_assistant text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  a public.agents := internal.find_agent(p_user, p_agent);
+begin
+  update public.agents set assistant_id = coalesce(assistant_id, p_assistant) where id = a.id returning * into a;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'assistant_id', a.assistant_id);
+end $$;
+
+revoke execute on function public.list_agents(uuid) from public, anon, authenticated;
+grant execute on function public.list_agents(uuid) to service_role;
+revoke execute on function public.remember_assistant(uuid, text, text) from public, anon, authenticated;
+grant execute on function public.remember_assistant(uuid, text, text) to service_role;
