@@ -1,0 +1,166 @@
+"""The one place that reads the environment. Durations are in seconds, read once, never changed afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from shared.core.model import MultitaskStrategy
+
+# A lease must outlive the longest single call to the provider, and the write that reports its outcome.
+LEASE_MARGIN_SECONDS = 2.0
+# RFC 7518 3.2: an HMAC key is at least as long as the hash.
+_MIN_HS256_BYTES = 32
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+
+
+class SettingsError(Exception):
+    """The environment is wrong. `faults` names every setting at fault, in order, and never shows a value."""
+
+    def __init__(self, faults: Mapping[str, str], allowed_origins: tuple[str, ...] = ()) -> None:
+        super().__init__("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+        self.faults = dict(faults)
+        self.allowed_origins = allowed_origins  # as far as they could be read: an error must reach the browser too
+
+
+def _base_url(value: str) -> str:
+    """An address to append paths to, without its last slash."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or re.search(r"[\s?#@]", value):
+        raise ValueError("must be an http or https address without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be exact origins such as https://app.example.com, separated by commas; no path, no *")
+    return tuple(dict.fromkeys(origins))
+
+
+def _hmac_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < _MIN_HS256_BYTES:
+        raise ValueError(f"must be at least {_MIN_HS256_BYTES} bytes long")
+    return value
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("must be visible ASCII without blanks")
+    return value
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
+HmacSecret = Annotated[SecretStr, AfterValidator(_hmac_key)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]  # 0 switches it off
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]  # 0 switches it off
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+
+
+class Settings(BaseModel):
+    """Everything that can be set, in the order of .env.example. Names are the environment's, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    openai_api_key: HeaderSecret
+    openai_base_url: BaseUrl = "https://api.openai.com/v1"
+    provider: Literal["responses", "assistants"] = "responses"
+    responses_state: Literal["conversation", "transcript"] = "conversation"
+    responses_background: Literal["auto", "always", "never"] = "auto"
+    supabase_url: BaseUrl
+    supabase_secret_key: HeaderSecret
+    supabase_jwt_secret: HmacSecret | None = None
+    supabase_jwks_url: BaseUrl | None = None
+    allowed_origins: Origins = ()
+    multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
+    wait_budget_seconds: Seconds = 150.0
+    run_budget_seconds: Seconds = 300.0
+    cancel_wait_seconds: Seconds = 15.0
+    coalesce_seconds: SecondsOrNone = 0.0
+    poll_min_seconds: Seconds = 0.25
+    poll_max_seconds: Seconds = 2.0
+    provider_timeout_seconds: Seconds = 8.0
+    lease_seconds: Seconds = 15.0
+    max_handoffs: CountOrNone = 10
+    max_tool_calls: CountOrNone = 24
+    max_open_turns: Count = 8
+    messages_per_minute: Count = 30
+    max_concurrent_requests: Count = 500
+    conversation_ttl_hours: SecondsOrNone = 0.0
+    archive_after_messages: CountOrNone = 0
+    carry_over_messages: CountOrNone = 10
+    maintenance_secret: HeaderSecret | None = None
+    operator_role: Word | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    google_cloud_project: Word | None = None
+
+    @property
+    def issuer(self) -> str:
+        """Who signs user tokens: the `iss` claim."""
+        return f"{self.supabase_url}/auth/v1"
+
+    @property
+    def jwks_url(self) -> str:
+        return self.supabase_jwks_url or f"{self.issuer}/.well-known/jwks.json"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment; an empty variable counts as unset. Raises SettingsError naming all faults at once."""
+    environment = os.environ if environment is None else environment
+    given = {
+        name: value
+        for name in Settings.model_fields
+        if (value := environment.get(name.upper(), "").strip())
+    }  # fmt: skip
+    faults: dict[str, str] = {}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        faults = {str(fault["loc"][0]): _sentence(fault) for fault in error.errors(include_input=False)}
+        settings = _without(given, faults)
+    for names, fault in _contradictions(settings):
+        if not faults.keys() & set(names):
+            faults[names[0]] = fault
+    if faults:
+        ordered = {name.upper(): faults[name] for name in Settings.model_fields if name in faults}
+        raise SettingsError(ordered, settings.allowed_origins)
+    return settings
+
+
+def _sentence(fault: Any) -> str:
+    if fault["type"] == "missing":
+        return "is missing"
+    return str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").replace("Input ", "")
+
+
+def _without(given: Mapping[str, str], faults: Iterable[str]) -> Settings:
+    """The settings as if those at fault had not been given, so that the others can be checked in the same go."""
+    stand_ins = {"openai_api_key": "x", "supabase_url": "https://x.invalid", "supabase_secret_key": "x"}
+    good = {name: value for name, value in given.items() if name not in faults}
+    return Settings.model_validate(stand_ins | good)
+
+
+def _contradictions(settings: Settings) -> Iterable[tuple[tuple[str, str], str]]:
+    if settings.poll_min_seconds > settings.poll_max_seconds:
+        yield ("poll_min_seconds", "poll_max_seconds"), "must not be above POLL_MAX_SECONDS"
+    if settings.lease_seconds < settings.provider_timeout_seconds + LEASE_MARGIN_SECONDS:
+        margin = f"{LEASE_MARGIN_SECONDS:g}"
+        yield (
+            ("lease_seconds", "provider_timeout_seconds"),
+            f"must exceed PROVIDER_TIMEOUT_SECONDS by at least {margin}, or a slow call outlives its lease",
+        )
