@@ -1,0 +1,224 @@
+"""The conflict protocol as a value: fold an event, get the next state and exactly one command.
+
+    Submitted ─► ClaimTurn ─► Queued ─► Sleep ─► Woke ─► ClaimTurn …            waiting in our own queue
+                     └─► TurnCame ─► StartRun ─► RunStarted ─► Admit             the undisturbed way
+                                        ├─► RunConflicted ─► CheckHolder ─► HolderStatus ─► Sleep or StartRun
+                                        ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
+                                        ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
+                                        └─► StartRefused ─► Refuse               a definite "never"
+
+It awaits nothing and reads no clock: `now` is given, in seconds on any monotonic clock. A pair of phase and event
+that `fold` does not list is a programming error and raises `UnexpectedEvent`.
+
+One rule stands above the others: while the outcome of an earlier create is unknown ("in doubt"), nothing is started
+before a look for that run has found nothing *after* the last moment at which the create could still have arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from shared.core.model import MultitaskStrategy, is_terminal
+from shared.core.signals import (
+    Admit,
+    CallerGone,
+    CheckHolder,
+    ClaimTurn,
+    Command,
+    Detach,
+    Event,
+    FindRun,
+    HolderStatus,
+    Intent,
+    LookFailed,
+    Queued,
+    Refuse,
+    RunConflicted,
+    RunFound,
+    RunNotFound,
+    RunStarted,
+    Sleep,
+    StartDeferred,
+    StartRefused,
+    StartRun,
+    StartUnknown,
+    Submitted,
+    TurnCame,
+    TurnEnded,
+    Woke,
+)
+
+SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
+BACKOFF = 1.6  # growth of the pause between two looks, from poll_min_seconds to poll_max_seconds
+
+
+class UnexpectedEvent(RuntimeError):
+    """An event that cannot happen in this phase: the driver and the protocol disagree."""
+
+
+class Phase(StrEnum):
+    NEW = "new"
+    CLAIMING = "claiming"
+    QUEUED = "queued"
+    STARTING = "starting"
+    FOLLOWING = "following"
+    FINDING = "finding"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Times in seconds; `deadline` on the clock that `now` comes from."""
+
+    strategy: MultitaskStrategy
+    deadline: float
+    poll_min_seconds: float
+    poll_max_seconds: float
+    settle_seconds: float  # after a create of unknown outcome was given up, it may still arrive for this long
+    start_margin_seconds: float  # no create is sent so late that its answer could not be awaited
+    max_failures: int  # creates of unknown outcome that may be repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    rules: Rules
+    phase: Phase = Phase.NEW
+    holder: str | None = None
+    ended_holder: str | None = None  # seen to have ended, though the provider may still name it
+    pauses: int = 0  # consecutive pauses without news; the exponent of the backoff
+    suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
+    doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
+    failures: int = 0  # attempts lost or failed so far
+    after_pause: Command | None = None
+
+    def fold(self, event: Event, now: float) -> tuple[Conflict, Command]:
+        """The next state and the one thing to do. Raises UnexpectedEvent for a pair the protocol does not know."""
+        match self.phase, event:
+            case (Phase.ENDED, _):
+                raise UnexpectedEvent(f"{event} after the end")
+            case (_, CallerGone()) | (Phase.CLAIMING, TurnEnded()):
+                return self._end(Detach())
+            # our own queue
+            case (Phase.NEW, Submitted()):
+                return self._go(Phase.CLAIMING, ClaimTurn())
+            case (Phase.CLAIMING, Queued(behind=behind)):
+                return self._queued(behind, now)
+            case (Phase.QUEUED, Woke()):
+                return self._end(Detach()) if self._over(now) else self._go(Phase.CLAIMING, ClaimTurn())
+            case (Phase.NEW | Phase.CLAIMING, TurnCame() as came):  # NEW: the claim came with the acceptance
+                return self._turn_came(came, now)
+            # the create
+            case (Phase.STARTING, RunStarted()):
+                return self._end(Admit())
+            case (Phase.STARTING, RunConflicted(holder=holder)):
+                return self._conflicted(holder)
+            case (Phase.STARTING, StartDeferred(seconds=seconds)):
+                return self._pause(now, StartRun(), max(seconds, self._interval()))
+            case (Phase.STARTING, StartRefused(reason=reason)):
+                return self._end(Refuse(reason))
+            case (Phase.STARTING, StartUnknown()):
+                return self._doubt(now)
+            # the run in our way
+            case (Phase.FOLLOWING, HolderStatus() as seen):
+                return self._holder(seen, now)
+            case (Phase.FOLLOWING, LookFailed()):
+                return self._pause(now, CheckHolder(self.holder))
+            # the run that may be ours
+            case (Phase.FINDING, RunFound()):
+                return self._end(Admit())
+            case (Phase.FINDING, RunNotFound()):
+                return self._not_found(now)
+            case (Phase.FINDING, LookFailed()):
+                return self._pause(now, FindRun())
+            case (Phase.PAUSED, Woke()):
+                return self._resume(now)
+            case _:
+                raise UnexpectedEvent(f"{event} in phase {self.phase}")
+
+    def _queued(self, behind: int, now: float) -> tuple[Conflict, Command]:
+        if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
+            return self._end(Refuse("run_in_progress"))
+        until = min(now + self._interval(), self.rules.deadline)
+        return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, Sleep(until))
+
+    def _turn_came(self, came: TurnCame, now: float) -> tuple[Conflict, Command]:
+        state = replace(self, pauses=0, failures=came.failures)
+        match came.intent:
+            case Intent.STARTED:
+                return state._end(Admit())
+            case Intent.UNKNOWN:
+                return state._doubt(now - came.age_seconds)
+            case Intent.NONE if came.failures:
+                return replace(state, suspect=True, doubt_since=SETTLED)._start(now)
+            case Intent.NONE:
+                return state._start(now)
+
+    def _doubt(self, since: float) -> tuple[Conflict, Command]:
+        state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
+        return state._go(Phase.FINDING, FindRun())
+
+    def _conflicted(self, holder: str | None) -> tuple[Conflict, Command]:
+        if self.rules.strategy is MultitaskStrategy.REJECT:
+            return self._end(Refuse("run_in_progress"))
+        news = holder is not None and holder != self.holder
+        # a wire that shows a run only when it is over: what held the thread may turn out to be the lost attempt
+        owed = SETTLED if self.suspect else None
+        state = replace(self, holder=holder, pauses=0 if news else self.pauses, doubt_since=owed)
+        return state._go(Phase.FOLLOWING, CheckHolder(holder))
+
+    def _holder(self, seen: HolderStatus, now: float) -> tuple[Conflict, Command]:
+        if seen.status is None:
+            # refused, yet nobody to be seen: the refusal is the truth, so only another try tells when it is over
+            return self._pause(now, StartRun())
+        state = replace(self, holder=seen.holder or self.holder)
+        if not is_terminal(seen.status):
+            return state._pause(now, CheckHolder(state.holder), seen.poll_after_seconds)
+        if state.holder is not None and state.holder == self.ended_holder:
+            return state._pause(now, StartRun())  # ended and still named: a lock that lingers
+        return replace(state, ended_holder=state.holder, pauses=0)._start(now)
+
+    def _not_found(self, now: float) -> tuple[Conflict, Command]:
+        if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:
+            return self._pause(now, FindRun())
+        if self.failures >= self.rules.max_failures:
+            return self._end(Refuse("provider_unavailable"))
+        lost = self.doubt_since != SETTLED
+        return replace(self, doubt_since=None)._start(now, lost=lost)
+
+    def _resume(self, now: float) -> tuple[Conflict, Command]:
+        match self.after_pause:
+            case _ if self._over(now):
+                return self._end(Detach())
+            case CheckHolder() as check:
+                return self._go(Phase.FOLLOWING, check)
+            case FindRun() as find:
+                return self._go(Phase.FINDING, find)
+            case _:
+                return self._start(now)
+
+    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, Command]:
+        if self.doubt_since is not None:
+            return self._go(Phase.FINDING, FindRun())
+        if now >= self.rules.deadline - self.rules.start_margin_seconds:
+            return self._end(Detach())
+        return self._go(Phase.STARTING, StartRun(repeats_lost=lost))
+
+    def _pause(self, now: float, then: Command, seconds: float | None = None) -> tuple[Conflict, Command]:
+        until = min(now + (self._interval() if seconds is None else seconds), self.rules.deadline)
+        return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, Sleep(until))
+
+    def _go(self, phase: Phase, command: Command) -> tuple[Conflict, Command]:
+        return replace(self, phase=phase), command
+
+    def _end(self, command: Command) -> tuple[Conflict, Command]:
+        return self._go(Phase.ENDED, command)
+
+    def _over(self, now: float) -> bool:
+        return now >= self.rules.deadline
+
+    def _interval(self) -> float:
+        # the exponent is bounded because a float overflows long before anyone stops waiting
+        grown = self.rules.poll_min_seconds * BACKOFF ** min(self.pauses, 40)
+        return float(min(grown, self.rules.poll_max_seconds))

@@ -1,0 +1,178 @@
+"""What the conflict protocol hears (events) and what it asks for (commands), as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The turn is accepted and stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """It is not ours to start yet: `behind` turns stand before it, or another holder serves the queue."""
+
+    behind: int
+
+
+class Intent(StrEnum):
+    """What is known of earlier attempts when the turn comes to us."""
+
+    NONE = "none"  # no create can have been sent
+    UNKNOWN = "unknown"  # a create may have been sent by a holder that is gone
+    STARTED = "started"  # a run is on record
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCame:
+    """The lease and the head of the queue are ours."""
+
+    intent: Intent
+    age_seconds: float = 0.0  # with UNKNOWN: since that intent was committed
+    failures: int = 0  # attempts of this turn that were lost or failed
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """Somebody else brought the turn to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The provider accepted message and run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConflicted:
+    """The provider refused: another run is active. `holder` is its id, None where nothing names it."""
+
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HolderStatus:
+    """What became of the run in our way. `status` None: no such run can be seen."""
+
+    status: str | None
+    holder: str | None = None  # its id, where the look has found it out
+    poll_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartDeferred:
+    """A definite "not now": nothing was started, and nothing should be before `seconds` have passed."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """A definite "never": repeating changes nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartUnknown:
+    """The create may or may not have arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFound:
+    """The run of an earlier attempt was found: it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotFound:
+    """The look succeeded and showed no run of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookFailed:
+    """The look itself failed: it says nothing about the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The sleep is over, by time or by a hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """Nobody waits here any more; the turn goes on elsewhere."""
+
+
+Event = (
+    Submitted
+    | Queued
+    | TurnCame
+    | TurnEnded
+    | RunStarted
+    | RunConflicted
+    | HolderStatus
+    | StartDeferred
+    | StartRefused
+    | StartUnknown
+    | RunFound
+    | RunNotFound
+    | LookFailed
+    | Woke
+    | CallerGone
+)
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTurn:
+    """Try to become the holder of the queue's head."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Commit the intent, then send the one create call."""
+
+    repeats_lost: bool = False  # the attempt before this one was lost: it counts as a failure
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHolder:
+    """Ask for the status of the run in our way; None: find out who it is first."""
+
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindRun:
+    """Look for the run of an attempt whose outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The turn has its run; follow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The turn ends here, for `reason` (an error code)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Stop waiting here. The turn stays as it is on record, for whoever comes next."""
+
+
+Command = ClaimTurn | StartRun | CheckHolder | FindRun | Sleep | Admit | Refuse | Detach

@@ -1,0 +1,408 @@
+"""The protocol as rows: what was heard when, and the one thing to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.conflict import SETTLED, Conflict, Phase, Rules, UnexpectedEvent
+from shared.core.model import MultitaskStrategy
+from shared.core.signals import (
+    Admit,
+    CallerGone,
+    CheckHolder,
+    ClaimTurn,
+    Command,
+    Detach,
+    Event,
+    FindRun,
+    HolderStatus,
+    Intent,
+    LookFailed,
+    Queued,
+    Refuse,
+    RunConflicted,
+    RunFound,
+    RunNotFound,
+    RunStarted,
+    Sleep,
+    StartDeferred,
+    StartRefused,
+    StartRun,
+    StartUnknown,
+    Submitted,
+    TurnCame,
+    TurnEnded,
+    Woke,
+)
+
+RULES = Rules(
+    strategy=MultitaskStrategy.ENQUEUE,
+    deadline=150.0,
+    poll_min_seconds=0.25,
+    poll_max_seconds=2.0,
+    settle_seconds=13.0,
+    start_margin_seconds=2.0,
+    max_failures=4,
+)
+REJECT = replace(RULES, strategy=MultitaskStrategy.REJECT)
+MINE = TurnCame(Intent.NONE)
+
+Row = tuple[float, Event, Command]
+
+ACTIVE = ["queued", "in_progress", "requires_action", "cancelling", "a_status_of_tomorrow"]
+TERMINAL = ["completed", "failed", "cancelled", "incomplete", "expired"]
+
+
+def play(rows: list[Row], rules: Rules = RULES) -> Conflict:
+    state = Conflict(rules)
+    for at, event, expected in rows:
+        state, command = state.fold(event, at)
+        assert command == expected, f"at {at} after {event}"
+    return state
+
+
+STORIES: dict[str, tuple[Rules, list[Row]]] = {
+    "undisturbed": (RULES, [(0, MINE, StartRun()), (1, RunStarted(), Admit())]),
+    "waits behind others, then starts": (
+        RULES,
+        [
+            (0, Submitted(), ClaimTurn()),
+            (0, Queued(2), Sleep(0.25)),
+            (0.25, Woke(), ClaimTurn()),
+            (0.25, Queued(1), Sleep(0.25 + 0.4)),
+            (0.3, Woke(), ClaimTurn()),
+            (0.3, MINE, StartRun()),
+        ],
+    ),
+    "another instance brought it to its end": (
+        RULES,
+        [(0, Submitted(), ClaimTurn()), (0, TurnEnded(), Detach())],
+    ),
+    "conflict, followed at a growing pace, then started": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (1, RunConflicted("run_a"), CheckHolder("run_a")),
+            (1, HolderStatus("in_progress"), Sleep(1.25)),
+            (1.25, Woke(), CheckHolder("run_a")),
+            (1.25, HolderStatus("in_progress"), Sleep(1.65)),
+            (1.65, Woke(), CheckHolder("run_a")),
+            (1.65, HolderStatus("completed"), StartRun()),
+            (1.7, RunStarted(), Admit()),
+        ],
+    ),
+    "the provider's hint decides the pause": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("r"), CheckHolder("r")),
+            (0, HolderStatus("queued", poll_after_seconds=5), Sleep(5)),
+        ],
+    ),
+    "one run after the other in our way": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("cancelled"), StartRun()),
+            (0, RunConflicted("b"), CheckHolder("b")),
+            (0, HolderStatus("expired"), StartRun()),
+            (0, RunStarted(), Admit()),
+        ],
+    ),
+    "a lock that outlives its run is not hammered": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("completed"), StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("completed"), Sleep(0.25)),
+            (0.25, Woke(), StartRun()),
+            (0.25, RunConflicted("a"), CheckHolder("a")),
+            (0.25, HolderStatus("completed"), Sleep(0.65)),
+        ],
+    ),
+    "a lock without an id": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted(None), CheckHolder(None)),
+            (0, HolderStatus(None), Sleep(0.25)),
+            (0.25, Woke(), StartRun()),
+            (0.25, RunConflicted(None), CheckHolder(None)),
+            (0.25, HolderStatus(None), Sleep(0.65)),
+        ],
+    ),
+    "the holder is found out": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted(None), CheckHolder(None)),
+            (0, HolderStatus("in_progress", holder="found"), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("found")),
+            (0.25, HolderStatus("completed", holder="found"), StartRun()),
+        ],
+    ),
+    "a look at the holder fails": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, LookFailed(), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+        ],
+    ),
+    "reject at the provider": (
+        REJECT,
+        [(0, MINE, StartRun()), (0, RunConflicted("a"), Refuse("run_in_progress"))],
+    ),
+    "reject in our queue": (
+        REJECT,
+        [(0, Submitted(), ClaimTurn()), (0, Queued(1), Refuse("run_in_progress"))],
+    ),
+    "a replay of a rejecting turn that is being served waits for it": (
+        REJECT,
+        [(0, Submitted(), ClaimTurn()), (0, Queued(0), Sleep(0.25))],
+    ),
+    "rate limited": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, StartDeferred(20), Sleep(20)),
+            (20, Woke(), StartRun()),
+        ],
+    ),
+    "deferred without a time is not hammered": (
+        RULES,
+        [(0, MINE, StartRun()), (0, StartDeferred(0), Sleep(0.25)), (0.25, Woke(), StartRun())],
+    ),
+    "a definite no": (RULES, [(0, MINE, StartRun()), (0, StartRefused("provider_auth"), Refuse("provider_auth"))]),
+    "a lost create is looked for until it can no longer arrive": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (8, StartUnknown(), FindRun()),
+            (8, RunNotFound(), Sleep(8.25)),
+            (8.25, Woke(), FindRun()),
+            (20.9, RunNotFound(), Sleep(20.9 + 0.4)),
+            (21.3, Woke(), FindRun()),
+            (21.3, RunNotFound(), StartRun(repeats_lost=True)),
+            (21.4, RunStarted(), Admit()),
+        ],
+    ),
+    "a lost create is found": (
+        RULES,
+        [(0, MINE, StartRun()), (8, StartUnknown(), FindRun()), (8, RunFound(), Admit())],
+    ),
+    "a failing look proves nothing": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (8, StartUnknown(), FindRun()),
+            (30, LookFailed(), Sleep(30.25)),
+            (30.25, Woke(), FindRun()),
+        ],
+    ),
+    "what blocks after a lost create may be our own run": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (8, StartUnknown(), FindRun()),
+            (21, RunNotFound(), StartRun(repeats_lost=True)),
+            (21, RunConflicted(None), CheckHolder(None)),
+            (21, HolderStatus(None), Sleep(21.25)),
+            (21.25, Woke(), FindRun()),
+            (21.25, RunNotFound(), StartRun()),
+            (21.25, RunConflicted(None), CheckHolder(None)),
+            (21.25, HolderStatus(None), Sleep(21.25 + 0.4)),
+            (21.65, Woke(), FindRun()),
+            (21.65, RunFound(), Admit()),
+        ],
+    ),
+    "an inherited intent is looked for first": (
+        RULES,
+        [
+            (100, TurnCame(Intent.UNKNOWN, age_seconds=5), FindRun()),
+            (100, RunNotFound(), Sleep(100.25)),
+            (100.25, Woke(), FindRun()),
+            (108, RunNotFound(), StartRun(repeats_lost=True)),
+        ],
+    ),
+    "an old inherited intent needs no waiting": (
+        RULES,
+        [
+            (100, TurnCame(Intent.UNKNOWN, age_seconds=600), FindRun()),
+            (100, RunNotFound(), StartRun(repeats_lost=True)),
+        ],
+    ),
+    "an inherited run is followed": (RULES, [(0, TurnCame(Intent.STARTED), Admit())]),
+    "after earlier losses the first thing is a look": (
+        RULES,
+        [
+            (0, TurnCame(Intent.NONE, failures=2), FindRun()),
+            (0, RunNotFound(), StartRun()),
+            (0, StartUnknown(), FindRun()),
+            (20, RunNotFound(), StartRun(repeats_lost=True)),
+            (20, StartUnknown(), FindRun()),
+            (40, RunNotFound(), Refuse("provider_unavailable")),
+        ],
+    ),
+    "the budget ends in our queue": (
+        RULES,
+        [
+            (0, Submitted(), ClaimTurn()),
+            (149.9, Queued(1), Sleep(150)),
+            (150, Woke(), Detach()),
+        ],
+    ),
+    "the budget ends behind a foreign run": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (149.9, HolderStatus("in_progress"), Sleep(150)),
+            (150, Woke(), Detach()),
+        ],
+    ),
+    "nothing is started that could not be awaited": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (148.5, HolderStatus("completed"), Detach()),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_story(name: str) -> None:
+    rules, rows = STORIES[name]
+    play(rows, rules)
+
+
+@pytest.mark.parametrize("status", ACTIVE)
+def test_an_active_holder_is_waited_for_and_an_unknown_status_is_active(status: str) -> None:
+    play([(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, HolderStatus(status), Sleep(0.25))])
+
+
+@pytest.mark.parametrize("status", TERMINAL)
+def test_a_terminal_holder_frees_the_thread(status: str) -> None:
+    play([(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, HolderStatus(status), StartRun())])
+
+
+EVENTS: list[Event] = [
+    Submitted(),
+    Queued(1),
+    MINE,
+    TurnEnded(),
+    RunStarted(),
+    RunConflicted("a"),
+    HolderStatus("in_progress"),
+    StartDeferred(1),
+    StartRefused("x"),
+    StartUnknown(),
+    RunFound(),
+    RunNotFound(),
+    LookFailed(),
+    Woke(),
+    CallerGone(),
+]
+
+LEGAL: dict[Phase, set[type]] = {
+    Phase.NEW: {Submitted, TurnCame, CallerGone},
+    Phase.CLAIMING: {Queued, TurnCame, TurnEnded, CallerGone},
+    Phase.QUEUED: {Woke, CallerGone},
+    Phase.STARTING: {RunStarted, RunConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
+    Phase.FOLLOWING: {HolderStatus, LookFailed, CallerGone},
+    Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},
+    Phase.PAUSED: {Woke, CallerGone},
+    Phase.ENDED: set(),
+}
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_grid(phase: Phase, event: Event) -> None:
+    state = Conflict(RULES, phase=phase)
+    if type(event) in LEGAL[phase]:
+        after, command = state.fold(event, 0.0)
+        assert (after.phase is Phase.ENDED) == isinstance(command, Admit | Refuse | Detach)
+    else:
+        with pytest.raises(UnexpectedEvent):
+            state.fold(event, 0.0)
+
+
+def test_the_grid_knows_every_event() -> None:
+    assert {type(event) for event in EVENTS} == set(Event.__args__)
+
+
+ANSWERS: dict[type, list[Event]] = {
+    ClaimTurn: [
+        Queued(0),
+        Queued(3),
+        MINE,
+        TurnCame(Intent.UNKNOWN, 3),
+        TurnCame(Intent.NONE, failures=1),
+        TurnEnded(),
+    ],
+    StartRun: [
+        RunStarted(),
+        RunConflicted("a"),
+        RunConflicted("b"),
+        RunConflicted(None),
+        StartDeferred(0),
+        StartDeferred(30),
+        StartUnknown(),
+        StartRefused("provider_auth"),
+    ],
+    CheckHolder: [*(HolderStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
+    FindRun: [RunFound(), RunNotFound(), LookFailed()],
+    Sleep: [Woke()],
+}
+
+
+@given(st.data(), st.sampled_from(list(MultitaskStrategy)))
+def test_every_way_through_ends_in_time_and_keeps_the_rules(data: st.DataObject, strategy: MultitaskStrategy) -> None:
+    rules = replace(RULES, strategy=strategy)
+    now, looked_at = 0.0, SETTLED
+    unknown_since: float | None = None
+    state, command = Conflict(rules).fold(Submitted(), now)
+    for _ in range(3000):
+        if isinstance(command, Admit | Refuse | Detach):
+            break
+        if isinstance(command, Sleep):
+            assert now <= command.until <= rules.deadline
+            now = command.until
+        else:
+            now += data.draw(st.sampled_from([0.0, 0.01, 0.5, 8.0]))
+        event = data.draw(st.sampled_from(ANSWERS[type(command)]))
+        if isinstance(command, FindRun) and isinstance(event, RunNotFound):
+            looked_at = now
+        if isinstance(event, TurnCame) and event.intent is Intent.UNKNOWN:
+            unknown_since = now - event.age_seconds
+        if isinstance(event, StartUnknown):
+            unknown_since = now
+        asked = now
+        state, command = state.fold(event, now)
+        if isinstance(command, StartRun):
+            assert asked < rules.deadline - rules.start_margin_seconds
+            if unknown_since is not None:
+                assert looked_at >= unknown_since + rules.settle_seconds, "a create was repeated blindly"
+    else:
+        pytest.fail("the protocol never came to an end")
+    assert now <= rules.deadline + 8.0
+    assert state.phase is Phase.ENDED
+
+
+@given(st.integers(min_value=0, max_value=10_000))
+def test_the_pause_never_overflows_and_never_exceeds_its_maximum(pauses: int) -> None:
+    state = Conflict(RULES, phase=Phase.FOLLOWING, holder="a", pauses=pauses)
+    _, command = state.fold(HolderStatus("in_progress"), 10.0)
+    assert isinstance(command, Sleep)
+    assert 10.25 <= command.until <= 12.0
