@@ -204,8 +204,8 @@ class Store(Protocol):
     Times are the database's own; what returns is relative (milliseconds), never to be compared with a local clock.
     """
 
-    async def submit_turn(self, submission: Submission, lessee: Lessee) -> Submitted:
-        """Accept the message, and claim it at once where it is the head of a free queue.
+    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Submitted:
+        """Accept the message; with a lessee, claim it at once where it is the head of a free queue.
 
         Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
         (`idempotency_key_reused`, `unknown_agent`), TooMany (`queue_full`, `too_many_open`, `rate_limited`).

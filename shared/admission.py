@@ -1,0 +1,322 @@
+"""Drives `core.conflict`: from a turn in the queue to a run of its own. The only await loop of the protocol.
+
+Nothing else in the project starts a run, and nothing is appended to a thread before admission.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.conflict import Conflict, Rules
+from shared.core.errors import (
+    ActiveRun,
+    ConversationIgnored,
+    Fenced,
+    NotFoundAtProvider,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+    StoreUnavailable,
+    ThreadGone,
+    UnansweredCalls,
+)
+from shared.core.events import EventName
+from shared.core.model import Claim, Message, RunRecord, RunStart, RunState, Thread, TurnStatus
+from shared.core.signals import (
+    Admit,
+    CheckHolder,
+    ClaimTurn,
+    Command,
+    Detach,
+    Event,
+    FindRun,
+    HolderStatus,
+    Intent,
+    LookFailed,
+    Queued,
+    Refuse,
+    RunConflicted,
+    RunFound,
+    RunNotFound,
+    RunStarted,
+    Sleep,
+    StartDeferred,
+    StartRefused,
+    StartRun,
+    StartUnknown,
+    Submitted,
+    TurnCame,
+    TurnEnded,
+    Woke,
+)
+from shared.lease import Hold, World
+from shared.ports import Advance, Busy, Lessee, Provider
+
+log = logging.getLogger("multi_agent_chat")
+
+RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
+ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """How much of the transcript travels when the provider has none: in lines."""
+
+    seed_lines: int  # into a new thread (rotation)
+    transcript_lines: int  # with every create, where the server keeps no thread
+
+
+class Admission:
+    """One turn's way to its run. `hold` and `run` say what came of it, also when `run_to_end` raises."""
+
+    def __init__(
+        self,
+        world: World,
+        providers: Callable[[str | None], Provider],
+        rules: Rules,
+        carry: Carry,
+        *,
+        owner: str,
+        user_id: str,
+        conversation_id: str,
+        turn_id: str,
+        serve_other: Callable[[Claim, float], Awaitable[None]],
+    ) -> None:
+        self.hold: Hold | None = None
+        self.run: RunState | None = None
+        self._world, self._providers, self._rules, self._carry = world, providers, rules, carry
+        self._lessee = Lessee(owner, world.lease_seconds)
+        self._user_id, self._conversation_id, self._turn_id = user_id, conversation_id, turn_id
+        self._serve_other = serve_other
+        self._rotations = 0
+        self._own_ended = False
+
+    async def run_to_end(self, event: Submitted | TurnCame) -> Admit | Refuse | Detach:
+        """Raises Stopped, Fenced, StoreUnavailable; the turn then stands as its row says."""
+        state, command = Conflict(self._rules).fold(event, self._world.clock.now())
+        while not isinstance(command, Admit | Refuse | Detach):
+            state, command = state.fold(await self._perform(command), self._world.clock.now())
+        return command
+
+    async def _perform(self, command: Command) -> Event:
+        match command:
+            case ClaimTurn():
+                return await self._claim()
+            case Sleep(until=until) if self.hold is None:
+                await self._world.wakeups.wait(self._conversation_id, max(until - self._world.clock.now(), 0))
+                return Woke()
+            case Sleep(until=until):
+                await self._held.sleep(until - self._world.clock.now())
+                return Woke()
+            case StartRun(repeats_lost=lost):
+                return await self._start(lost)
+            case CheckHolder(holder=holder):
+                return await self._check_holder(holder)
+            case FindRun():
+                return await self._find()
+            case _:
+                raise AssertionError(f"{command} ends an admission")
+
+    @property
+    def _held(self) -> Hold:
+        if self.hold is None:
+            raise AssertionError("no claim yet")
+        return self.hold
+
+    @property
+    def _provider(self) -> Provider:
+        return self._providers(self._held.agent.provider)
+
+    # --- our own queue ----------------------------------------------------------------------------------------------
+
+    async def _claim(self) -> Event:
+        store = self._world.store
+        peek = await store.get_turn(self._user_id, self._turn_id)
+        if peek.turn.status.final:
+            return TurnEnded()
+        if not peek.claimable:
+            return Queued(peek.turn.position)
+        asked = self._world.clock.now()
+        claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
+        if isinstance(claim, Busy):
+            return Queued(peek.turn.position)
+        if claim.turn.turn_id != self._turn_id:
+            await self._serve_other(claim, asked)
+            return Queued(max(peek.turn.position - 1, 0))
+        return self.came(claim, asked)
+
+    def came(self, claim: Claim, claimed_at: float) -> TurnCame:
+        """Take a claim up. Raises Stopped where the turn only has to be brought to its end."""
+        self.hold = hold = Hold(self._world, claim, claimed_at)
+        if hold.thread is not None and hold.thread.provider != self._provider.name:
+            hold.thread = None
+        self._note(EventName.TURN_CLAIMED, epoch=claim.epoch, status=claim.turn.status.value)
+        hold.check()
+        turn = claim.turn
+        if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
+            return TurnCame(Intent.STARTED)
+        # every create on a thread is preceded by the thread's id on record: none there, none sent
+        unsent = claim.fresh or (self._provider.keeps_threads and hold.thread is None)
+        if turn.status is TurnStatus.QUEUED or unsent:
+            return TurnCame(Intent.NONE, failures=turn.failures)
+        return TurnCame(Intent.UNKNOWN, age_seconds=(turn.starting_ms or 0) / 1000, failures=turn.failures)
+
+    # --- the create -------------------------------------------------------------------------------------------------
+
+    async def _start(self, lost: bool) -> Event:
+        hold = self._held
+        if not hold.fresh:
+            await hold.advance(Advance(to=TurnStatus.STARTING, count_failure=lost))
+            hold.check()
+        hold.fresh = False
+        try:
+            await self._ensure_thread()
+            start = await self._run_start()
+            await hold.secure()
+            self.run = await hold.keep(self._provider.start_run(start))
+        except ActiveRun as conflict:
+            return await self._conflicted(conflict)
+        except (ThreadGone, ConversationIgnored, UnansweredCalls) as gone:
+            return await self._rotate(gone)
+        except (RateLimited, NotSent) as refusal:
+            seconds = RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
+            await hold.advance(Advance(to=TurnStatus.QUEUED, delay_seconds=seconds))
+            self._note(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
+            return StartDeferred(seconds)
+        except OutcomeUnknown as unknown:
+            self._note(EventName.RUN_LOST, status=unknown.status)
+            return StartUnknown()
+        except ProviderError as refusal:
+            return StartRefused(refusal.code)
+        await self._record(EventName.RUN_STARTED)
+        return RunStarted()
+
+    async def _ensure_thread(self) -> None:
+        hold, provider = self._held, self._provider
+        if hold.thread is not None or not provider.keeps_threads:
+            return
+        try:
+            thread = await hold.keep(provider.create_thread(await self._history(self._carry.seed_lines)))
+        except OutcomeUnknown as unknown:
+            # a thread that nobody knows of is harmless, so this is a definite "nothing was started"
+            raise NotSent(unknown.message, status=unknown.status) from unknown
+        if thread.thread_id is not None:
+            await hold.advance(Advance(thread=thread))
+            self._note(EventName.THREAD_CREATED)
+
+    async def _run_start(self) -> RunStart:
+        hold, provider = self._held, self._provider
+        turn = hold.turn
+        history: tuple[Message, ...] = ()
+        if not provider.keeps_threads:
+            history = await self._history(self._carry.transcript_lines)
+        return RunStart(
+            turn_id=turn.turn_id,
+            run_key=turn.run_key or turn.turn_id,
+            agent=hold.agent,
+            thread=hold.thread or Thread(provider.name),
+            text=turn.text,
+            history=history,
+            repeated=turn.attempt > 1,
+            known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
+        )
+
+    async def _history(self, lines: int) -> tuple[Message, ...]:
+        hold = self._held
+        if hold.message_count == 0 or lines == 0:
+            return ()
+        newest = await self._world.store.list_messages(
+            self._user_id, self._conversation_id, after_seq=0, limit=lines + 1, newest=True
+        )
+        earlier = [line for line in newest if line.turn_id != hold.turn.turn_id]
+        return tuple(earlier[-lines:])
+
+    async def _conflicted(self, conflict: ActiveRun) -> Event:
+        await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
+        self._note(EventName.RUN_CONFLICTED, holder=conflict.holder, strategy=self._rules.strategy.value)
+        return RunConflicted(conflict.holder)
+
+    async def _rotate(self, gone: ProviderError) -> Event:
+        self._rotations += 1
+        if self._rotations > ROTATIONS:
+            return StartRefused(gone.code)
+        await self._held.advance(Advance(to=TurnStatus.QUEUED, forget_thread=True))
+        self._note(EventName.THREAD_ROTATED, code=gone.code)
+        return StartDeferred(0)
+
+    async def _record(self, name: EventName) -> None:
+        """Put the run on record. A newer holder's claim means that this run is nobody's: ask for its end."""
+        hold, run = self._held, self.run
+        if run is None:
+            raise AssertionError("no run to record")
+        if run.terminal:  # its end is the record: one write instead of two
+            return
+        record = RunRecord(run.run_id, hold.agent.slug, run.status)
+        try:
+            await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))
+        except Fenced:
+            if run.run_id is not None and not run.terminal and hold.thread is not None:
+                await _quietly(self._provider.cancel_run(hold.thread, run.run_id))
+            raise
+        self._note(name, run_id=run.run_id, attempt=hold.turn.attempt)
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    async def _find(self) -> Event:
+        hold = self._held
+        try:
+            found = await hold.keep(self._provider.find_run(await self._run_start()))
+        except (ThreadGone, NotFoundAtProvider):
+            return RunNotFound()
+        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
+            return LookFailed()
+        if found is None:
+            return RunNotFound()
+        if hold.turn.status is TurnStatus.QUEUED:
+            await hold.advance(Advance(to=TurnStatus.STARTING))
+        self.run = found
+        await self._record(EventName.RUN_FOUND)
+        return RunFound()
+
+    async def _check_holder(self, holder: str | None) -> Event:
+        hold = self._held
+        thread = hold.thread or Thread(self._provider.name)
+        try:
+            found = await hold.keep(self._status(thread, holder)) if holder is not None else None
+            if found is None and (own := self._own_record()) is not None:
+                found = await hold.keep(self._status(thread, own))
+                if found is None or found.terminal:
+                    found, self._own_ended = None, True
+            if found is None:
+                found = await hold.keep(self._provider.find_holder(thread))
+        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone):
+            return LookFailed()
+        if found is None:
+            return HolderStatus(None)
+        return HolderStatus(found.status, found.run_id, found.poll_after_seconds)
+
+    def _own_record(self) -> str | None:
+        """Our newest run on this thread, as long as it has not been seen to end."""
+        return None if self._own_ended else self._held.last_run_id
+
+    async def _status(self, thread: Thread, run_id: str) -> RunState | None:
+        try:
+            return await self._provider.get_run(thread, run_id, with_text=False)
+        except NotFoundAtProvider:
+            return None
+
+    def _note(self, name: EventName, **fields: Any) -> None:
+        ids = {"turn_id": self._turn_id, "conversation_id": self._conversation_id}
+        log.info(name.value, extra={"event": ids | fields})
+
+
+async def _quietly(request: Awaitable[Any]) -> None:
+    try:
+        await request
+    except (ProviderError, StoreUnavailable):
+        log.info(EventName.RUN_CANCELLED.value, extra={"event": {"refused": True}})

@@ -1,0 +1,138 @@
+"""ChatService: take a turn, wait for it, cancel it, change it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.core.errors import Fenced, NotFound, StoreUnavailable
+from shared.core.events import EventName
+from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
+from shared.lease import World
+from shared.ports import Lessee, Limits, Provider, Submission
+from shared.serving import Serving, ServingOptions, rejected
+
+log = logging.getLogger("multi_agent_chat")
+
+STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
+LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One message as its sender means it. How long the sender wants to wait is not part of it."""
+
+    text: str
+    conversation_id: str | None = None
+    scope: Scope | None = None
+    agent: str | None = None
+    strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
+    metadata: Mapping[str, str] | None = None
+    idempotency_key: str | None = None
+
+    def digest(self) -> str:
+        """64 hex digits that are equal exactly where two asks mean the same turn."""
+        meaning = {
+            "text": self.text,
+            "conversation_id": self.conversation_id,
+            "scope": None if self.scope is None else [self.scope.kind, self.scope.key],
+            "agent": self.agent,
+            "strategy": self.strategy,
+            "metadata": dict(self.metadata or {}),
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    serving: ServingOptions
+    limits: Limits
+    turn_ttl_seconds: float
+    cancel_answer_seconds: float = 10.0
+
+
+class ChatService:
+    """Stateless but for its wake-ups: every instance can carry every turn on. Deadlines are on `clock.now()`."""
+
+    def __init__(self, world: World, providers: Mapping[str, Provider], options: ChatOptions) -> None:
+        self._world, self._options = world, options
+        self._owner = str(uuid.uuid4())
+        self._serving = Serving(world, providers, options.serving, self._owner)
+
+    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]:
+        """Accept the message and bring it as far as it gets by `deadline`: the turn, and whether it was a replay.
+
+        Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted.
+        """
+        clock = self._world.clock
+        asked = clock.now()
+        submission = Submission(
+            user_id=user.id,
+            turn_id=str(uuid.uuid4()),
+            conversation_id=ask.conversation_id,
+            new_conversation_id=str(uuid.uuid4()),
+            scope=ask.scope,
+            text=ask.text,
+            agent=ask.agent,
+            strategy=ask.strategy,
+            metadata=ask.metadata or {},
+            idempotency_key=ask.idempotency_key,
+            request_hash=ask.digest(),
+            ttl_seconds=self._options.turn_ttl_seconds,
+            limits=self._options.limits,
+        )
+        # nobody waits: then nobody would do the work, and a claim would only keep others from doing it
+        lessee = Lessee(self._owner, self._world.lease_seconds) if deadline > asked else None
+        submitted = await self._world.store.submit_turn(submission, lessee)
+        turn = submitted.turn
+        name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
+        ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
+        log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
+        return await self._see_through(turn, submitted.claim, asked, deadline), submitted.replayed
+
+    async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
+        """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
+        peek = await self._world.store.get_turn(user.id, turn_id)
+        return await self._see_through(peek.turn, None, self._world.clock.now(), deadline)
+
+    async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
+        """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
+        turn = await self._world.store.cancel_turn(user.id, turn_id)
+        self._world.wakeups.notify(turn.conversation_id)
+        now = self._world.clock.now()
+        return await self._see_through(turn, None, now, min(deadline, now + self._options.cancel_answer_seconds))
+
+    async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
+        """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
+        return await self._world.store.edit_turn(user.id, turn_id, text)
+
+    async def _see_through(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> Turn:
+        """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here."""
+        clock = self._world.clock
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                while not turn.status.final and clock.now() < deadline:
+                    try:
+                        await self._serving.serve(turn, claim, claimed_at, deadline)
+                        turn = (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+                        if not turn.status.final:
+                            await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
+                    except (Fenced, StoreUnavailable):
+                        await clock.sleep(STUMBLE_SECONDS)
+                    except NotFound:
+                        raise rejected() from None  # only a turn of strategy reject is ever taken back
+                    claim = None
+        return turn if turn.status.final else await self._last_look(turn)
+
+    async def _last_look(self, turn: Turn) -> Turn:
+        try:
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                return (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+        except (TimeoutError, StoreUnavailable, NotFound):
+            return turn

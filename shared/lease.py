@@ -1,0 +1,139 @@
+"""A held lease: the one task that works also keeps it alive, and stops itself when it cannot.
+
+A heartbeat from another task would keep a lease alive for work that hangs, so there is none: every wait goes through
+`keep`, which heartbeats between two looks at the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shared.core.errors import Fenced, StoreUnavailable
+from shared.core.model import Agent, Claim, Thread, Turn
+from shared.ports import Advance, Clock, Lease, Store, Wakeups
+
+T = TypeVar("T")
+
+HEARTBEATS_PER_LEASE = 3.75  # 4 s of a lease of 15 s: two may be lost before a third is too late
+FENCE_MARGIN = 0.2  # of the lease: stop this long before another instance may take over
+RELEASE_SECONDS = 0.2  # what a response may be late for the sake of the next waiter
+
+
+class Stopped(Exception):  # not an error: the holder is told to stop, `Hold.turn` says why
+    """The turn is final already, was cancelled, or its deadline has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every holder works with; one of it an instance."""
+
+    store: Store
+    clock: Clock
+    wakeups: Wakeups
+    lease_seconds: float
+
+
+class Hold:
+    """The right to serve the head of one conversation's queue, until released, lost or let lapse."""
+
+    def __init__(self, world: World, claim: Claim, claimed_at: float) -> None:
+        """`claimed_at` is the moment before the claim was sent: the lease is never thought longer than it is."""
+        self.turn: Turn = claim.turn
+        self.agent: Agent = claim.agent
+        self.thread: Thread | None = claim.thread
+        self.last_run_id = claim.last_run_id
+        self.message_count = claim.message_count
+        self.fresh = claim.fresh
+        self._store, self._clock, self._wakeups = world.store, world.clock, world.wakeups
+        self._seconds = world.lease_seconds
+        self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
+        self._until = claimed_at + self._seconds
+        self._beat_at = claimed_at + self._seconds / HEARTBEATS_PER_LEASE
+        self._turn_over_at = claimed_at + claim.turn.remaining_ms / 1000
+        self._held = True
+
+    @property
+    def lease(self) -> Lease:
+        return self._lease
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the turn's own deadline has passed."""
+        return self._clock.now() >= self._turn_over_at
+
+    def check(self) -> None:
+        """Raises Stopped where there is nothing left to work for."""
+        if self.turn.status.final or self.turn.cancel_requested or self.overdue:
+            raise Stopped
+
+    async def advance(self, step: Advance, *, release: bool = False) -> Turn:
+        """One fenced write. Raises Fenced, StoreUnavailable."""
+        asked = self._clock.now()
+        seconds = 0.0 if release else self._seconds
+        self.turn = await self._store.advance_turn(self._lease, self.turn.turn_id, step, seconds)
+        if step.forget_thread:
+            self.thread = None
+        if step.thread is not None:
+            self.thread = step.thread
+        self._held = not release
+        self._until = asked + seconds
+        self._beat_at = asked + self._seconds / HEARTBEATS_PER_LEASE
+        return self.turn
+
+    async def heartbeat(self) -> None:
+        """Raises Fenced once the lease can no longer be trusted."""
+        try:
+            await self.advance(Advance())
+        except StoreUnavailable:
+            self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
+            if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
+                raise Fenced("the lease could not be kept alive") from None
+
+    async def keep(self, work: Coroutine[Any, Any, T], *, stoppable: bool = True) -> T:
+        """The result of `work`, with the lease kept alive meanwhile. Raises Fenced or Stopped, and ends the work."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=max(self._beat_at - self._clock.now(), 0))
+                if not task.done():
+                    await self.heartbeat()
+                    if stoppable:
+                        self.check()
+            return task.result()
+        finally:
+            if not task.done():
+                task.add_done_callback(_forget)
+                task.cancel()
+                await asyncio.wait({task}, timeout=RELEASE_SECONDS)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass; a wake-up in this process (a cancel, for one) is looked into at once."""
+        until = self._clock.now() + seconds
+        await self.keep(self._wakeups.wait(self._lease.conversation_id, max(seconds, 0)))
+        if self._clock.now() < until:
+            await self.heartbeat()
+            self.check()
+
+    async def secure(self) -> None:
+        """Before a call that no fence can stop: a full lease ahead. Raises Fenced, StoreUnavailable."""
+        if self._clock.now() >= self._beat_at:
+            await self.advance(Advance())
+
+    async def release(self) -> None:
+        """Let the next one claim at once; where that fails the lease lapses by itself. Never raises."""
+        if not self._held:
+            return
+        self._held = False
+        with contextlib.suppress(Fenced, StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._store.release(self._lease)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Take the outcome of abandoned work, so that nobody reports it as lost."""
+    if not task.cancelled():
+        task.exception()
