@@ -20,7 +20,7 @@ INVALID_KEY = "sk-invalid"
 
 
 class Gate:
-    """Checks the key, and whether this server has the thread wire at all, before any route is looked for."""
+    """Checks the key, and whether this server has that wire at all, before any route is looked for."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -33,7 +33,14 @@ class Gate:
         if key == INVALID_KEY:
             raise errors.wrong_key(key)
         wire = request.url.path.removeprefix("/v1/").split("/")[0]
-        if wire in {"threads", "assistants"} and not emulator_of(request).config.assistants:
+        config = emulator_of(request).config
+        here = {
+            "threads": config.assistants,
+            "assistants": config.assistants,
+            "responses": config.responses,
+            "conversations": config.responses and config.conversation != "404",
+        }
+        if not here.get(wire, True):
             raise errors.unknown_route(request.method, request.url.path)
         await self.app(scope, receive, send)
 

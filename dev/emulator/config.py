@@ -32,6 +32,8 @@ class Config(BaseModel):
 
     assistants: bool = True
     """False: every route of threads and assistants is 404, as at the vendor since the API was switched off."""
+    responses: bool = True
+    """False: every route of responses and conversations is 404."""
     background: Literal["on", "refuse", "ignore"] = "on"
     """`refuse`: 400; `ignore`: the create answers when the response is over, with `background: false`."""
     conversation: Literal["on", "ignore", "404"] = "on"

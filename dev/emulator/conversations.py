@@ -62,8 +62,6 @@ def _conversation(request: Request) -> Conversation:
 async def create(request: Request) -> Response:
     body = await read_body(request)
     emulator = emulator_of(request)
-    if emulator.config.conversation == "404":
-        raise errors.unknown_route(request.method, request.url.path)
     conversation = Conversation(response_wire_id("conv"), read_metadata(body))
     conversation.add(_read_new_items(body))
     emulator.conversations[conversation.id] = conversation

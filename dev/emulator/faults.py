@@ -105,13 +105,35 @@ class Faults:
         if action.kind == "cut":
             await self._cut(scope, receive, recorded, action.chunks)
         elif action.when == "before":
-            await _strike(action, scope, receive, recorded)
             if action.kind == "delay":
+                receive = await _read_ahead(receive)
+            if await self._strike(action, scope, receive, recorded):
                 await self.app(scope, receive, recorded)
         else:
-            await self._strike_after(scope, receive, recorded, action)
+            await self._strike_after(action, scope, receive, recorded)
 
-    async def _strike_after(self, scope: Scope, receive: Receive, send: Send, action: Action) -> None:
+    async def _strike(self, action: Action, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether the request goes on afterwards, as only a delayed one does, its client still there or not."""
+        if action.kind == "delay":
+            return not await self._reset_within(action.seconds, scope)
+        if action.kind == "status":
+            await _answer(action, send)
+            return False
+        if action.kind == "reset":
+            reset_connection(scope)
+        await _until_gone(receive)
+        return False
+
+    async def _reset_within(self, seconds: float, scope: Scope) -> bool:
+        """Waits; a reset of the emulator ends it early, and such a request must not reach what comes after."""
+        try:
+            await asyncio.wait_for(self.emulator.epoch.wait(), seconds)
+        except TimeoutError:
+            return False
+        reset_connection(scope)
+        return True
+
+    async def _strike_after(self, action: Action, scope: Scope, receive: Receive, send: Send) -> None:
         accepted, released = asyncio.Event(), asyncio.Event()
         scope[ACCEPTED] = accepted
 
@@ -124,9 +146,8 @@ class Faults:
         app = asyncio.ensure_future(self.app(scope, receive, held))
         app.add_done_callback(lambda _: accepted.set())
         await accepted.wait()
-        await _strike(action, scope, receive, send)
-        released.set()
-        if action.kind == "delay":
+        if await self._strike(action, scope, receive, send):
+            released.set()
             await app
         else:
             # What was accepted goes on by itself; only the handler that waits to answer has nobody left.
@@ -149,16 +170,17 @@ class Faults:
         await self.app(scope, receive, counted)
 
 
-async def _strike(action: Action, scope: Scope, receive: Receive, send: Send) -> None:
-    if action.kind == "status":
-        await _answer(action, send)
-    elif action.kind == "reset":
-        reset_connection(scope)
-        await _until_gone(receive)
-    elif action.kind == "delay":
-        await asyncio.sleep(action.seconds)
-    else:
-        await _until_gone(receive)
+async def _read_ahead(receive: Receive) -> Receive:
+    """The request is on its way already: it arrives whole, whatever becomes of its client meanwhile."""
+    read = [await receive()]
+    while read[-1].get("more_body"):
+        read.append(await receive())
+    read.reverse()
+
+    async def replayed() -> Message:
+        return read.pop() if read else await receive()
+
+    return replayed
 
 
 async def _answer(action: Action, send: Send) -> None:

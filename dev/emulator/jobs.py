@@ -31,6 +31,7 @@ class Job(ABC):
         self.cancelling = False
         self.frozen = False
         """Set when the job must never leave its queue."""
+        self._changed = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._life: asyncio.Task[None] | None = None
 
@@ -48,6 +49,16 @@ class Job(ABC):
     def become(self, status: str) -> None:
         self.status = status
         self.transitions.append((status, now()))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def reached(self, *statuses: str) -> str:
+        """Waits until it has one of these statuses, and says which; ends with the wrong one raise RuntimeError."""
+        while self.status not in statuses:
+            if self.ended.is_set():
+                raise RuntimeError(f"{self.id} ended as {self.status}, awaited {' or '.join(statuses)}")
+            await self._changed.wait()
+        return self.status
 
     def when(self, status: str) -> float | None:
         """The moment it first had that status."""

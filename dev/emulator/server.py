@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dev.emulator.app import build_app
 from dev.emulator.state import Emulator
 
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 """How long open requests may take to notice that their connections are gone."""
 
 

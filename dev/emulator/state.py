@@ -1,5 +1,6 @@
 """Everything the emulator remembers, in memory."""
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ class Emulator:
     def __init__(self, config: Config | None = None, brain: Brain = follow_directives) -> None:
         self.first_config = config or Config()
         self.brain = brain
+        self.epoch = asyncio.Event()
+        """Set at the next reset, when everything that is held back has to let go."""
+        self.started = asyncio.Event()
+        """Set when the next job starts, and then replaced."""
         self._clear()
 
     def _clear(self) -> None:
@@ -44,6 +49,8 @@ class Emulator:
         """Back to the state of the start, configuration included; runs under way end without a word."""
         for job in [*self.runs.values(), *self.responses.values()]:
             job.kill()
+        self.epoch.set()
+        self.epoch = asyncio.Event()
         self._clear()
 
     def start(self, job: Job, place: Place | None) -> None:
@@ -52,6 +59,8 @@ class Emulator:
         if overlap is not None:
             self.violations.append(overlap)
         job.start()
+        self.started.set()
+        self.started = asyncio.Event()
 
     def visible(self, born: float) -> bool:
         """Whether lists show an object of that age yet."""

@@ -1,6 +1,7 @@
 """The emulator for tests: in the test's own loop, on a free port, over real sockets."""
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,27 @@ class RunningEmulator:
         answer = (await self.admin.post("/foreign", json=what)).raise_for_status()
         return str(answer.json()["id"])
 
+    async def started(self, count: int = 1) -> list[str]:
+        """Waits until that many runs and responses exist, and returns their ids, runs first."""
+        while len(jobs := [*self.emulator.runs, *self.emulator.responses]) < count:
+            await self.emulator.started.wait()
+        return jobs
+
+    async def reached(self, job_id: str, *statuses: str) -> str:
+        """Waits, without polling, until a run or response has one of these statuses; any end will do for none."""
+        job = self.emulator.runs.get(job_id) or self.emulator.responses[job_id]
+        if not statuses:
+            await job.ended.wait()
+            return job.status
+        return await job.reached(*statuses)
+
+
+def local_client(base_url: str, **headers: str) -> httpx.AsyncClient:
+    """A client for plain HTTP on this machine: nothing of the environment (a proxy, for example) comes between, and
+    no certificates are loaded, which would cost more than most tests."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(base_url=base_url, headers=headers, verify=context, trust_env=False)
+
 
 @contextlib.asynccontextmanager
 async def running_emulator(**config: Any) -> AsyncIterator[RunningEmulator]:
@@ -47,6 +69,5 @@ async def running_emulator(**config: Any) -> AsyncIterator[RunningEmulator]:
     emulator = Emulator(Config.model_validate({"latency_seconds": TEST_LATENCY_SECONDS, **config}))
     async with serving(emulator, "127.0.0.1", 0) as port:
         root = f"http://127.0.0.1:{port}"
-        # Nothing of the environment (a proxy, for example) belongs between a test and its own server.
-        async with httpx.AsyncClient(base_url=f"{root}/_emulator", trust_env=False) as admin:
+        async with local_client(f"{root}/_emulator") as admin:
             yield RunningEmulator(f"{root}/v1", admin, emulator)

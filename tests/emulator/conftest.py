@@ -7,7 +7,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
-from dev.emulator.testing import RunningEmulator, running_emulator
+from dev.emulator.testing import RunningEmulator, local_client, running_emulator
 
 
 @pytest.fixture
@@ -19,8 +19,7 @@ async def emulator() -> AsyncIterator[RunningEmulator]:
 @pytest.fixture
 async def api(emulator: RunningEmulator) -> AsyncIterator[httpx.AsyncClient]:
     """The raw wire."""
-    headers = {"Authorization": "Bearer sk-test"}
-    async with httpx.AsyncClient(base_url=emulator.base_url, headers=headers, trust_env=False) as client:
+    async with local_client(emulator.base_url, Authorization="Bearer sk-test") as client:
         yield client
 
 
@@ -28,6 +27,6 @@ async def api(emulator: RunningEmulator) -> AsyncIterator[httpx.AsyncClient]:
 async def client(emulator: RunningEmulator) -> AsyncIterator[AsyncOpenAI]:
     """The vendor's own client, without retries: a refusal has to be seen."""
     # Any: the client is typed for another package than the httpx that it also takes.
-    http: Any = httpx.AsyncClient(trust_env=False)
+    http: Any = local_client(emulator.base_url)
     async with AsyncOpenAI(api_key="sk-test", base_url=emulator.base_url, max_retries=0, http_client=http) as openai:
         yield openai
