@@ -67,13 +67,18 @@ export function sqlFiles(migrations, seed) {
   return seed && existsSync(seed) ? [...files, seed] : files;
 }
 
+/** A file that the database refuses; the message says which, why and where. */
+export class MigrationError extends Error {}
+
 /** Each file is one transaction, which `run` sees to. A failure names the file. */
 export async function applyFiles(run, files) {
   for (const file of files) {
+    const text = readFileSync(file, "utf8");
     try {
-      await run(readFileSync(file, "utf8"));
+      await run(text);
     } catch (error) {
-      throw new Error(`${file} could not be applied: ${error.message}`, { cause: error });
+      const line = error.position ? ` (line ${text.slice(0, Number(error.position)).split("\n").length})` : "";
+      throw new MigrationError(`${file} could not be applied: ${error.message}${line}`);
     }
   }
 }

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 Object.assign(process.env, { LITE_TELEMETRY: "0", SUPABASE_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" });
 const { App } = await import("@supabase/lite");
 const { getRequestListener } = await import("@hono/node-server");
-const { applyFiles, openDatabase, snapshotName, sqlFiles } = await import("./database.mjs");
+const { MigrationError, applyFiles, openDatabase, snapshotName, sqlFiles } = await import("./database.mjs");
 const { functionsProxy } = await import("./proxy.mjs");
 const { completeSession } = await import("./tokens.mjs");
 
@@ -55,7 +55,13 @@ if (!database.prepared) {
   await database.run("grant usage on schema auth to anon, authenticated, service_role;");
   await database.keep();
 }
-await applyFiles(database.run, sqlFiles(options.migrations, options.seed));
+try {
+  await applyFiles(database.run, sqlFiles(options.migrations, options.seed));
+} catch (error) {
+  if (!(error instanceof MigrationError)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}
 await database.connection.clearSchemaCache();
 
 async function supabase(request) {
