@@ -1,9 +1,10 @@
 -- The lease: the time-bounded right to serve the head of a conversation's queue, and the intent to start that goes with
 -- taking it. The caller holds the conversation's row lock.
 
-create function internal.lease_free(c public.conversations, p_owner text, p_now timestamptz) returns boolean
+-- A lease belongs to the claim that took it, not to an instance: two requests of one instance are two holders.
+create function internal.lease_free(c public.conversations, p_op text, p_now timestamptz) returns boolean
 language sql immutable set search_path = '' as $$
-  select c.lease_owner is null or c.lease_until <= p_now or c.lease_owner is not distinct from p_owner
+  select c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op
 $$;
 
 create function internal.head(c public.conversations) returns public.turns
@@ -13,12 +14,12 @@ language sql stable set search_path = '' as $$
   order by t.seq limit 1
 $$;
 
--- A holder that comes again keeps its token; everybody else gets a new one, and with it the old one is worthless.
+-- A claim that is repeated keeps its token; every other gets a new one, and with it the old one is worthless.
 create function internal.take_lease(
   c public.conversations, p_owner text, p_lease_ms int, p_op text, p_now timestamptz) returns public.conversations
 language sql volatile set search_path = '' as $$
   update public.conversations set
-    lease_epoch = case when c.lease_owner = p_owner and c.lease_until > p_now then c.lease_epoch
+    lease_epoch = case when c.claim_op = p_op and c.lease_until > p_now then c.lease_epoch
                        else nextval('internal.lease_epochs') end,
     lease_owner = p_owner,
     lease_until = p_now + internal.span(p_lease_ms),

@@ -41,7 +41,7 @@ begin
   select * into c from public.conversations where user_id = t.user_id and id = t.conversation_id for update;
   select * into t from public.turns where id = p_turn;
   v := internal.now();
-  if c.claim_op = p_turn::text and c.lease_owner = p_owner and t.status = 'starting' and t.ops[1] = p_turn::text then
+  if c.claim_op = p_turn::text and c.lease_owner is not null and t.status = 'starting' and t.ops[1] = p_turn::text then
     c := internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
     return jsonb_build_object('outcome', 'created', 'turn', internal.turn_json(t),
                               'claim', internal.claim_json(c, t, p_turn::text));
@@ -49,6 +49,7 @@ begin
   return jsonb_build_object('outcome', 'created', 'turn', internal.turn_json(t));
 end $$;
 
+-- p_owner null: accept only, claim nothing.
 create function public.submit_turn(
   p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
@@ -114,7 +115,7 @@ begin
   update public.conversations set next_seq = next_seq + 1, updated_at = v
   where user_id = p_user and id = c.id returning * into c;
 
-  if n > 0 or not internal.lease_free(c, p_owner, v) then
+  if p_owner is null or n > 0 or not internal.lease_free(c, p_turn::text, v) then
     return jsonb_build_object('outcome', 'created', 'turn', internal.turn_json(t));
   end if;
   c := internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);

@@ -17,10 +17,10 @@ begin
   if t.id is null then
     return jsonb_build_object('outcome', 'idle');
   end if;
-  if not internal.lease_free(c, p_owner, v) then
+  if not internal.lease_free(c, p_op, v) then
     return jsonb_build_object('outcome', 'busy', 'retry_ms', internal.ms(c.lease_until - v));
   end if;
-  if c.claim_op = p_op and c.lease_owner is distinct from p_owner then
+  if c.claim_op = p_op and c.lease_owner is null then
     -- a late copy of a claim that has been served and given up since: nobody is waiting for its answer
     return jsonb_build_object('outcome', 'busy', 'retry_ms', 0);
   end if;

@@ -3,7 +3,7 @@
 create function internal.claimable(c public.conversations, t public.turns, p_now timestamptz) returns boolean
 language sql immutable set search_path = '' as $$
   select t.id is not null
-     and internal.lease_free(c, null, p_now)
+     and (c.lease_owner is null or c.lease_until <= p_now)
      and (t.status <> 'queued' or t.not_before is null or t.not_before <= p_now
           or t.deadline_at <= p_now or t.cancel_requested)
 $$;

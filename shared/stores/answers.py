@@ -1,0 +1,90 @@
+"""Reading an answer by its outcome: the wished ones become values, all others typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
+from shared.core.model import JsonObject, Turn
+from shared.ports import Busy, Submitted, ToolTicket
+from shared.stores.rows import read_claim, read_turn
+
+T = TypeVar("T")
+
+RETRY_AFTER_SECONDS = 2.0  # where the queue has to shrink first: nobody knows when
+
+
+def on(readers: dict[str, Callable[[JsonObject], T]]) -> Callable[[JsonObject], T]:
+    """A reader that picks by outcome; every other outcome raises what it means."""
+
+    def read(answer: JsonObject) -> T:
+        reader = readers.get(answer["outcome"])
+        if reader is None:
+            raise refusal(answer)
+        return reader(answer)
+
+    return read
+
+
+def on_list(name: str, read: Callable[[JsonObject], T]) -> Callable[[JsonObject], tuple[T, ...]]:
+    return on({"ok": lambda answer: tuple(read(row) for row in answer[name])})
+
+
+def read_submitted(answer: JsonObject) -> Submitted:
+    claim = answer.get("claim")
+    return Submitted(
+        turn=read_turn(answer["turn"]),
+        replayed=answer["outcome"] == "replayed",
+        claim=None if claim is None else read_claim(claim),
+    )
+
+
+def read_busy(answer: JsonObject) -> Busy:
+    return Busy(answer["retry_ms"] / 1000)
+
+
+def read_ticket(answer: JsonObject) -> ToolTicket:
+    return ToolTicket(answer["outcome"], answer.get("output"))
+
+
+def turn_of(answer: JsonObject) -> Turn:
+    return read_turn(answer["turn"])
+
+
+def gone(_: JsonObject) -> Turn:
+    raise Fenced("The turn is no longer there.")
+
+
+def nothing(_: JsonObject) -> None:
+    return None
+
+
+def refusal(answer: JsonObject) -> ChatError:
+    """The error for an outcome. Raises KeyError where the outcome is not known here."""
+    outcome = answer["outcome"]
+    if outcome == "rate_limited":
+        return TooMany("Too many messages in the last minute.", retry_after=answer["retry_ms"] / 1000)
+    return _REFUSALS[outcome]()
+
+
+_REFUSALS: dict[str, Callable[[], ChatError]] = {
+    "not_found": lambda: NotFound("No such object."),
+    "key_mismatch": lambda: InvalidRequest(
+        "This Idempotency-Key was used for another message.", code="idempotency_key_reused"
+    ),
+    "unknown_agent": lambda: InvalidRequest("There is no agent of this name.", code="unknown_agent"),
+    "run_in_progress": lambda: Conflict(
+        "Another message of this conversation is being answered.", code="run_in_progress", retryable=True
+    ),
+    "queue_full": lambda: TooMany(
+        "Too many messages of this conversation are waiting.", code="queue_full", retry_after=RETRY_AFTER_SECONDS
+    ),
+    "too_many_open": lambda: TooMany(
+        "Too many messages of yours are waiting.", code="too_many_open", retry_after=RETRY_AFTER_SECONDS
+    ),
+    "already_started": lambda: Conflict("The message is being answered already.", code="already_started"),
+    "fenced": lambda: Fenced("A newer holder of the lease exists."),
+    # a step that the turn's status does not allow: the holder's picture of the turn is out of date
+    "conflict": lambda: Fenced("The turn does not stand where its holder thinks."),
+}

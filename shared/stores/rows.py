@@ -1,0 +1,114 @@
+"""What the database's functions answer, read into the model. A shape that is not theirs raises KeyError, TypeError or
+ValueError: the caller takes that for an answer that was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.core.model import (
+    Agent,
+    Claim,
+    Conversation,
+    JsonObject,
+    Message,
+    MultitaskStrategy,
+    RunRecord,
+    Scope,
+    ScopeKind,
+    Thread,
+    Turn,
+    TurnStatus,
+    Usage,
+)
+from shared.ports import Peek
+
+
+def read_turn(row: JsonObject) -> Turn:
+    return Turn(
+        turn_id=row["turn_id"],
+        conversation_id=row["conversation_id"],
+        user_id=row["user_id"],
+        seq=row["seq"],
+        status=TurnStatus(row["status"]),
+        text=row["text"],
+        agent=row["agent"],
+        strategy=MultitaskStrategy(row["strategy"]),
+        attempt=row["attempt"],
+        failures=row["failures"],
+        run_key=row["run_key"],
+        run_id=row["run_id"],
+        cancel_requested=row["cancel_requested"],
+        conflicts=row["conflicts"],
+        waited_ms=row["waited_ms"],
+        starting_ms=row["starting_ms"],
+        running_ms=row["running_ms"],
+        remaining_ms=row["remaining_ms"],
+        position=row["position"],
+        reply=row["reply"],
+        error=row["error"],
+        runs=tuple(RunRecord(run["run_id"], run["agent"], run["status"]) for run in row["runs"]),
+        handoffs=tuple(row["handoffs"]),
+        usage=Usage(row["usage"]["input_tokens"], row["usage"]["output_tokens"]),
+        metadata=row["metadata"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def read_agent(row: JsonObject) -> Agent:
+    return Agent(
+        slug=row["slug"],
+        name=row["name"],
+        description=row["description"],
+        model=row["model"],
+        instructions=row["instructions"],
+        provider=row["provider"],
+        assistant_id=row["assistant_id"],
+        tools=tuple(row["tools"]),
+        handoffs=tuple(row["handoffs"]),
+    )
+
+
+def read_claim(row: JsonObject) -> Claim:
+    provider = row["thread_provider"]
+    return Claim(
+        epoch=row["epoch"],
+        turn=read_turn(row["turn"]),
+        agent=read_agent(row["agent"]),
+        thread=None if provider is None else Thread(provider, row["thread_id"], row["thread_cursor"]),
+        fresh=row["fresh"],
+        last_run_id=row["last_run_id"],
+        message_count=row["message_count"],
+    )
+
+
+def read_peek(row: JsonObject) -> Peek:
+    return Peek(turn=read_turn(row["turn"]), claimable=row["claimable"])
+
+
+def read_message(row: JsonObject) -> Message:
+    return Message(
+        id=row["id"],
+        seq=row["seq"],
+        turn_id=row["turn_id"],
+        turn_seq=row["turn_seq"],
+        role=row["role"],
+        agent=row["agent"],
+        text=row["text"],
+        created_at=row["created_at"],
+    )
+
+
+def read_conversation(row: JsonObject) -> Conversation:
+    scope: dict[str, Any] | None = row["scope"]
+    return Conversation(
+        conversation_id=row["conversation_id"],
+        scope=None if scope is None else Scope(ScopeKind(scope["kind"]), scope["key"]),
+        agent=row["agent"],
+        status=row["status"],
+        turns=row["turns"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        open_turns=tuple(read_turn(turn) for turn in row.get("open_turns", ())),
+        statistics=row.get("statistics", {}),
+    )

@@ -1,0 +1,191 @@
+"""The Store over PostgREST. Every method is one database function in one transaction; the decisions are made there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import httpx
+
+from shared.core.model import Agent, Claim, Conversation, JsonObject, Message, Turn
+from shared.ports import Advance, Busy, Lease, Lessee, Peek, Submission, Submitted, ToolTicket
+from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
+from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_peek
+from shared.stores.rpc import Rpc
+from shared.stores.storable import as_json
+
+
+class SupabaseStore:
+    """`http` is shared with other clients and closed by its owner; `call_seconds` bounds every method."""
+
+    def __init__(self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float = 5.0) -> None:
+        self._rpc = Rpc(url, secret_key, http, call_seconds=call_seconds)
+
+    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Submitted:
+        s = submission
+        return await self._rpc.call(
+            "submit_turn",
+            on({"created": read_submitted, "replayed": read_submitted}),
+            user=s.user_id,
+            turn=s.turn_id,
+            conversation=s.conversation_id,
+            new_conversation=s.new_conversation_id,
+            scope_kind=None if s.scope is None else s.scope.kind.value,
+            scope_key=None if s.scope is None else s.scope.key,
+            text=s.text,
+            agent=s.agent,
+            strategy=s.strategy.value,
+            metadata=as_json(s.metadata),
+            key=s.idempotency_key,
+            hash=s.request_hash,
+            ttl_ms=_ms(s.ttl_seconds),
+            open_per_conversation=s.limits.open_per_conversation,
+            open_per_user=s.limits.open_per_user,
+            per_minute=s.limits.per_minute,
+            owner=None if lessee is None else lessee.owner,
+            lease_ms=0 if lessee is None else _ms(lessee.lease_seconds),
+        )
+
+    async def claim_turn(self, user_id: str, conversation_id: str, lessee: Lessee) -> Claim | Busy:
+        readers: dict[str, Callable[[JsonObject], Claim | Busy]] = {
+            "claimed": read_claim,
+            "idle": lambda _: Busy(0.0, idle=True),
+            "busy": read_busy,
+            "backoff": read_busy,
+        }
+        return await self._rpc.call(
+            "claim_turn",
+            on(readers),
+            user=user_id,
+            conversation=conversation_id,
+            owner=lessee.owner,
+            lease_ms=_ms(lessee.lease_seconds),
+            op=_new_op(),
+        )
+
+    async def advance_turn(self, lease: Lease, turn_id: str, step: Advance, lease_seconds: float) -> Turn:
+        return await self._rpc.call(
+            "advance_turn",
+            on({"ok": turn_of, "final": turn_of, "not_found": gone}),
+            **_lease(lease),
+            turn=turn_id,
+            op=_new_op(),
+            to=None if step.to is None else step.to.value,
+            patch=as_json(_patch(step)),
+            lease_ms=_ms(lease_seconds),
+        )
+
+    async def release(self, lease: Lease) -> None:
+        await self._rpc.call("release_lease", on({"ok": nothing}), **_lease(lease))
+
+    async def withdraw_turn(self, lease: Lease, turn_id: str) -> None:
+        await self._rpc.call("withdraw_turn", on({"ok": nothing}), **_lease(lease), turn=turn_id)
+
+    async def begin_tool_call(self, lease: Lease, turn_id: str, call_id: str, name: str, op: str) -> ToolTicket:
+        return await self._rpc.call(
+            "begin_tool_call",
+            on({"run": read_ticket, "done": read_ticket, "in_doubt": read_ticket}),
+            **_lease(lease),
+            turn=turn_id,
+            call=call_id,
+            name=name,
+            op=op,
+        )
+
+    async def finish_tool_call(self, lease: Lease, turn_id: str, call_id: str, output: str) -> str:
+        return await self._rpc.call(
+            "finish_tool_call",
+            on({"done": lambda answer: str(answer["output"])}),
+            **_lease(lease),
+            turn=turn_id,
+            call=call_id,
+            output=output,
+        )
+
+    async def get_turn(self, user_id: str, turn_id: str) -> Peek:
+        return await self._rpc.call("get_turn", on({"ok": read_peek}), user=user_id, turn=turn_id)
+
+    async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
+        return await self._rpc.call("cancel_turn", on({"ok": turn_of}), user=user_id, turn=turn_id)
+
+    async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
+        return await self._rpc.call(
+            "edit_turn", on({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
+        )
+
+    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
+        return await self._rpc.call(
+            "list_conversations", on_list("conversations", read_conversation), user=user_id, limit=limit, before=before
+        )
+
+    async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
+        return await self._rpc.call(
+            "get_conversation",
+            on({"ok": lambda answer: read_conversation(answer["conversation"])}),
+            user=user_id,
+            conversation=conversation_id,
+        )
+
+    async def list_messages(
+        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+    ) -> Sequence[Message]:
+        return await self._rpc.call(
+            "list_messages",
+            on_list("messages", read_message),
+            user=user_id,
+            conversation=conversation_id,
+            after_seq=after_seq,
+            limit=limit,
+            newest=newest,
+        )
+
+    async def list_agents(self, user_id: str) -> Sequence[Agent]:
+        return await self._rpc.call("list_agents", on_list("agents", read_agent), user=user_id)
+
+    async def remember_assistant(self, user_id: str, agent: str, assistant_id: str) -> str:
+        return await self._rpc.call(
+            "remember_assistant",
+            on({"ok": lambda answer: str(answer["assistant_id"])}),
+            user=user_id,
+            agent=agent,
+            assistant=assistant_id,
+        )
+
+    async def ping(self) -> bool:
+        return await self._rpc.call("ping", on({"ok": lambda _: True}))
+
+
+def _patch(step: Advance) -> dict[str, Any]:
+    """Only what the step changes: the database reads absent keys as 'leave it'."""
+    patch: dict[str, Any] = {}
+    if step.run is not None:
+        patch["run"] = asdict(step.run)
+    if step.thread is not None:
+        patch["thread"] = asdict(step.thread)
+    if step.usage is not None:
+        patch["usage"] = asdict(step.usage)
+    if step.reply is not None:
+        patch["reply"] = step.reply
+    if step.error is not None:
+        patch["error"] = step.error
+    for flag in ("forget_thread", "conflict", "count_failure"):
+        if getattr(step, flag):
+            patch[flag] = True
+    if step.delay_seconds > 0:
+        patch["delay_ms"] = _ms(step.delay_seconds)
+    return patch
+
+
+def _lease(lease: Lease) -> dict[str, Any]:
+    return {"user": lease.user_id, "conversation": lease.conversation_id, "epoch": lease.epoch}
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _new_op() -> str:
+    """One a call, the same for all its attempts: so the database knows a repeated write."""
+    return str(uuid.uuid4())
