@@ -26,7 +26,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="0 picks a free one")
     parser.add_argument("--latency", type=float, default=default_latency_seconds(), help="seconds a run takes")
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.host, arguments.port, arguments.latency))
+    try:
+        asyncio.run(serve(arguments.host, arguments.port, arguments.latency))
+    except OSError as error:
+        raise SystemExit(f"Cannot listen on {arguments.host}:{arguments.port}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dev.emulator.faults import Fault, Rule
 from dev.emulator.ids import thread_wire_id
 from dev.emulator.items import read_items
 from dev.emulator.model import MODELS, Outcome, Plan
-from dev.emulator.requests import emulator_of, read_body
+from dev.emulator.reading import emulator_of, read_body
 from dev.emulator.responses import Order
 from dev.emulator.responses import Response as ResponseJob
 from dev.emulator.runs import Run

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dev.emulator import admin, assistants, conversations, errors, response_routes, run_routes, threads
 from dev.emulator.faults import Faults
 from dev.emulator.model import MODELS
-from dev.emulator.requests import emulator_of
+from dev.emulator.reading import emulator_of
 from dev.emulator.state import Emulator
 
 INVALID_KEY = "sk-invalid"

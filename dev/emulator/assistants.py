@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from dev.emulator import errors
 from dev.emulator.ids import now, thread_wire_id
-from dev.emulator.requests import emulator_of, page, read_body, read_list, read_metadata
+from dev.emulator.reading import emulator_of, page, read_body, read_list, read_metadata
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from dev.emulator.config import Config
 from dev.emulator.ids import now, response_wire_id
 from dev.emulator.items import read_items
 from dev.emulator.jobs import Place
-from dev.emulator.requests import emulator_of, mark_accepted, page, read_body, read_metadata
+from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_metadata
 
 Json = dict[str, Any]
 

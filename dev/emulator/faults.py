@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dev.emulator.ids import now
-from dev.emulator.requests import ACCEPTED
+from dev.emulator.reading import ACCEPTED
 from dev.emulator.state import Emulator
 
 Json = dict[str, Any]
@@ -115,23 +116,26 @@ class Faults:
     async def _strike(self, action: Action, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the request goes on afterwards, as only a delayed one does, its client still there or not."""
         if action.kind == "delay":
-            return not await self._reset_within(action.seconds, scope)
-        if action.kind == "status":
-            await _answer(action, send)
-            return False
-        if action.kind == "reset":
+            return not await self._held(scope, asyncio.sleep(action.seconds))
+        if action.kind == "hang":
+            await self._held(scope, _until_gone(receive))
+        elif action.kind == "reset":
             reset_connection(scope)
-        await _until_gone(receive)
+            await _until_gone(receive)
+        else:
+            await _answer(action, send)
         return False
 
-    async def _reset_within(self, seconds: float, scope: Scope) -> bool:
-        """Waits; a reset of the emulator ends it early, and such a request must not reach what comes after."""
-        try:
-            await asyncio.wait_for(self.emulator.epoch.wait(), seconds)
-        except TimeoutError:
-            return False
-        reset_connection(scope)
-        return True
+    async def _held(self, scope: Scope, until: Coroutine[Any, Any, None]) -> bool:
+        """Waits. True: the emulator was reset first, and what was held must not reach the state that comes after."""
+        waiting, reset = asyncio.ensure_future(until), asyncio.ensure_future(self.emulator.epoch.wait())
+        await asyncio.wait({waiting, reset}, return_when=asyncio.FIRST_COMPLETED)
+        over = not waiting.done()
+        for each in (waiting, reset):
+            each.cancel()
+        if over:
+            reset_connection(scope)
+        return over
 
     async def _strike_after(self, action: Action, scope: Scope, receive: Receive, send: Send) -> None:
         accepted, released = asyncio.Event(), asyncio.Event()

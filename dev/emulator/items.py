@@ -6,7 +6,7 @@ from typing import Any
 from dev.emulator import errors
 from dev.emulator.ids import response_wire_id
 from dev.emulator.model import Prompt, ToolOutput
-from dev.emulator.requests import text_of
+from dev.emulator.reading import text_of
 
 Json = dict[str, Any]
 

@@ -53,7 +53,7 @@ class Job(ABC):
         self._changed = asyncio.Event()
 
     async def reached(self, *statuses: str) -> str:
-        """Waits until it has one of these statuses, and says which; ends with the wrong one raise RuntimeError."""
+        """Waits until it has one of these statuses, and says which. RuntimeError: it ended with another one."""
         while self.status not in statuses:
             if self.ended.is_set():
                 raise RuntimeError(f"{self.id} ended as {self.status}, awaited {' or '.join(statuses)}")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from dev.emulator import errors
 from dev.emulator.conversations import Conversation
 from dev.emulator.items import check_calls, read_items
-from dev.emulator.requests import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
+from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
 from dev.emulator.responses import Order, Response
 from dev.emulator.sse import Event, stream
 from dev.emulator.state import Emulator

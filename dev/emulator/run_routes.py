@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dev.emulator import errors
-from dev.emulator.requests import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
+from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
 from dev.emulator.runs import Run, instructions_of
 from dev.emulator.sse import stream
 from dev.emulator.state import Emulator

@@ -61,8 +61,8 @@ class Run(Job):
         )
 
     async def work(self) -> None:
-        await self.queue()
         while True:
+            await self.queue()
             self.become("in_progress")
             self._emit("in_progress")
             if not self.plan.calls:
@@ -70,7 +70,6 @@ class Run(Job):
             await asyncio.sleep(self.pause_seconds)
             self._ask()
             await self._given.wait()
-            await asyncio.sleep(self.config.queue_seconds)
         await self.perform()
 
     def _ask(self) -> None:

@@ -42,6 +42,8 @@ class Emulator:
         self.runs: dict[str, Run] = {}
         self.conversations: dict[str, Conversation] = {}
         self.responses: dict[str, Response] = {}
+        self.max_active: dict[str, int] = {}
+        """By thread or conversation, deleted ones included."""
         self.violations: list[Overlap] = []
         self.requests: deque[Json] = deque(maxlen=REQUESTS_KEPT)
 
@@ -55,9 +57,11 @@ class Emulator:
 
     def start(self, job: Job, place: Place | None) -> None:
         """Admits a job where it was found free, or where nothing is locked, and sets it going."""
-        overlap = place.admit(job) if place is not None else None
-        if overlap is not None:
-            self.violations.append(overlap)
+        if place is not None:
+            overlap = place.admit(job)
+            self.max_active[place.id] = place.max_active
+            if overlap is not None:
+                self.violations.append(overlap)
         job.start()
         self.started.set()
         self.started = asyncio.Event()
@@ -101,7 +105,7 @@ class Emulator:
             "runs": [each.report() for each in self.runs.values()],
             "conversations": [each.report() for each in self.conversations.values()],
             "responses": [each.report() for each in self.responses.values()],
-            "max_active": {each.id: each.max_active for each in [*self.threads.values(), *self.conversations.values()]},
+            "max_active": self.max_active,
             "violations": [{"place": each.place, "at": each.at, "active": each.active} for each in self.violations],
             "faults": [each.report() for each in self.faults],
             "requests": list(self.requests),

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from dev.emulator.config import Config
+from dev.emulator.model import Brain, follow_directives
 from dev.emulator.server import serving
 from dev.emulator.state import Emulator
 
@@ -64,9 +65,9 @@ def local_client(base_url: str, **headers: str) -> httpx.AsyncClient:
 
 
 @contextlib.asynccontextmanager
-async def running_emulator(**config: Any) -> AsyncIterator[RunningEmulator]:
+async def running_emulator(brain: Brain = follow_directives, **config: Any) -> AsyncIterator[RunningEmulator]:
     """An emulator of its own, with `Config` fields as keywords; fast unless `latency_seconds` says otherwise."""
-    emulator = Emulator(Config.model_validate({"latency_seconds": TEST_LATENCY_SECONDS, **config}))
+    emulator = Emulator(Config.model_validate({"latency_seconds": TEST_LATENCY_SECONDS, **config}), brain)
     async with serving(emulator, "127.0.0.1", 0) as port:
         root = f"http://127.0.0.1:{port}"
         async with local_client(f"{root}/_emulator") as admin:

@@ -11,7 +11,7 @@ from dev.emulator import errors
 from dev.emulator.ids import now, thread_wire_id
 from dev.emulator.jobs import Place
 from dev.emulator.model import ToolOutput
-from dev.emulator.requests import emulator_of, mark_accepted, page, read_body, read_list, read_metadata, text_of
+from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata, text_of
 from dev.emulator.state import Emulator
 
 if TYPE_CHECKING:

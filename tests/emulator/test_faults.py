@@ -55,6 +55,7 @@ async def test_an_answer_is_late(
     await emulator.fault(action={"kind": kind, "when": when, "seconds": 60})
     with pytest.raises(httpx.ReadTimeout):
         await api.post("/responses", json=BODY, timeout=0.2)
+    await emulator.started(runs)
     assert accepted(emulator) == runs
 
 
@@ -105,6 +106,22 @@ async def test_mistakes_in_admin_calls_are_named(emulator: RunningEmulator, rout
     answer = await emulator.admin.post(route, json={"latency": 1})
     assert answer.status_code == 400
     assert "latency" in answer.text
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["hang", "delay"])
+async def test_a_reset_lets_go_of_what_is_held(
+    emulator: RunningEmulator, api: httpx.AsyncClient, kind: str, when: str
+) -> None:
+    await emulator.fault(action={"kind": kind, "when": when, "seconds": 60})
+    held = asyncio.create_task(create(api, background=True))
+    # Two connections, no order between them: what the server has seen says when the request is there.
+    while not [each for each in (await emulator.state())["requests"] if "fault" in each]:
+        pass
+    await emulator.admin.post("/reset")
+    with pytest.raises(httpx.NetworkError):
+        await held
+    assert accepted(emulator) == 0
 
 
 async def test_a_reset_forgets_everything(emulator: RunningEmulator, api: httpx.AsyncClient) -> None:

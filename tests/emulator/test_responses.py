@@ -168,7 +168,7 @@ async def test_a_cancel_may_be_ignored_for_a_while(
     emulator: RunningEmulator, client: AsyncOpenAI, conversation: str
 ) -> None:
     response = await client.responses.create(
-        model=MODEL, input="[[never]] [[ignore-cancel 0.2]]", conversation=conversation, background=True
+        model=MODEL, input="[[never]] [[ignore-cancel 0.4]]", conversation=conversation, background=True
     )
     await emulator.reached(response.id, "in_progress")
     assert (await client.responses.cancel(response.id)).status == "in_progress"
@@ -301,7 +301,7 @@ async def test_a_cancel_ends_the_stream(
 
 async def test_a_lost_client_leaves_the_lock(emulator: RunningEmulator, client: AsyncOpenAI, conversation: str) -> None:
     waiting = asyncio.create_task(
-        client.responses.create(model=MODEL, input="[[slow 0.3]] hello", conversation=conversation)
+        client.responses.create(model=MODEL, input="[[slow 0.6]] hello", conversation=conversation)
     )
     [response_id] = await emulator.started()
     waiting.cancel()
@@ -313,7 +313,7 @@ async def test_a_lost_client_leaves_the_lock(emulator: RunningEmulator, client: 
 
 
 async def test_a_stream_dropped_early_may_stick(emulator: RunningEmulator, client: AsyncOpenAI) -> None:
-    await emulator.configure(early_drop_sticks=True, latency_seconds=0.5, expiry_seconds=0.4)
+    await emulator.configure(early_drop_sticks=True, latency_seconds=1, expiry_seconds=0.5)
     stream = await client.responses.create(model=MODEL, input="hello", background=True, stream=True)
     await stream.close()
     [response_id] = emulator.emulator.responses

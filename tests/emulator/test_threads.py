@@ -165,14 +165,14 @@ async def test_what_does_not_end_expires(emulator: RunningEmulator, thread: Thre
 
 
 async def test_a_cancel_is_a_request(emulator: RunningEmulator, thread: Thread) -> None:
-    run_id = await thread.start("[[never]] [[ignore-cancel 0.2]] hello")
+    run_id = await thread.start("[[never]] [[ignore-cancel 0.4]] hello")
     await emulator.reached(run_id, "in_progress")
     assert ok(await thread.cancel(run_id))["status"] == "cancelling"
     assert refused(await thread.cancel(run_id))["message"] == "Cannot cancel run with status 'cancelling'."
     refused(await thread.ask("still locked"))
     assert await emulator.reached(run_id) == "cancelled"
     times = dict(emulator.emulator.runs[run_id].transitions)
-    assert times["cancelled"] - times["cancelling"] >= 0.2
+    assert times["cancelled"] - times["cancelling"] >= 0.4
 
 
 async def test_a_cancelled_run_keeps_what_it_had_said(emulator: RunningEmulator, thread: Thread) -> None:
@@ -213,6 +213,18 @@ async def test_tool_calls_wait_for_all_their_outputs(emulator: RunningEmulator, 
     # The next run on the same message, after a handoff, finds the calls made.
     assert await emulator.reached((ok(await thread.ask(None)))["id"]) == "completed"
     assert (await thread.said())[-1][1].endswith("transfer_to_writer -> ok)")
+
+
+async def test_a_run_can_be_stuck_after_its_calls(emulator: RunningEmulator, thread: Thread) -> None:
+    await emulator.configure(expiry_seconds=0.4)
+    run_id = await thread.start("[[tool look]] [[stuck]]")
+    await emulator.reached(run_id, "requires_action")
+    run = await thread.run(run_id)
+    [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    ok(await thread.give(run_id, {call["id"]: "seen"}))
+    assert await emulator.reached(run_id) == "expired"
+    seen = [status for status, _ in emulator.emulator.runs[run_id].transitions]
+    assert seen == ["queued", "in_progress", "requires_action", "queued", "expired"]
 
 
 async def test_a_run_that_waits_for_nothing_takes_no_outputs(thread: Thread) -> None:
