@@ -19,6 +19,7 @@ from dev.supabase_local import Keys
 
 REAL_API = "https://api.openai.com/v1"
 _READY_SECONDS = 30.0
+_OK = 200
 
 Say = Callable[[str], None]
 
@@ -90,7 +91,9 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
         await supabase_local.wait_ready(processes, database, http, supabase_port)
         say("the database is ready")
         for child, port in zip(instances, ports, strict=True):
-            await functions.wait_ready(processes, child, http, port)
+            await functions.wait_ready(processes, child, http, port, provider_is_ours=emulator is not None)
+        if not emulator and await status_of(http, f"{urls[0]}/healthz") != _OK:
+            say(f"warning: {openai} does not answer the function's health check")
         if page:
             await _wait_listening(processes, page, http, f"{web}/config.json")
         token = await sign_in(http, supabase, keys.publishable, supabase_local.DEMO_EMAIL, supabase_local.DEMO_PASSWORD)

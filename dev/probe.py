@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from dev.errors import DevError
@@ -20,6 +22,16 @@ async def status_of(http: httpx.AsyncClient, url: str) -> int | None:
         return (await http.get(url)).status_code
     except httpx.TransportError:
         return None
+
+
+async def report_of(http: httpx.AsyncClient, url: str) -> tuple[int | None, dict[str, Any]]:
+    """The status and JSON object with which a GET is answered; None and an empty one while there are none."""
+    try:
+        answer = await http.get(url)
+        body = answer.json()
+    except (httpx.TransportError, ValueError):
+        return None, {}
+    return answer.status_code, body if isinstance(body, dict) else {}
 
 
 async def sign_in(http: httpx.AsyncClient, supabase: str, key: str, email: str, password: str) -> str:

@@ -73,15 +73,21 @@ async function callFunction(path, options = {}) {
 
 /** What has been said in this conversation before; nothing yet is not an error. */
 async function loadTranscript(id) {
-  const { status, body } = await callFunction(`/conversations/${id}/messages?limit=100`);
-  if (status !== 200 || id !== conversationId()) return;
-  let item = null;
-  for (const message of body.messages ?? []) {
-    const text = message.text ?? message.content ?? "";
-    if (message.role === "user") {
-      item = addMessage(text);
-      setState(item, "done", "");
-    } else if (item) addReply(item, text);
+  const said = [];
+  let after = 0;
+  while (after !== null) {
+    const { status, body } = await callFunction(`/conversations/${id}/messages?limit=100&after_seq=${after}`);
+    if (status !== 200) return;
+    said.push(...body.messages);
+    after = body.next_after_seq;
+  }
+  if (id !== conversationId() || element("messages").childElementCount) return; // somebody was faster
+  const asked = new Map();
+  for (const { role, turn_id, text } of said) {
+    if (role === "user") {
+      asked.set(turn_id, addMessage(text));
+      setState(asked.get(turn_id), "done", "");
+    } else if (asked.has(turn_id)) addReply(asked.get(turn_id), text);
   }
 }
 
@@ -136,7 +142,9 @@ async function follow(item, text, release) {
       continue;
     }
     if (status === 200) return setState(item, "failed", endedWords(body));
-    if (!body.retryable) return setState(item, "failed", body.message ?? "This message could not be answered.");
+    if (!body.retryable || isOver(body.details?.turn?.status)) {
+      return setState(item, "failed", body.message ?? "This message could not be answered.");
+    }
     failures += 1;
     setState(item, "waiting", `${body.message ?? "The server does not answer."} Trying again …`);
     await new Promise((resume) => setTimeout(resume, (body.details?.retry_after ?? 0) * 1000 || RETRY_MILLISECONDS));
@@ -144,7 +152,7 @@ async function follow(item, text, release) {
   setState(item, "failed", "Given up: the server did not answer. Send the message again.");
 }
 
-const isOver = (status) => ["completed", "failed", "cancelled", "canceled", "expired", "superseded"].includes(status);
+const isOver = (status) => ["completed", "failed", "cancelled"].includes(status);
 
 function waitingWords({ status, position }) {
   if (position > 0) return position === 1 ? "Waiting: one message is before it" : `Waiting: ${position} messages are before it`;
@@ -152,8 +160,7 @@ function waitingWords({ status, position }) {
 }
 
 function endedWords({ status, error }) {
-  if (status === "superseded") return "Replaced by a later message";
-  if (status === "cancelled" || status === "canceled") return "Stopped";
+  if (status === "cancelled") return "Stopped";
   return error?.message ?? "This message could not be answered.";
 }
 
