@@ -1,0 +1,211 @@
+"""Reads what a provider refused with, once, into the tree of core/errors.py.
+
+Codes decide where there is one, sentences only where there is none, and the HTTP status says how sure we may be that
+nothing was started: a 4xx is definite, a 408 or 5xx is not. Reads use the same table as creates; the caller knows
+what an unknown outcome means for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared.core.errors import (
+    ActiveRun,
+    NotCancellable,
+    NotFoundAtProvider,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+    ThreadGone,
+    UnansweredCalls,
+)
+from shared.providers.bodies import Fault, read_body
+from shared.providers.retry_after import retry_after
+from shared.providers.sentences import Sentence
+from shared.providers.text import clean, excerpt
+
+ID_CHARS = 4096
+"""Ids are opaque and may be long; beyond this they are no ids."""
+
+_LOCK_STATUSES = frozenset({400, 409, 412, 422, 423, 425, 428, 429})
+_SENTENCE_STATUSES = frozenset({400, 409, 422, 423})
+_LOCK_CODE = re.compile(
+    r"(?:thread|conversation|session|run|response)s?_(?:\w+_)?(?:lock|locked|busy|active|in_progress|in_use|running)(?:_|$)"
+    r"|(?:thread|conversation|session)_lock_\w+"
+    r"|(?:thread|conversation|session)_(?:already_)?has_(?:\w+_)?active_\w+"
+    r"|(?:\w+_)?(?:active|concurrent|ongoing)_(?:run|response|task)s?\b"
+    r"|(?:run|response|task)_(?:already_)?(?:exists|active|running|in_progress)"
+)
+_NOT_A_LOCK = re.compile(r"(?:^|_)(?:no|not|non|inactive|invalid|max|unlock\w*|found|limit|exceeded|missing)(?:_|$)")
+# With these beside it a sentence may still be a lock's: they say no more than the HTTP status does.
+_SAYS_NOTHING = re.compile(
+    r"invalid_request(?:_error|_exception)?|(?:\w+_)?bad_request(?:_error|_exception)?|conflict(?:_error)?|error|locked"
+    r"|unprocessable_(?:entity|content)(?:_error)?|null|none|unknown|user_error|client_error|api_error|http_(?:error|exception)"
+    r"|(?:\w+_)?(?:conflict|busy|lock|concurren|state|precondition)\w*|openai_error|failed"
+)
+_REQUEST_PARAMS = re.compile(r"^(?:body|input|messages?|additional_messages|content|metadata|instructions|tools?)\b")
+
+_AUTH_STATUSES = frozenset({401, 403, 407})
+_QUOTA_CODE = re.compile(
+    r"insufficient_(?:quota|funds|credits?|balance)|billing_\w+|payment_required|quota_exhausted|credits?_exhausted"
+)
+_AUTH_CODE = re.compile(
+    r"(?:invalid|incorrect|missing)_api_key|authentication_error|unauthorized|permission_(?:error|denied)"
+)
+_MODEL_CODE = re.compile(
+    r"(?:model|deployment)_(?:not_found|not_available|not_supported|deprecated|retired|does_not_exist)"
+    r"|(?:invalid|unknown|unsupported)_model"
+)
+_LENGTH_CODE = re.compile(r"context_(?:length|window)_exceeded|context_too_long|input_too_long|prompt_too_long")
+_THREAD_GONE_CODE = re.compile(
+    r"(?:thread|conversation)_(?:not_found|gone|deleted|does_not_exist|expired)|previous_response_not_found"
+)
+_RUN_GONE_CODE = re.compile(r"(?:run|response|item|message)_(?:not_found|does_not_exist)")
+_UNANSWERED_CODE = re.compile(r"(?:missing|no)_(?:tool|function_call)_outputs?|unanswered_(?:function|tool)_calls?\w*")
+_NOT_CANCELLABLE_CODE = re.compile(
+    r"(?:\w+_)?(?:not_cancell?able|cannot_cancel|cannot_be_cancell?ed|already_cancell?ed)"
+)
+_THREAD_WORDS = re.compile(r"thread|conversation|session", re.IGNORECASE)
+
+# By class name, along the whole family tree: httpx, its successor and httpcore name their errors alike.
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
+    | {"ConnectionRefusedError", "gaierror", "SSLCertVerificationError"}
+)
+
+
+def from_answer(status: int, headers: Mapping[str, str] | None, body: bytes | str | None) -> ProviderError:
+    """The error that this answer means. Never raises, whatever it is given.
+
+    `headers` in lower case or case-insensitive, as httpx has them; `body` is read up to a bound.
+    """
+    try:
+        return _read(status, headers or {}, read_body(body))
+    except Exception:  # a reader of foreign bytes must not become the failure itself
+        return OutcomeUnknown(f"The provider answered {status} with something unreadable.", status=status)
+
+
+def from_transport(error: BaseException) -> ProviderError:
+    """The error that a failed exchange means: NotSent only where no byte of the request can have left."""
+    seen: BaseException | None = error
+    for _ in range(5):  # SDKs wrap what the transport raised
+        if seen is None:
+            break
+        family = {kind.__name__ for kind in type(seen).__mro__}
+        if family & _NEVER_SENT:
+            return NotSent(f"The provider could not be reached ({type(seen).__name__}).")
+        seen = seen.__cause__ or seen.__context__
+    return OutcomeUnknown(f"The exchange with the provider broke off ({type(error).__name__}).")
+
+
+def _read(status: int, headers: Mapping[str, str], fault: Fault) -> ProviderError:
+    sentence = Sentence(fault.message)
+    if 200 <= status < 300:
+        # A gateway's way to fail: the error inside a 200. Only a lock's own code is proof that nothing was started.
+        return _lock(fault.status or 400, fault, sentence, _common(status, headers, fault), codes_only=True) or (
+            OutcomeUnknown(_line(status, fault, "could not be read"), **_common(status, headers, fault))
+        )
+    common = _common(status, headers, fault)
+    if status == 408 or status >= 499 or status < 100:
+        return OutcomeUnknown(_line(status, fault, "failed at the provider"), **common)
+    return (
+        _lock(status, fault, sentence, common)
+        or _missing(status, fault, sentence, common)
+        or _unusable(status, fault, sentence, common)
+        or ProviderRefused(_line(status, fault, "was refused"), **common)
+    )
+
+
+def _lock(
+    status: int, fault: Fault, sentence: Sentence, common: dict[str, Any], *, codes_only: bool = False
+) -> ProviderError | None:
+    """Another run is in the way, or function calls that nobody answered."""
+    locked = status in _LOCK_STATUSES and any(map(_is_lock, fault.codes))
+    if not locked and not codes_only and status in _SENTENCE_STATUSES and _may_be_read(fault):
+        call_id = sentence.unanswered_call()
+        if call_id is None and _has(fault, _UNANSWERED_CODE):
+            call_id = ""
+        if call_id is not None:
+            text = "A function call in the conversation has no output."
+            return UnansweredCalls(text, call_id=_bounded(call_id), **common)
+        locked = sentence.busy() or (status in (409, 423) and sentence.held())
+    if not locked:
+        return None
+    return ActiveRun("Another run is active on the thread.", holder=_bounded(sentence.holder()), **common)
+
+
+def _missing(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:
+    """The thread, the run or the whole API is not there."""
+    readable = status in (404, 410) or (status in (400, 422) and _may_be_read(fault))
+    if _has(fault, _THREAD_GONE_CODE) or (readable and sentence.thread_gone()):
+        return ThreadGone("The provider does not have the thread.", **common)
+    if _has(fault, _RUN_GONE_CODE) or (status in (404, 410) and sentence.run_gone()):
+        return NotFoundAtProvider("The provider does not know the run.", **common)
+    if status == 405 or (status in (404, 410) and not _about_an_object(fault, sentence)):
+        line = _line(status, fault, "has no such address at the provider")
+        return ProviderRefused(line, **{"code": "provider_api_absent", **common})
+    return None
+
+
+def _unusable(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:
+    """Everything else that has a name of its own."""
+    if _has(fault, _NOT_CANCELLABLE_CODE) or (status in (400, 404, 409, 422) and sentence.not_cancellable()):
+        return NotCancellable(_line(status, fault, "cannot be cancelled"), **common)
+    code: str | None = None
+    if status == 402 or _has(fault, _QUOTA_CODE) or (status in (400, 403, 429) and sentence.no_quota()):
+        code = "provider_quota"
+    elif _has(fault, _MODEL_CODE) or (status in (400, 404) and _may_be_read(fault) and sentence.no_model()):
+        code = "provider_model"
+    elif status == 429:
+        return RateLimited(_line(status, fault, "came too soon"), **common)
+    elif status in _AUTH_STATUSES or _has(fault, _AUTH_CODE):
+        code = "provider_auth"
+    elif _has(fault, _LENGTH_CODE) or (status in (400, 413, 422) and sentence.too_long()):
+        code = "context_too_long"
+    return ProviderRefused(_line(status, fault, "was refused"), **{**common, "code": code}) if code else None
+
+
+def _is_lock(code: str) -> bool:
+    return _LOCK_CODE.search(code) is not None and _NOT_A_LOCK.search(code) is None
+
+
+def _has(fault: Fault, pattern: re.Pattern[str]) -> bool:
+    return any(pattern.fullmatch(code) for code in fault.codes)
+
+
+def _may_be_read(fault: Fault) -> bool:
+    """Whether the sentence decides: no code that says otherwise, no complaint about a field of the request."""
+    if fault.param is not None and _REQUEST_PARAMS.match(fault.param.lower()) and not _THREAD_WORDS.search(fault.param):
+        # The Responses wire names `input` for a call without an output: that sentence quotes no user.
+        return fault.param.lower() == "input" and Sentence(fault.message).unanswered_call() is not None
+    return all(_SAYS_NOTHING.fullmatch(code) for code in fault.codes)
+
+
+def _about_an_object(fault: Fault, sentence: Sentence) -> bool:
+    """Whether a 404 speaks of something that was looked for, an assistant or a model, and not of its own address."""
+    return _has(fault, _MODEL_CODE) or sentence.no_model() or sentence.names_an_object() or sentence.not_cancellable()
+
+
+def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if fault.codes:
+        details["provider_code"] = excerpt(fault.codes[0])
+    if fault.param:
+        details["param"] = excerpt(fault.param)
+    if Sentence(fault.message).mentions("background") or (fault.param or "").lower() in ("background", "store"):
+        details["about"] = "background"
+    return {"status": status, "retry_after": retry_after(headers), "details": details}
+
+
+def _line(status: int, fault: Fault, what: str) -> str:
+    said = excerpt(fault.message) or (excerpt(fault.codes[0]) if fault.codes else "")
+    return f"The request {what} (HTTP {status})" + (f": {said}" if said else ".")
+
+
+def _bounded(identifier: str | None) -> str | None:
+    identifier = clean(identifier or "")
+    return identifier if 0 < len(identifier) <= ID_CHARS else None

@@ -1,0 +1,257 @@
+"""The Responses wire with conversations, on the vendor's own server and on those that resemble it.
+
+Compatible servers ignore `background`, `conversation` or both without a word. What a server does is therefore read
+from its answers and remembered for as long as the process lives; what was asked for proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from shared.core.errors import (
+    ConversationIgnored,
+    NotFoundAtProvider,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefused,
+)
+from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
+from shared.ports import Clock
+from shared.providers.conversations import Conversations, End
+from shared.providers.refusals import (
+    cancel_refused,
+    lacks_route,
+    nothing_started,
+    refuses_background,
+    refuses_conversation,
+    start_refused,
+)
+from shared.providers.responses_body import create_body
+from shared.providers.responses_items import found_run, leftovers, run_state
+from shared.providers.wire import Answer, Wire
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+PING_SECONDS = 3.0
+PROBE_SECONDS = 1.0
+"""Between looks for a run whose create does not answer."""
+
+State = Literal["conversation", "transcript"]
+Background = Literal["auto", "on", "off"]
+
+
+@dataclass(slots=True)
+class _Habits:
+    """What the server has shown so far."""
+
+    conversations: bool
+    background: bool | None = None  # None: nothing shown yet
+
+
+class ResponsesProvider:
+    """`Provider` over responses and, where the server keeps them, conversations."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        clock: Clock,
+        timeout_seconds: float = 8.0,
+        run_budget_seconds: float = 300.0,
+        state: State = "conversation",
+        background: Background = "auto",
+    ) -> None:
+        """`timeout_seconds` bounds every call but a create in the foreground, which lasts as long as its run and so
+        gets `run_budget_seconds`. `background`: `auto` falls back to the foreground, `on` insists, `off` never asks.
+        """
+        self._wire = Wire(client, timeout_seconds)
+        self._conversations = Conversations(self._wire, self.name)
+        self._clock = clock
+        self._timeout_seconds = timeout_seconds
+        self._run_budget_seconds = run_budget_seconds
+        self._background = background
+        self._habits = _Habits(conversations=state == "conversation", background=False if background == "off" else None)
+
+    @property
+    def name(self) -> str:
+        return "responses"
+
+    @property
+    def keeps_threads(self) -> bool:
+        return self._habits.conversations
+
+    @property
+    def outputs_start_run(self) -> bool:
+        return True
+
+    async def create_thread(self, history: Sequence[Message]) -> Thread:
+        """A seeded conversation; no thread at all on a server that turns out to keep none."""
+        if self._habits.conversations:
+            try:
+                return await self._conversations.create(history)
+            except ProviderError as error:
+                if not lacks_route(error):
+                    raise
+                self._habits.conversations = False
+        return Thread(self.name)
+
+    async def start_run(self, start: RunStart) -> RunState:
+        conversation = self._conversation(start.thread)
+        if start.repeated and conversation is not None:
+            await self._drop_leftovers(start, conversation)
+        background = self._background == "on" or self._habits.background is not False
+        try:
+            return await self._create(start, conversation, background=background)
+        except ProviderError as error:
+            if not background or self._background == "on" or not refuses_background(error):
+                raise start_refused(error) from error
+            self._habits.background = False
+            if isinstance(error, OutcomeUnknown):
+                raise
+        # The one repetition of a create: the server has just said that it started nothing, and why.
+        try:
+            return await self._create(start, conversation, background=False)
+        except ProviderError as error:
+            raise start_refused(error) from error
+
+    async def find_run(self, start: RunStart) -> RunState | None:
+        """By what it left in the conversation. A run that has not ended leaves nothing: the lock is its only sign."""
+        conversation = self._conversation(start.thread)
+        if conversation is None:
+            return None
+        end = await self._end(start, conversation)
+        # Without a fixed point an older question in the same words, and its answer, could be taken for this one.
+        return found_run(end.items, start) if end.whole else None
+
+    async def find_holder(self, thread: Thread) -> RunState | None:
+        """The wire has no list of responses."""
+        return None
+
+    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+        """Servers without background may answer 404 or 501: there the create's own answer was final already."""
+        try:
+            answer = await self._wire.get("responses", run_id)
+        except ProviderError as error:
+            if error.status == 410 or lacks_route(error) or error.status == 404:
+                raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
+            raise
+        return _named(run_state(answer.body, answer.headers), run_id)
+
+    async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
+        """Only a response in the background can be cancelled."""
+        try:
+            answer = await self._wire.post("responses", run_id, "cancel", body={})
+        except ProviderError as error:
+            raise cancel_refused(error) from error
+        return _named(run_state(answer.body, answer.headers), run_id)
+
+    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
+        raise ProviderRefused("On the Responses wire tool outputs start a new run.")
+
+    async def ping(self) -> bool:
+        return await self._wire.answers("models", seconds=PING_SECONDS)
+
+    def _conversation(self, thread: Thread) -> str | None:
+        return thread.thread_id if self._habits.conversations else None
+
+    async def _create(self, start: RunStart, conversation: str | None, *, background: bool) -> RunState:
+        body = create_body(start, conversation, background=background)
+        shown = self._background == "on" or self._habits.background is not None
+        in_background = self._background == "on" or self._habits.background is True
+        seconds = self._timeout_seconds if background and in_background else self._run_budget_seconds
+        try:
+            if shown or conversation is None or not background:
+                answer = await self._wire.post("responses", body=body, seconds=seconds)
+            else:
+                found = await self._create_watched(start, body)
+                if isinstance(found, RunState):
+                    return found
+                answer = found
+        except ProviderError as error:
+            if conversation is not None and refuses_conversation(error):
+                self._habits.conversations = False
+                raise ConversationIgnored(error.message, status=error.status, details=error.details) from error
+            raise
+        return await self._accepted(start, conversation, answer, background=background)
+
+    async def _create_watched(self, start: RunStart, body: dict[str, Any]) -> Answer | RunState:
+        """A create on a server that has shown nothing yet: it may answer at once or only when the run is over.
+
+        The connection is kept for as long as a run may take; meanwhile the conversation tells if the run has completed
+        and only its answer got lost.
+        """
+        create = asyncio.ensure_future(self._wire.post("responses", body=body, seconds=self._run_budget_seconds))
+        pause = self._timeout_seconds
+        try:
+            while not await self._done_within(create, pause):
+                pause = PROBE_SECONDS
+                with contextlib.suppress(ProviderError):
+                    found = await self.find_run(start)
+                    if found is not None and not create.done():
+                        return found
+            return await create
+        finally:
+            await _stopped(create)
+
+    async def _done_within(self, create: asyncio.Future[Answer], seconds: float) -> bool:
+        pause = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            both: set[asyncio.Future[Any]] = {create, pause}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _stopped(pause)
+        return create.done()
+
+    async def _accepted(
+        self, start: RunStart, conversation: str | None, answer: Answer, *, background: bool
+    ) -> RunState:
+        """The run as the server describes it, which shows what the server does."""
+        state = run_state(answer.body, answer.headers)
+        ended = state.terminal or state.status == "requires_action"
+        if state.run_id is None and not ended:
+            raise OutcomeUnknown("The provider started a run and did not name it.")
+        if background:
+            self._habits.background = answer.body.get("background") is True or not ended
+        if conversation is None or state.thread_id is not None:
+            return state
+        self._habits.conversations = False
+        if start.thread.cursor is None and not start.history and not start.known_run_ids:
+            return state  # there was nothing to be forgotten
+        if state.run_id is not None and not ended:
+            with contextlib.suppress(ProviderError):
+                await self.cancel_run(start.thread, state.run_id)
+        raise ConversationIgnored("The server answered without the conversation it was given.")
+
+    async def _drop_leftovers(self, start: RunStart, conversation: str) -> None:
+        """What a failed or cancelled response leaves is undocumented: its message may still stand there."""
+        try:
+            end = await self._end(start, conversation)
+        except ProviderError as error:
+            raise nothing_started(error) from error
+        if end.whole:
+            await self._conversations.drop(conversation, leftovers(end.items, start))
+
+    async def _end(self, start: RunStart, conversation: str) -> End:
+        try:
+            return await self._conversations.end(conversation, start.thread.cursor)
+        except ProviderError as error:
+            if lacks_route(error):
+                return End((), whole=False)
+            raise
+
+
+def _named(state: RunState, run_id: str) -> RunState:
+    return replace(state, run_id=run_id)
+
+
+async def _stopped(task: asyncio.Future[Any]) -> None:
+    """Cancel what has not ended and take its outcome, so that none is left unheard."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,55 @@
+"""What a refusal means for the request it answers, where the answer alone does not tell."""
+
+from __future__ import annotations
+
+from shared.core.errors import (
+    NotCancellable,
+    NotFoundAtProvider,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefused,
+)
+
+ABSENT = frozenset({404, 405, 501})
+"""How servers say that they do not have a route; 501 was observed for parts of the Responses API."""
+
+
+def lacks_route(error: ProviderError) -> bool:
+    """Whether the server has no such route at all."""
+    return error.status in ABSENT and isinstance(error, ProviderRefused | OutcomeUnknown)
+
+
+def cancel_refused(error: ProviderError) -> ProviderError:
+    """A definite no to a cancel means that there is nothing to cancel, unless it is about the key or the quota."""
+    plain = isinstance(error, ProviderRefused) and error.code in ("provider_refused", "provider_background")
+    if lacks_route(error) or (plain and error.status in (400, 409, 422)):
+        return NotCancellable(error.message, status=error.status, details=error.details)
+    return error
+
+
+def start_refused(error: ProviderError) -> ProviderError:
+    """A create or a submission is refused or not: what other requests may hear of runs is a plain no to it."""
+    if isinstance(error, NotFoundAtProvider | NotCancellable):
+        return ProviderRefused(error.message, status=error.status, details=error.details)
+    return error
+
+
+def nothing_started(error: ProviderError) -> ProviderError:
+    """For requests that only prepare a start: when their outcome is unknown, that of the start is not."""
+    if isinstance(error, OutcomeUnknown):
+        return NotSent(f"Nothing was started: {error.message}", status=error.status, retry_after=error.retry_after)
+    return error
+
+
+def refuses_background(error: ProviderError) -> bool:
+    """Whether the server will not run this in the background. Observed as 400, 404 and 422; a 501 may mean it too."""
+    return error.details.get("about") == "background" and error.status in (400, 403, 404, 405, 409, 422, 501)
+
+
+def refuses_conversation(error: ProviderError) -> bool:
+    """Whether the server does not know the parameter: it keeps no conversations."""
+    param = str(error.details.get("param", "")).rpartition(".")[2]
+    code = str(error.details.get("provider_code", ""))
+    unknown = any(word in code for word in ("unknown", "unsupported", "unrecognized", "extra", "not_supported"))
+    return isinstance(error, ProviderRefused) and param == "conversation" and unknown

@@ -1,0 +1,79 @@
+"""Text from outside, made fit for our rows and for our logs."""
+
+from __future__ import annotations
+
+import re
+
+EXCERPT_CHARS = 200
+"""How much of a provider's own words an error of ours may carry."""
+
+_SECRETS = re.compile(
+    r"\b(?:sk|rk|pk|sess|ek|sb_secret|sb_publishable)[-_][\w\-*.]{3,}"
+    r"|\bbearer\s+\S+"
+    r"|\beyJ[\w\-]{8,}[\w\-.]*"
+    r"|\b[\w-]*(?:api[-_ ]?key|secret|token|password)[\"']?\s*[=:]\s*[\"']?[^\s\"',;}]+",
+    re.IGNORECASE,
+)
+# An apostrophe inside a word opens nothing: a quotation starts after a space or a bracket and ends before one. One
+# that never ends reaches to the end of the text.
+_QUOTATION = re.compile(
+    r"(?<![^\s(\[{<:=,;>*])(?:"
+    r"'(?P<single>(?:\\.|[^\\]){0,1000}?)'(?![\w'])"
+    r"|\"(?P<double>(?:\\.|[^\\]){0,1000}?)\"(?![\w\"])"
+    r"|`(?P<tick>[^`]{0,1000})`"
+    r"|(?P<open>['\"`]\S.*)$"
+    r")"
+    r"|[\u201c\u201e](?P<curly>[^\u201c\u201d]{0,1000})[\u201c\u201d]"
+    r"|\u00ab(?P<angle>[^\u00bb]{0,1000})\u00bb"
+    r"|(?<!\w)\u2018(?P<low>[^\u2018]{0,1000}?)\u2019(?!\w)"
+    r"|(?P<open_curly>[\u201c\u201e\u00ab].*)$",
+    re.DOTALL,
+)
+_SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
+_PARAMETER = re.compile(r"[a-z][a-z0-9_.\[\]]{0,39}")
+_ELLIPSIS = "\u2026"
+
+
+def clean(text: str) -> str:
+    """The text as Postgres takes it: NUL dropped, lone surrogates replaced. Models have been seen to send both."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def one_line(text: str) -> str:
+    """White space of every kind as single spaces, a typographic apostrophe inside a word as a plain one."""
+    return re.sub(r"(?<=\w)\u2019(?=\w)", "'", _SPACES.sub(" ", text)).strip()
+
+
+def without_quotations(text: str) -> str:
+    """What the speaker says, without what it quotes: a quoted phrase becomes an ellipsis, a quoted word stays bare.
+
+    Servers quote ids and parameter names, and they quote what a user wrote; of these only the last has spaces in it.
+    """
+
+    def bare(quotation: re.Match[str]) -> str:
+        inside = _inside(quotation).strip()
+        return inside if inside and " " not in one_line(inside) else _ELLIPSIS
+
+    return _QUOTATION.sub(bare, text)
+
+
+def excerpt(text: str) -> str:
+    """A bounded line for a log: nothing quoted but parameter names, since it may be a user's message; no secrets."""
+
+    def name_only(quotation: re.Match[str]) -> str:
+        inside = _inside(quotation)
+        return f"'{inside}'" if _PARAMETER.fullmatch(inside) else _ELLIPSIS
+
+    line = _QUOTATION.sub(name_only, one_line(clean(text[: EXCERPT_CHARS * 20])))
+    line = _SECRETS.sub("***", line)
+    return line if len(line) <= EXCERPT_CHARS else line[: EXCERPT_CHARS - 1] + _ELLIPSIS
+
+
+def _inside(quotation: re.Match[str]) -> str:
+    """The quoted text; empty where the quotation never ends."""
+    kind = quotation.lastgroup or ""
+    return "" if kind.startswith("open") else quotation[kind] or ""

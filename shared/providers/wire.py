@@ -1,0 +1,170 @@
+"""One request, one answer, one deadline: what both adapters send through.
+
+The requests are the OpenAI client's own (authentication, base URL, headers), sent raw: its resource classes cost up to
+a second of import time and its typed models trust the server. Every failure leaves as an error of core/errors.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+
+from shared.core.errors import ChatError, OutcomeUnknown, ProviderRefused
+from shared.providers.errors import from_answer, from_transport
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai._types import RequestOptions
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_ERROR_BYTES = 256 * 1024
+CONNECT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx with a JSON object in it."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Wire:
+    """Sends over the caller's `AsyncOpenAI`, which must run on an `httpx.AsyncClient`; never retries.
+
+    `timeout_seconds` bounds each exchange as a whole, connecting and a slowly dripping body included.
+    """
+
+    def __init__(self, client: AsyncOpenAI, timeout_seconds: float, headers: Mapping[str, str] | None = None) -> None:
+        # The client's only handle on the caller's pool; its own sending would read error bodies without a bound.
+        pool: object = client._client
+        if not isinstance(pool, httpx.AsyncClient):
+            raise TypeError("the OpenAI client must be given an httpx.AsyncClient as http_client")
+        sender: Any = _BoundedSender(pool)  # typed by the client as its vendored httpx, accepted as the real one
+        self._client = client.with_options(http_client=sender, max_retries=0)
+        self._timeout_seconds = timeout_seconds
+        self._headers = dict(headers or {})
+
+    async def get(
+        self, *path: str, query: Mapping[str, str | int] | None = None, seconds: float | None = None
+    ) -> Answer:
+        return _read(await self._exchange("GET", path, None, query, seconds))
+
+    async def post(self, *path: str, body: Mapping[str, Any], seconds: float | None = None) -> Answer:
+        return _read(await self._exchange("POST", path, body, None, seconds))
+
+    async def delete(self, *path: str) -> None:
+        await self._exchange("DELETE", path, None, None, None)
+
+    async def answers(self, *path: str, seconds: float) -> bool:
+        """Whether the server says anything below 500 within `seconds`."""
+        try:
+            await self._exchange("GET", path, None, None, seconds)
+        except ChatError as error:
+            status = getattr(error, "status", None)
+            return status is not None and status < 500
+        return True
+
+    async def _exchange(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str | int] | None,
+        seconds: float | None,
+    ) -> httpx.Response:
+        limit = self._timeout_seconds if seconds is None else seconds
+        # Waiting for a connection and making one end before the whole does, so that running out of time here
+        # is known for what it is: nothing was sent.
+        pace = min(CONNECT_SECONDS, limit * 0.3)
+        options: RequestOptions = {
+            "headers": self._headers,
+            "timeout": httpx.Timeout(limit, connect=pace, pool=pace),  # type: ignore[typeddict-item]
+        }
+        if query:
+            options["params"] = dict(query)
+        address = "/" + "/".join(quote(step, safe="") for step in path)
+        try:
+            async with asyncio.timeout(limit):
+                match method:
+                    case "GET":
+                        return await self._client.get(address, cast_to=httpx.Response, options=options)
+                    case "DELETE":
+                        return await self._client.delete(address, cast_to=httpx.Response, options=options)
+                    case _:
+                        return await self._client.post(address, cast_to=httpx.Response, body=body, options=options)
+        except ChatError:
+            raise
+        except TimeoutError as error:
+            raise OutcomeUnknown(f"The provider did not answer within {limit:g} s.") from error
+        except Exception as error:
+            # Whatever the network can do has been told by the sender; what is left failed before it was reached.
+            raise ProviderRefused(f"The request could not be built ({type(error).__name__}).") from error
+
+
+class _BoundedSender(httpx.AsyncClient):
+    """Stands between the OpenAI client and the shared pool: bounds what is read and types what went wrong."""
+
+    def __init__(self, pool: httpx.AsyncClient) -> None:
+        super().__init__(transport=_NoTransport(), trust_env=False)
+        self._pool = pool
+
+    def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
+        return self._pool.build_request(*args, **kwargs)
+
+    async def send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
+        kwargs["stream"] = True
+        try:
+            response = await self._pool.send(request, **kwargs)
+        except Exception as error:
+            raise from_transport(error) from error
+        try:
+            body = await _bounded_body(response)
+        except ChatError:
+            raise
+        except Exception as error:
+            if response.is_success:
+                raise from_transport(error) from error
+            body = b""  # the status is known, and it says more than a broken body
+        finally:
+            await response.aclose()
+        if not response.is_success:
+            raise from_answer(response.status_code, response.headers, body)
+        headers = [(name, value) for name, value in response.headers.items() if name not in _BODY_HEADERS]
+        return httpx.Response(response.status_code, headers=headers, content=body, request=request)
+
+
+_BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class _NoTransport(httpx.AsyncBaseTransport):
+    """Never used: an own transport spares the sender an SSL context of its own."""
+
+
+async def _bounded_body(response: httpx.Response) -> bytes:
+    limit = MAX_BODY_BYTES if response.is_success else MAX_ERROR_BYTES
+    parts = bytearray()
+    async for part in response.aiter_bytes():
+        parts += part
+        if len(parts) > limit:
+            if response.is_success:
+                raise OutcomeUnknown("The provider's answer is too large to be read.", status=response.status_code)
+            del parts[limit:]
+            break
+    return bytes(parts)
+
+
+def _read(response: httpx.Response) -> Answer:
+    try:
+        body = json.loads(response.content.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise OutcomeUnknown("The provider's answer cannot be read.", status=response.status_code) from error
+    if not isinstance(body, dict) or (body.get("error") and "id" not in body and "data" not in body):
+        raise from_answer(response.status_code, response.headers, response.content)
+    return Answer(body, response.headers)
