@@ -1,0 +1,90 @@
+"""Reads a request's body: refused before it is held, never inflated, never waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+
+from functions.multi_agent_chat import strict_json
+from shared.core.errors import InvalidRequest
+
+MAX_BODY_BYTES = 64 * 1024
+STALL_SECONDS = 5.0  # without another byte
+BODY_SECONDS = 20.0  # for all of it
+
+_PARAMETER = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([!#$%&\'*+.^_`|~0-9A-Za-z-]+))\s*')
+
+
+async def read_json(request: Request) -> Any:
+    """The body as strict JSON. Raises InvalidRequest with the code that says what is wrong with it."""
+    check_encoding(request.headers)
+    if not is_json(request.headers.get("content-type", "")):
+        raise InvalidRequest("Send application/json in UTF-8.", code="unsupported_media_type")
+    return strict_json.parse(await read_body(request))
+
+
+async def read_nothing(request: Request) -> None:
+    """The body of a request that needs none: empty, or an empty JSON object."""
+    check_encoding(request.headers)
+    body = await read_body(request)
+    if not body:
+        return
+    if not is_json(request.headers.get("content-type", "")):
+        raise InvalidRequest("Send application/json in UTF-8.", code="unsupported_media_type")
+    document = strict_json.parse(body)
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    if document:
+        raise InvalidRequest("This request takes no fields.", code="unknown_field")
+
+
+def is_json(content_type: str) -> bool:
+    """application/json, in UTF-8 where it names a character set."""
+    media_type, *parameters = content_type.split(";")
+    if media_type.strip().lower() != "application/json":
+        return False
+    for parameter in parameters:
+        if not parameter.strip():
+            continue
+        match = _PARAMETER.fullmatch(parameter)
+        if match is None:
+            return False
+        value = match[2] if match[2] is not None else match[3]
+        if match[1].lower() == "charset" and value.lower() not in ("utf-8", "utf8"):
+            return False
+    return True
+
+
+def check_encoding(headers: Headers) -> None:
+    encodings = [part.strip().lower() for value in headers.getlist("content-encoding") for part in value.split(",")]
+    if any(encoding not in ("", "identity") for encoding in encodings):
+        raise InvalidRequest("A compressed body is not accepted.", code="unsupported_encoding")
+
+
+async def read_body(request: Request) -> bytes:
+    """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when nobody is there to answer."""
+    announced = request.headers.get("content-length", "0")
+    if len(announced) > 10 or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await asyncio.wait_for(request.receive(), STALL_SECONDS)
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY_BYTES:
+                    raise _too_large()
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise InvalidRequest("The body stopped coming.", code="request_timeout", retryable=True) from None
+
+
+def _too_large() -> InvalidRequest:
+    return InvalidRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.", code="body_too_large")

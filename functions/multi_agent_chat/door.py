@@ -1,0 +1,158 @@
+"""The outermost layer: every request comes in and every answer goes out here, failures included.
+
+It gives the request its id, refuses what nobody should read, holds the number of requests under its cap, adds the
+headers every answer has, and turns whatever is raised inside into the one error body: once, and never twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from functions.multi_agent_chat.cors import cors_headers, is_preflight, preflight_headers
+from functions.multi_agent_chat.envelope import Call, check_single, check_sizes, request_id, split_path
+from functions.multi_agent_chat.http_errors import as_chat_error, error_response, status_of
+from shared import logs
+from shared.core.errors import ChatError
+from shared.ports import Clock
+
+_logger = logging.getLogger(logs.OURS)
+HEALTH_PATH = "/healthz"
+OVERLOADED_RETRY_SECONDS = 2.0
+
+
+class Door:
+    """Wraps the app. `project` is the Google Cloud project that traces belong to."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        clock: Clock,
+        allowed_origins: Collection[str],
+        max_concurrent: int,
+        project: str | None = None,
+    ) -> None:
+        self._app, self._clock, self._project = app, clock, project
+        self._allowed_origins = frozenset(allowed_origins)
+        self._max_concurrent, self._inside = max_concurrent, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # functions are never sent anything else
+            return
+        headers = Headers(scope=scope)
+        raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
+        prefix, path = split_path(raw_path.decode("latin-1"))
+        call = Call(request_id(headers), self._clock.now(), prefix, path)
+        answer = _Answer(call, cors_headers(_origin(headers), self._allowed_origins), send)
+        trace = logs.trace_fields(headers.get("x-cloud-trace-context"), self._project)
+        with logs.bound(request_id=call.request_id, **trace):
+            try:
+                await self._pass(scope, headers, raw_path, call, receive, answer)
+            except ClientDisconnect:
+                pass  # nobody is there to be answered
+            except Exception as error:
+                await self._refuse(error, scope, receive, answer)
+            finally:
+                self._note(call, scope["method"], answer)
+
+    async def _pass(
+        self, scope: Scope, headers: Headers, raw_path: bytes, call: Call, receive: Receive, answer: _Answer
+    ) -> None:
+        check_sizes(len(raw_path) + len(scope.get("query_string", b"")) + 1, scope["headers"])
+        check_single(scope["headers"])
+        if is_preflight(scope["method"], headers):
+            call.route = "preflight"
+            await Response(status_code=204, headers=preflight_headers())(scope, receive, answer.send)
+            return
+        inner = {name: scope[name] for name in _KEPT if name in scope}
+        inner |= {
+            "path": call.path,
+            "raw_path": call.path.encode("latin-1"),
+            "root_path": "",
+            "call": call,
+            "state": {},
+        }
+        if call.path == HEALTH_PATH:  # the one who asks whether we are overloaded must be answered
+            await self._app(inner, receive, answer.send)
+            return
+        if self._inside >= self._max_concurrent:
+            raise ChatError(
+                "This instance has too much to do.",
+                code="overloaded",
+                retryable=True,
+                retry_after=OVERLOADED_RETRY_SECONDS,
+            )
+        self._inside += 1
+        try:
+            await self._app(inner, receive, answer.send)
+        finally:
+            self._inside -= 1
+
+    async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        chat_error = as_chat_error(error)
+        if status_of(chat_error.code) >= 500 and chat_error.code != "misconfigured":
+            unforeseen = not isinstance(error, ChatError)
+            level = logging.ERROR if unforeseen else logging.WARNING
+            _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
+        answer.code = chat_error.code
+        if not answer.started:  # half an answer cannot be taken back: the server closes the connection
+            await error_response(chat_error, answer.call.request_id)(scope, receive, answer.send)
+
+    def _note(self, call: Call, method: str, answer: _Answer) -> None:
+        if call.path == HEALTH_PATH and answer.status == 200:
+            return
+        fields: dict[str, Any] = {
+            "method": method if method in _METHODS else "other",
+            "route": call.route,
+            "status": answer.status,
+            "elapsed_ms": round((self._clock.now() - call.arrived_at) * 1000),
+        }
+        if answer.code:
+            fields["code"] = answer.code
+        logs.event("request.answered", **fields)
+
+
+_KEPT = (
+    "type",
+    "asgi",
+    "http_version",
+    "method",
+    "scheme",
+    "query_string",
+    "headers",
+    "client",
+    "server",
+    "extensions",
+)
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+class _Answer:
+    """One answer on its way out: remembers whether it has begun, and adds what every answer carries."""
+
+    def __init__(self, call: Call, headers: dict[str, str], send: Send) -> None:
+        self.call, self.started, self.status, self.code = call, False, 0, ""
+        self._send = send
+        self._headers = headers | {
+            "x-request-id": call.request_id,
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+        }
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+            MutableHeaders(scope=message).update(self._headers)
+        await self._send(message)
+
+
+def _origin(headers: Headers) -> str | None:
+    origins = headers.getlist("origin")
+    return origins[0] if len(origins) == 1 else None

@@ -1,0 +1,178 @@
+"""What a request may say, field by field. Types are strict, nothing is guessed, nothing is changed."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from functions.multi_agent_chat.strict_json import has_forbidden_character
+from shared.core.errors import InvalidRequest
+from shared.core.model import MultitaskStrategy, Scope, ScopeKind
+
+MAX_TEXT = 32_000
+MAX_KEY = 255
+MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
+MAX_SLUG = 52
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SLUG = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SHOWABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Characters that show nothing although their category is not that of a blank or a format character.
+_BLANK = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff"
+    r"\U0001d159\U000e0000-\U000e0fff]"
+)
+_Word = TypeVar("_Word", MultitaskStrategy, ScopeKind)
+
+
+def invalid(field: str, message: str, code: str = "invalid_request") -> InvalidRequest:
+    return InvalidRequest(message, code=code, details={"field": field})
+
+
+def is_uuid(value: object) -> bool:
+    """The canonical text of a UUID: lower case, with its hyphens, nothing around it."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def visible(text: str) -> bool:
+    """Whether anything of this text can be seen. Characters younger than this Python's tables count as visible."""
+    return any(
+        unicodedata.category(char) not in ("Zs", "Zl", "Zp", "Cc", "Cf", "Cs") and not _BLANK.match(char)
+        for char in text
+    )
+
+
+def known(document: Any, names: Collection[str], where: str = "") -> Mapping[str, Any]:
+    """The document as an object that has no other fields than these."""
+    if not isinstance(document, dict):
+        raise invalid(where, f"{where} must be an object.") if where else InvalidRequest("Send a JSON object.")
+    prefix = f"{where}." if where else ""
+    for name in document:
+        if name not in names:
+            shown = f"{prefix}{name}" if _SHOWABLE_NAME.fullmatch(name) else where
+            details = {"field": shown} if shown else {}
+            raise InvalidRequest("There is no such field.", code="unknown_field", details=details)
+    return document
+
+
+def message_text(document: Mapping[str, Any]) -> str:
+    """The `message` field: a string, or the AI SDK's message with text parts only."""
+    if "message" not in document:
+        raise invalid("message", "message is missing.")
+    message = document["message"]
+    if isinstance(message, dict):
+        message = _joined_parts(message)
+    if not isinstance(message, str):
+        raise invalid("message", "message must be a text, or an object with text parts.")
+    if not visible(message):
+        raise invalid("message", "message has nothing in it that can be seen.")
+    if len(message) > MAX_TEXT or has_forbidden_character(message):
+        raise invalid("message", f"message must be at most {MAX_TEXT} characters, none of them a control character.")
+    return message
+
+
+def _joined_parts(message: dict[str, Any]) -> str:
+    known(message, ("id", "role", "parts", "metadata"), "message")
+    if message.get("role", "user") != "user":
+        raise invalid("message.role", "Only a user's message can be sent.")
+    if not isinstance(message.get("id", ""), str):
+        raise invalid("message.id", "message.id must be a text.")
+    if not isinstance(message.get("metadata", {}), dict):
+        raise invalid("message.metadata", "message.metadata must be an object.")
+    parts = message.get("parts")
+    if not isinstance(parts, list) or not parts:
+        raise invalid("message.parts", "message.parts must be a list of text parts.")
+    texts = []
+    for part in parts:
+        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+            raise invalid("message.parts", "Only parts of type text can be sent.")
+        known(part, ("type", "text", "state", "providerMetadata"), "message.parts")
+        texts.append(part["text"])
+    return "".join(texts)
+
+
+def conversation_id(document: Mapping[str, Any]) -> str | None:
+    if "conversation_id" not in document:
+        return None
+    value = document["conversation_id"]
+    if not isinstance(value, str) or not is_uuid(value):
+        raise invalid("conversation_id", "conversation_id must be a UUID in lower case.")
+    if "scope" in document:
+        raise invalid("scope", "Send conversation_id or scope, not both.")
+    return value
+
+
+def scope(document: Mapping[str, Any]) -> Scope | None:
+    if "scope" not in document:
+        return None
+    value = known(document["scope"], ("kind", "key"), "scope")
+    kind = _word(ScopeKind, value.get("kind"), "scope.kind")
+    if kind is ScopeKind.USER and "key" not in value:
+        return Scope(kind, "")
+    return Scope(kind, _short_text(value.get("key"), "scope.key", MAX_KEY))
+
+
+def agent(document: Mapping[str, Any]) -> str | None:
+    if "agent" not in document:
+        return None
+    slug = document["agent"]
+    if not isinstance(slug, str) or len(slug) > MAX_SLUG or not _SLUG.fullmatch(slug):
+        raise invalid("agent", "agent must be an agent's slug, such as script_writer.")
+    return slug
+
+
+def strategy(document: Mapping[str, Any], default: MultitaskStrategy) -> MultitaskStrategy:
+    if "multitask_strategy" not in document:
+        return default
+    return _word(MultitaskStrategy, document["multitask_strategy"], "multitask_strategy")
+
+
+def wait_seconds(document: Mapping[str, Any], default: float) -> float:
+    """How long the caller wants to wait, capped at `default`, the budget."""
+    if "wait_seconds" not in document:
+        return default
+    value = document["wait_seconds"]
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise invalid("wait_seconds", "wait_seconds must be a number, 0 or more.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise invalid("wait_seconds", "wait_seconds must be finite.")
+    return float(min(value, default))
+
+
+def metadata(document: Mapping[str, Any]) -> Mapping[str, str]:
+    if "metadata" not in document:
+        return {}
+    pairs = document["metadata"]
+    if not isinstance(pairs, dict) or len(pairs) > MAX_PAIRS:
+        raise invalid("metadata", f"metadata must be an object with at most {MAX_PAIRS} texts.")
+    for key, value in pairs.items():
+        _short_text(key, "metadata", MAX_PAIR_KEY)
+        if not isinstance(value, str) or len(value) > MAX_PAIR_VALUE or has_forbidden_character(value):
+            raise invalid("metadata", f"Values of metadata must be texts of at most {MAX_PAIR_VALUE} characters.")
+    return pairs
+
+
+def idempotency_key(header: str | None) -> str | None:
+    if header is not None and not _IDEMPOTENCY_KEY.fullmatch(header):
+        raise InvalidRequest(
+            "Idempotency-Key must be 1 to 255 visible ASCII characters.", code="invalid_idempotency_key"
+        )
+    return header
+
+
+def _word(words: type[_Word], value: object, field: str) -> _Word:
+    try:
+        return words(value) if isinstance(value, str) else words("")
+    except ValueError:
+        raise invalid(field, f"{field} must be one of: {', '.join(word.value for word in words)}.") from None
+
+
+def _short_text(value: object, field: str, longest: int) -> str:
+    good = isinstance(value, str) and len(value) <= longest and visible(value) and not has_forbidden_character(value)
+    if not isinstance(value, str) or not good or "\n" in value or "\t" in value:
+        raise invalid(field, f"{field} must be 1 to {longest} visible characters.")
+    return value

@@ -1,0 +1,55 @@
+"""Query parameters. Unknown ones are passed over, as browsers and proxies add their own; known ones are strict."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import QueryParams
+
+from functions.multi_agent_chat.fields import invalid, is_uuid
+
+MAX_SEQ = 2**53 - 1  # what a browser can count to
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+def _single(query: QueryParams, name: str) -> str | None:
+    values = query.getlist(name)
+    if len(values) > 1:
+        raise invalid(name, f"{name} was given more than once.")
+    return values[0] if values else None
+
+
+def limit(query: QueryParams, default: int, most: int = 100) -> int:
+    value = _single(query, "limit")
+    if value is None:
+        return default
+    if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= most:
+        raise invalid("limit", f"limit must be a whole number from 1 to {most}.")
+    return int(value)
+
+
+def after_seq(query: QueryParams) -> int:
+    value = _single(query, "after_seq")
+    if value is None:
+        return 0
+    if not _WHOLE.fullmatch(value) or int(value) > MAX_SEQ:
+        raise invalid("after_seq", "after_seq must be a whole number, 0 or more.")
+    return int(value)
+
+
+def before(query: QueryParams) -> str | None:
+    value = _single(query, "before")
+    if value is not None and not is_uuid(value):
+        raise invalid("before", "before must be a conversation's id.")
+    return value
+
+
+def wait_seconds(query: QueryParams, budget: float) -> float:
+    """How long to wait for a turn to end; not at all unless asked to, and never beyond the budget."""
+    value = _single(query, "wait_seconds")
+    if value is None:
+        return 0.0
+    if not _DECIMAL.fullmatch(value):
+        raise invalid("wait_seconds", "wait_seconds must be a number, 0 or more.")
+    return min(float(value), budget)

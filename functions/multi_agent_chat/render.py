@@ -1,0 +1,120 @@
+"""Values of the core as the JSON people get. Names here are the contract with clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from functions.multi_agent_chat.http_errors import sentence_of
+from shared.core.model import Agent, Conversation, JsonObject, Message, Turn
+
+HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
+QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
+
+
+def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
+    """The turn without anybody's question: what a POST answers with, and what an error may carry."""
+    answer: dict[str, Any] = {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "seq": turn.seq,
+        "status": turn.status.value,
+        "agent": turn.agent,
+        "reply": None if turn.reply is None else {"text": turn.reply},
+        "runs": [asdict(run) for run in turn.runs],
+        "handoffs": [dict(handoff) for handoff in turn.handoffs],
+        "waited_ms": turn.waited_ms,
+        "conflicts": turn.conflicts,
+        "usage": asdict(turn.usage),
+        "replayed": replayed,
+    }
+    return answer
+
+
+def turn_handle(turn: Turn) -> dict[str, Any]:
+    """What a caller needs to come back for a turn that is still open."""
+    return {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "seq": turn.seq,
+        "status": turn.status.value,
+        "position": turn.position,
+        "retry_after": retry_seconds(turn),
+    }
+
+
+def turn_state(turn: Turn) -> dict[str, Any]:
+    """A turn as its owner reads it, question included, whatever has become of it."""
+    state = turn_answer(turn, replayed=False)
+    del state["replayed"]
+    state |= {
+        "message": turn.text,
+        "multitask_strategy": turn.strategy.value,
+        "position": turn.position,
+        "cancel_requested": turn.cancel_requested,
+        "error": None if turn.error is None else stored_error(turn.error),
+        "metadata": dict(turn.metadata),
+        "created_at": turn.created_at,
+        "finished_at": turn.finished_at,
+    }
+    if not turn.status.final:
+        state["retry_after"] = retry_seconds(turn)
+    return state
+
+
+def retry_seconds(turn: Turn) -> int:
+    return QUEUED_RETRY_SECONDS if turn.position else HEAD_RETRY_SECONDS
+
+
+def stored_error(error: JsonObject) -> dict[str, Any]:
+    """A turn's final failure; its sentence is ours, as the stored one may quote a provider."""
+    code = str(error.get("code") or "run_failed")
+    return {"code": code, "message": sentence_of(code), "retryable": bool(error.get("retryable", False))}
+
+
+def conversation(value: Conversation) -> dict[str, Any]:
+    return {
+        "conversation_id": value.conversation_id,
+        "scope": None if value.scope is None else {"kind": value.scope.kind.value, "key": value.scope.key},
+        "agent": value.agent,
+        "status": value.status,
+        "turns": value.turns,
+        "created_at": value.created_at,
+        "updated_at": value.updated_at,
+    }
+
+
+def conversation_detail(value: Conversation) -> dict[str, Any]:
+    return conversation(value) | {
+        "open_turns": [turn_state(turn) for turn in value.open_turns],
+        "statistics": dict(value.statistics),
+    }
+
+
+def conversation_list(values: Sequence[Conversation], limit: int) -> dict[str, Any]:
+    """`before` of the next page is the last id of a full one."""
+    following = values[-1].conversation_id if len(values) >= limit else None
+    return {"conversations": [conversation(value) for value in values], "next_before": following}
+
+
+def message_list(values: Sequence[Message], limit: int) -> dict[str, Any]:
+    """`after_seq` of the next page is the last number of a full one."""
+    following = values[-1].seq if len(values) >= limit else None
+    return {"messages": [asdict(value) for value in values], "next_after_seq": following}
+
+
+def agent_list(values: Sequence[Agent]) -> dict[str, Any]:
+    """Who can answer; what they are told and which tools they have stays inside."""
+    return {
+        "agents": [
+            {
+                "slug": agent.slug,
+                "name": agent.name,
+                "description": agent.description,
+                "model": agent.model,
+                "handoffs": list(agent.handoffs),
+            }
+            for agent in values
+        ]
+    }

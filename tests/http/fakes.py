@@ -1,0 +1,167 @@
+"""Stand-ins for service and store: they do what a test tells them, and remember what they were asked."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.chat import Ask
+from shared.core.errors import Conflict, NotFound
+from shared.core.model import (
+    Agent,
+    Conversation,
+    Message,
+    MultitaskStrategy,
+    RunRecord,
+    Scope,
+    ScopeKind,
+    Turn,
+    TurnStatus,
+    Usage,
+    User,
+)
+
+REPLY = "Once upon a time ..."
+
+
+def make_turn(user_id: str, **changes: Any) -> Turn:
+    turn = Turn(
+        turn_id=str(uuid.uuid4()),
+        conversation_id=str(uuid.uuid4()),
+        user_id=user_id,
+        seq=1,
+        status=TurnStatus.COMPLETED,
+        text="tell me a story",
+        agent="project_manager",
+        strategy=MultitaskStrategy.ENQUEUE,
+        attempt=1,
+        failures=0,
+        run_key=None,
+        run_id="resp_1",
+        cancel_requested=False,
+        conflicts=2,
+        waited_ms=1200,
+        starting_ms=None,
+        running_ms=None,
+        remaining_ms=0,
+        position=0,
+        reply=REPLY,
+        error=None,
+        runs=(RunRecord("resp_1", "project_manager", "completed"),),
+        handoffs=(),
+        usage=Usage(10, 20),
+        metadata={},
+        created_at="2026-11-20T12:00:00+00:00",
+        finished_at="2026-11-20T12:00:05+00:00",
+    )
+    return replace(turn, **changes)
+
+
+class FakeChat:
+    """Service and store in one, over plain dicts. `taken` decides what a new message becomes."""
+
+    def __init__(self) -> None:
+        self.turns: dict[tuple[str, str], Turn] = {}
+        self.conversations: dict[tuple[str, str], Conversation] = {}
+        self.asks: list[tuple[User, Ask, float]] = []
+        self.waits: list[tuple[str, float]] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.taken: dict[str, Any] = {}
+        self.replayed = False
+        self.error: BaseException | None = None
+        self.hold: Callable[[], Awaitable[object]] | None = None
+        self.entered = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.healthy = True
+        self.pings = 0
+
+    def add(self, user_id: str, **changes: Any) -> Turn:
+        turn = make_turn(user_id, **changes)
+        self.turns[user_id, turn.turn_id] = turn
+        self.conversations[user_id, turn.conversation_id] = Conversation(
+            conversation_id=turn.conversation_id,
+            scope=Scope(ScopeKind.TOPIC, "stories"),
+            agent=turn.agent,
+            status="idle" if turn.status.final else "busy",
+            turns=1,
+            created_at=turn.created_at,
+            updated_at=turn.created_at,
+            open_turns=() if turn.status.final else (turn,),
+            statistics={"conflicts": turn.conflicts},
+        )
+        return turn
+
+    async def _obey(self) -> None:
+        self.entered.set()
+        if self.hold is not None:
+            await self.hold()
+        if self.error is not None:
+            raise self.error
+        self.finished.set()
+
+    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]:
+        self.asks.append((user, ask, deadline))
+        await self._obey()
+        changes = {"text": ask.text, "strategy": ask.strategy, "metadata": dict(ask.metadata or {})} | self.taken
+        return self.add(user.id, **changes), self.replayed
+
+    async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
+        self.waits.append((turn_id, deadline))
+        await self._obey()
+        return self._turn(user.id, turn_id)
+
+    async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
+        self.calls.append(("cancel", turn_id, deadline))
+        await self._obey()
+        turn = self._turn(user.id, turn_id)
+        return turn if turn.status.final else replace(turn, status=TurnStatus.CANCELLED, reply=None)
+
+    async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
+        self.calls.append(("edit", turn_id, text))
+        await self._obey()
+        turn = self._turn(user.id, turn_id)
+        if turn.status is not TurnStatus.QUEUED:
+            raise Conflict("The message is being answered already.", code="already_started")
+        return replace(turn, text=text)
+
+    def _turn(self, user_id: str, turn_id: str) -> Turn:
+        if (user_id, turn_id) not in self.turns:
+            raise NotFound(f"no turn {turn_id} of {user_id}")
+        return self.turns[user_id, turn_id]
+
+    def _conversation(self, user_id: str, conversation_id: str) -> Conversation:
+        if (user_id, conversation_id) not in self.conversations:
+            raise NotFound(f"no conversation {conversation_id}")
+        return self.conversations[user_id, conversation_id]
+
+    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
+        self.calls.append(("list_conversations", user_id, limit, before))
+        await self._obey()
+        return [value for (owner, _), value in self.conversations.items() if owner == user_id][:limit]
+
+    async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
+        await self._obey()
+        return self._conversation(user_id, conversation_id)
+
+    async def list_messages(
+        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+    ) -> Sequence[Message]:
+        self.calls.append(("list_messages", conversation_id, after_seq, limit))
+        await self._obey()
+        self._conversation(user_id, conversation_id)
+        lines = [
+            Message(str(uuid.uuid4()), seq, str(uuid.uuid4()), seq, "user", None, "hello", "2026-11-20T12:00:00+00:00")
+            for seq in range(1, 5)
+        ]
+        return [line for line in lines if line.seq > after_seq][:limit]
+
+    async def list_agents(self, user_id: str) -> Sequence[Agent]:
+        await self._obey()
+        return [Agent("project_manager", "Project manager", "Plans.", "gpt-x", "SECRET-INSTRUCTIONS", tools=("clock",))]
+
+    async def ping(self) -> bool:
+        self.pings += 1
+        return self.healthy
