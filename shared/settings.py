@@ -81,7 +81,7 @@ class Settings(BaseModel):
     openai_base_url: BaseUrl = "https://api.openai.com/v1"
     provider: Literal["responses", "assistants"] = "responses"
     responses_state: Literal["conversation", "transcript"] = "conversation"
-    responses_background: Literal["auto", "always", "never"] = "auto"
+    responses_background: Literal["auto", "on", "off"] = "auto"
     supabase_url: BaseUrl
     supabase_secret_key: HeaderSecret
     supabase_jwt_secret: HmacSecret | None = None

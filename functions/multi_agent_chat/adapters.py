@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
+from openai import AsyncOpenAI
 
 from shared.admission import Carry
 from shared.chat import ChatOptions, ChatService
 from shared.lease import World
 from shared.ports import Clock, Limits, Provider, Store
+from shared.providers.openai_assistants import AssistantsProvider
+from shared.providers.openai_responses import ResponsesProvider
 from shared.serving import ServingOptions
 from shared.settings import Settings
+from shared.stores.supabase import SupabaseStore
 from shared.wakeups import LocalWakeups
 
 TURN_TTL_SECONDS = 15 * 60.0
 SETTLE_SECONDS = 5.0  # after a create timed out, until its traces must be visible at the provider
 OPEN_TURNS_PER_USER = 8  # times MAX_OPEN_TURNS: several conversations may have a full queue
-MAX_CONNECTIONS = 200
-KEEP_ALIVE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,9 @@ class Built:
     ping_provider: Callable[[], Awaitable[bool]]
 
 
-def http_client() -> httpx.AsyncClient:
-    """The one connection pool for provider, database and keys: building its TLS context is what costs."""
-    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
-    return httpx.AsyncClient(limits=limits, timeout=10.0, follow_redirects=False)
-
-
-async def build(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> Built:
+def build(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> Built:
     store = _store(settings, client)
-    providers = _providers(settings, client)
+    providers = _providers(settings, client, store, clock)
     world = World(store, clock, LocalWakeups(), settings.lease_seconds)
     service = ChatService(world, providers, chat_options(settings))
     return Built(store, service, providers[settings.provider].ping)
@@ -65,8 +62,32 @@ def chat_options(settings: Settings) -> ChatOptions:
 
 
 def _store(settings: Settings, client: httpx.AsyncClient) -> Store:
-    raise NotImplementedError
+    return SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), client)
 
 
-def _providers(settings: Settings, client: httpx.AsyncClient) -> dict[str, Provider]:
-    raise NotImplementedError
+def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, clock: Clock) -> dict[str, Provider]:
+    """Both wires, whichever is the default: an agent may name the other one."""
+    pool: Any = client  # typed by the client as its vendored httpx, accepted as the real one
+    openai = AsyncOpenAI(
+        api_key=settings.openai_api_key.get_secret_value(),
+        base_url=settings.openai_base_url,
+        http_client=pool,
+        max_retries=0,
+    )
+    timeout, run_budget = settings.provider_timeout_seconds, settings.run_budget_seconds
+    responses = ResponsesProvider(
+        openai,
+        clock=clock,
+        timeout_seconds=timeout,
+        run_budget_seconds=run_budget,
+        state=settings.responses_state,
+        background=settings.responses_background,
+    )
+    assistants = AssistantsProvider(
+        openai,
+        remember_assistant=store.remember_assistant,
+        clock=clock,
+        timeout_seconds=timeout,
+        run_budget_seconds=run_budget,
+    )
+    return {responses.name: responses, assistants.name: assistants}

@@ -17,6 +17,9 @@ from shared.core.errors import ChatError
 from shared.ports import Clock, Store
 from shared.settings import Settings, SettingsError
 
+MAX_CONNECTIONS = 200
+KEEP_ALIVE_SECONDS = 20.0
+HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
 Compose = Callable[[], Awaitable[Parts]]
 
 
@@ -38,12 +41,12 @@ def build_app(
     clock = clock or LoopClock()
 
     async def compose() -> Parts:
-        from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
-
-        http = client or adapters.http_client()
+        http = client or http_client()
         built_store, built_service, ping = store, service, ping_provider
         if built_store is None or built_service is None or ping is None:
-            built = await adapters.build(settings, http, clock)
+            from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
+
+            built = adapters.build(settings, http, clock)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
         return Parts(
@@ -64,6 +67,12 @@ def build_app(
         max_concurrent=settings.max_concurrent_requests,
         project=settings.google_cloud_project,
     )
+
+
+def http_client() -> httpx.AsyncClient:
+    """The one connection pool for provider, database and keys: building its TLS context is what costs."""
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
+    return httpx.AsyncClient(limits=limits, timeout=HTTP_SECONDS, follow_redirects=False)
 
 
 def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> TokenVerifier:

@@ -43,7 +43,8 @@ def _protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     import functions_framework.aio
     import uvicorn.config
 
-    monkeypatch.setattr(functions_framework.aio, "Starlette", functions_framework.aio.Starlette)
+    framework: Any = functions_framework.aio
+    monkeypatch.setattr(framework, "Starlette", framework.Starlette)
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
     server.take_over(lambda: None, lambda: (ORIGIN,))  # type: ignore[arg-type, return-value]
 
