@@ -35,7 +35,11 @@ _HELD = re.compile(
     rf"|another (?:process|{RUN}|operation)|currently (?:processing|operating|running|being)|concurrent)\b",
     re.IGNORECASE,
 )
-_ABOUT_REQUEST = re.compile(rf"\b(?:{ABOUT_VALUE}|unsupported|parameter|argument|schema)\b", re.IGNORECASE)
+# Unless it says what else was asked of a run that is not in the right state for it.
+_ABOUT_REQUEST = re.compile(
+    rf"\b(?:{ABOUT_VALUE}|unsupported|parameter|argument|schema|not accept|(?:can ?not|can't) (?:cancel|update|modify))\b",
+    re.IGNORECASE,
+)
 _HOLDER = re.compile(
     rf"\b{RUNNING} {RUN}s?\b(?P<gap>(?: in progress)?(?: with)?(?: ids?)?\s*[:=#]?\s*[(\[<]?)(?P<id>[^\s()\[\]<>]+)"
     rf"|\b{RUN}(?P<gap2>(?: with)?(?: ids?)?\s*[:=#]?\s*[(\[<]?)(?P<id2>[^\s()\[\]<>]+?)[)\]>]? is\b",
@@ -63,7 +67,8 @@ def is_held(said: str) -> bool:
 def holder(said: str) -> str | None:
     """The id of the run in the way. Ids are opaque: any alphabet, any length, with or without a prefix."""
     for found in _HOLDER.finditer(said):
-        identifier = _identifier(found["id"] or found["id2"], said[found.end() :])
+        # A word between "run" and "is" names it, wherever the sentence ends.
+        identifier = _identifier(found["id"] or found["id2"], said[found.end() :] if found["id"] else "")
         if identifier:
             return identifier
     for found in _NAMED_RUN.finditer(said):

@@ -110,9 +110,10 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
     run_id = next((made for item in answer if (made := _made_by(item))), None)
     if not (text or calls) or (run_id is not None and run_id in start.known_run_ids):
         return None
+    cut_off = any(fields.status(item, "") == "incomplete" for item in answer)
     return RunState(
         run_id=run_id,
-        status="requires_action" if calls else "completed",
+        status="requires_action" if calls else "incomplete" if cut_off else "completed",
         text=text,
         tool_calls=calls,
         cursor=_last_id(answer),
