@@ -2,12 +2,14 @@
 
 const WAIT_SECONDS = 20; // how long one question about a turn is kept open
 const RETRY_MILLISECONDS = 1500;
+const PAUSE_MILLISECONDS = 200; // between two questions, however fast they are answered
 const GIVE_UP_AFTER = 20; // failed attempts in a row at one message
 const DEADLINE_MILLISECONDS = (WAIT_SECONDS + 160) * 1000; // longer than the function's own wait budget
 
 const element = (id) => document.getElementById(id);
 const config = await (await fetch("config.json")).json();
 let session = JSON.parse(sessionStorage.getItem("session") ?? "null");
+let fresh = ""; // the conversation that was begun here, and holds nothing yet
 let handedIn = Promise.resolve(); // the message before has reached the server
 
 // ---- signing in ---------------------------------------------------------------------------------------------------
@@ -54,13 +56,13 @@ function signOut(notice = "") {
 function conversationId() {
   const id = location.hash.slice(1);
   if (/^[0-9a-f-]{36}$/.test(id)) return id;
-  const fresh = crypto.randomUUID();
+  fresh = crypto.randomUUID();
   history.replaceState(null, "", `#${fresh}`);
   return fresh;
 }
 
 function startConversation() {
-  history.replaceState(null, "", `#${crypto.randomUUID()}`);
+  history.replaceState(null, "", "#");
   show();
 }
 
@@ -71,8 +73,9 @@ async function callFunction(path, options = {}) {
   return { status: answer.status, body: await answer.json().catch(() => ({})) };
 }
 
-/** What has been said in this conversation before; nothing yet is not an error. */
+/** What has been said in this conversation before, and what is still being answered. */
 async function loadTranscript(id) {
+  const { body: conversation } = await callFunction(`/conversations/${id}`);
   const said = [];
   let after = 0;
   while (after !== null) {
@@ -89,7 +92,13 @@ async function loadTranscript(id) {
       setState(asked.get(turn_id), "done", "");
     } else if (asked.has(turn_id)) addReply(asked.get(turn_id), text);
   }
+  for (const { turn_id, message } of conversation.open_turns ?? []) {
+    const item = asked.get(turn_id) ?? addMessage(message);
+    if (!item.querySelector(".reply")) follow(item, () => askFor(turn_id), turn_id);
+  }
 }
+
+const askFor = (turn) => callFunction(`/turns/${turn}?wait_seconds=${WAIT_SECONDS}`);
 
 /**
  * Sends one message and follows it to its end. Never throws: what went wrong stands below the message.
@@ -98,29 +107,24 @@ async function loadTranscript(id) {
  */
 async function send(text) {
   const item = addMessage(text);
+  const message = JSON.stringify({ message: text, conversation_id: conversationId(), wait_seconds: 0 });
   const before = handedIn;
   let release;
   handedIn = new Promise((resolve) => (release = resolve));
   await before;
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() };
   try {
-    await follow(item, text, release);
+    await follow(item, () => callFunction("/", { method: "POST", headers, body: message }), null, release);
   } finally {
     release();
   }
 }
 
-async function follow(item, text, release) {
-  const key = crypto.randomUUID();
-  const message = JSON.stringify({ message: text, conversation_id: conversationId(), wait_seconds: 0 });
-  const post = () =>
-    callFunction("/", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-      body: message,
-    });
-  let ask = post;
+/** Asks until there is an answer, and says below the message how it stands. */
+async function follow(item, ask, turn, accepted = () => {}) {
   let failures = 0;
-  while (failures < GIVE_UP_AFTER && item.isConnected) {
+  // A message that nobody looks at any more still has to be handed in; its answer need not be followed.
+  while (failures < GIVE_UP_AFTER && (item.isConnected || !turn)) {
     let result;
     try {
       result = await ask();
@@ -129,7 +133,6 @@ async function follow(item, text, release) {
     }
     const { status, body } = result;
     if (status === 401) return signOut("Your session is over. Please sign in again.");
-    const turn = body.turn_id;
     if (status === 200 && body.reply) {
       addReply(item, body.reply.text);
       return setState(item, "done", body.agent ? `Answered by ${body.agent}` : "Answered");
@@ -137,8 +140,10 @@ async function follow(item, text, release) {
     if (status === 202 || (status === 200 && !isOver(body.status))) {
       failures = 0;
       setState(item, "waiting", waitingWords(body));
-      release();
-      if (turn) ask = () => callFunction(`/turns/${turn}?wait_seconds=${WAIT_SECONDS}`);
+      accepted();
+      turn ??= body.turn_id;
+      ask = () => askFor(turn);
+      await pause(PAUSE_MILLISECONDS);
       continue;
     }
     if (status === 200) return setState(item, "failed", endedWords(body));
@@ -147,10 +152,12 @@ async function follow(item, text, release) {
     }
     failures += 1;
     setState(item, "waiting", `${body.message ?? "The server does not answer."} Trying again …`);
-    await new Promise((resume) => setTimeout(resume, (body.details?.retry_after ?? 0) * 1000 || RETRY_MILLISECONDS));
+    await pause((body.details?.retry_after ?? 0) * 1000 || RETRY_MILLISECONDS);
   }
   setState(item, "failed", "Given up: the server did not answer. Send the message again.");
 }
+
+const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 
 const isOver = (status) => ["completed", "failed", "cancelled"].includes(status);
 
@@ -205,7 +212,8 @@ function show() {
   if (!signedIn) return element("sign-in").elements.email.focus();
   element("who").textContent = session.user?.email ?? "";
   element("text").focus();
-  loadTranscript(conversationId()).catch(() => {});
+  const id = conversationId();
+  if (id !== fresh) loadTranscript(id).catch(() => {});
 }
 
 element("sign-in").addEventListener("submit", (event) => {
