@@ -1,0 +1,70 @@
+-- Browsers get nothing but a list of columns: every table and every function, as anon and as a signed-in user.
+begin;
+select no_plan();
+
+create function pg_temp.refused(p_role text, p_sql text) returns boolean language plpgsql as $$
+begin
+  perform set_config('role', p_role, true);
+  execute p_sql;
+  perform set_config('role', 'none', true);
+  return false;
+exception when insufficient_privilege then
+  perform set_config('role', 'none', true);
+  return true;
+end $$;
+
+create function pg_temp.call(p_function regprocedure) returns text language sql as $$
+  select format('select public.%I(%s)', p.proname, coalesce(
+    (select string_agg('null::' || format_type(argument, null), ', ') from unnest(p.proargtypes) argument), ''))
+  from pg_proc p where p.oid = p_function
+$$;
+
+select ok(pg_temp.refused(role, pg_temp.call(p.oid::regprocedure)), role || ' may not call ' || p.proname)
+from pg_proc p, unnest(array['anon', 'authenticated']) role
+where p.pronamespace = 'public'::regnamespace order by p.proname, role;
+
+select ok(not pg_temp.refused('service_role', pg_temp.call(p.oid::regprocedure)), 'service_role may call ' || p.proname)
+from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname <> 'submit_turn' order by p.proname;
+
+select ok(pg_temp.refused(role, format(statement, relname)), role || ' may not: ' || format(statement, relname))
+from pg_class, unnest(array['anon', 'authenticated']) role, unnest(array[
+  'select * from public.%I', 'insert into public.%I default values', 'delete from public.%I',
+  'truncate public.%I cascade']) statement
+where relnamespace = 'public'::regnamespace and relkind = 'r'
+  and not (relname = 'messages' and role = 'authenticated' and statement like 'select%')  -- nothing in it is a secret
+order by relname, role, statement;
+
+select ok(pg_temp.refused(role, format('update public.%I set %I = null', c.relname, a.attname)),
+          format('%s may not update %s.%s', role, c.relname, a.attname))
+from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0,
+     unnest(array['anon', 'authenticated']) role
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' order by c.relname, a.attname, role;
+
+select ok(pg_temp.refused(role, 'select internal.now()'), role || ' may not enter the internal schema')
+from unnest(array['anon', 'authenticated']) role;
+
+-- exactly the columns that are a user's to know
+select is(jsonb_object_agg(relname, columns), jsonb_build_object(
+  'agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
+  'conversations', 'user_id id scope_kind scope_key active_agent created_at updated_at',
+  'messages', 'id user_id conversation_id seq turn_id turn_seq role agent text created_at',
+  'tool_calls', 'turn_id call_id user_id name status begun_at done_at',
+  'turns', 'id user_id conversation_id seq status text agent strategy metadata conflicts runs handoffs input_tokens '
+    'output_tokens cancel_requested reply error first_started_at created_at updated_at finished_at'),
+  'signed-in users see these columns')
+from (
+  select c.relname, string_agg(a.attname, ' ' order by a.attnum) as columns
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+  where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+    and has_column_privilege('authenticated', c.oid, a.attnum, 'select')
+  group by c.relname) granted;
+
+select is_empty($$
+  select c.relname, a.attname
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+  where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+    and has_column_privilege('anon', c.oid, a.attnum, 'select, insert, update, references')
+$$, 'anon sees none');
+
+select * from finish();
+rollback;

@@ -1,0 +1,31 @@
+"""One real Postgres for all tests here, with the project's migrations and a clock that tests may move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dev.postgres import apply_sql, postgres
+from tests.db.database import CLOCK, MIGRATIONS, SEED, Chat, Database
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Database]:
+    with postgres() as dsn:
+        apply_sql(dsn, *MIGRATIONS, SEED)
+        database = Database(dsn)
+        database.run(CLOCK)
+        yield database
+
+
+@pytest.fixture
+def db(server: Database) -> Iterator[Database]:
+    yield server
+    server.run("update internal.test_clock set shift = '0'")
+
+
+@pytest.fixture
+def chat(db: Database) -> Chat:
+    """Users are never used twice, so tests see nothing of each other."""
+    return Chat(db)
