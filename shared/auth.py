@@ -23,6 +23,7 @@ from shared.ports import Clock
 AUDIENCE = "authenticated"
 USER_ROLE = "authenticated"
 MAX_TOKEN_BYTES = 8 * 1024
+MAX_KID = 255
 LEEWAY_SECONDS = 10.0
 KEYS_FRESH_SECONDS = 600.0
 UNKNOWN_KID_SECONDS = 30.0  # between two fetches that an unknown kid may cause
@@ -173,7 +174,13 @@ class TokenVerifier:
             raise _invalid()  # extensions that we do not know must be understood: RFC 7515 4.1.11
         if algorithm == "HS256" and self._secret:
             return self._secret, "HS256"
-        if algorithm not in _PUBLISHED or not isinstance(kid, str) or not 0 < len(kid) <= 255 or self._keys is None:
+        if (
+            not isinstance(algorithm, str)
+            or algorithm not in _PUBLISHED
+            or not isinstance(kid, str)
+            or not 0 < len(kid) <= 255
+            or self._keys is None
+        ):
             raise _invalid()
         key = await self._keys.get(kid)
         if key is None or key.algorithm_name != algorithm:

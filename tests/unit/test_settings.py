@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.core.model import MultitaskStrategy
+from shared.settings import Settings, SettingsError, load_settings
+
+CANARY = "canary-5c1a-never-shown"
+REQUIRED = {
+    "OPENAI_API_KEY": f"sk-{CANARY}",
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_SECRET_KEY": f"sb_secret_{CANARY}",
+}
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def faults(**environment: str) -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(REQUIRED | environment)
+    assert CANARY not in str(caught.value)
+    return caught.value.faults
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    settings = load_settings(REQUIRED)
+    assert (settings.provider, settings.responses_state, settings.responses_background) == (
+        "responses",
+        "conversation",
+        "auto",
+    )
+    assert (settings.wait_budget_seconds, settings.run_budget_seconds, settings.cancel_wait_seconds) == (150, 300, 15)
+    assert (settings.coalesce_seconds, settings.poll_min_seconds, settings.poll_max_seconds) == (0, 0.25, 2)
+    assert (settings.provider_timeout_seconds, settings.lease_seconds) == (8, 15)
+    assert (settings.max_handoffs, settings.max_tool_calls, settings.max_open_turns) == (10, 24, 8)
+    assert (settings.messages_per_minute, settings.carry_over_messages) == (30, 10)
+    assert settings.multitask_strategy is MultitaskStrategy.ENQUEUE
+    assert settings.jwks_url == "https://project.supabase.co/auth/v1/.well-known/jwks.json"
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    settings = load_settings(REQUIRED | {"WAIT_BUDGET_SECONDS": "", "SUPABASE_JWT_SECRET": " ", "OPERATOR_ROLE": ""})
+    assert settings.wait_budget_seconds == 150
+    assert settings.supabase_jwt_secret is None
+    assert settings.operator_role is None
+
+
+def test_all_faults_are_named_at_once_and_in_order() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(
+            {
+                "OPENAI_API_KEY": f"sk {CANARY}",
+                "PROVIDER": CANARY,
+                "SUPABASE_URL": f"ftp://{CANARY}",
+                "SUPABASE_JWT_SECRET": "canary-5c1a",
+                "ALLOWED_ORIGINS": f"https://{CANARY}.example.com/path",
+                "POLL_MIN_SECONDS": "3",
+                "LEASE_SECONDS": "9",
+                "MAX_OPEN_TURNS": "0",
+                "LOG_LEVEL": CANARY,
+            }
+        )
+    assert list(caught.value.faults) == [
+        "OPENAI_API_KEY",
+        "PROVIDER",
+        "SUPABASE_URL",
+        "SUPABASE_SECRET_KEY",
+        "SUPABASE_JWT_SECRET",
+        "ALLOWED_ORIGINS",
+        "POLL_MIN_SECONDS",
+        "LEASE_SECONDS",
+        "MAX_OPEN_TURNS",
+        "LOG_LEVEL",
+    ]
+    assert caught.value.faults["SUPABASE_SECRET_KEY"] == "is missing"
+    assert "canary" not in str(caught.value)
+    assert "canary" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["*", "https://*.example.com", "https://a.example.com/", "a.example.com", "null", "https://a b", "HTTPS://A.B"],
+)
+def test_only_exact_origins(value: str) -> None:
+    assert list(faults(ALLOWED_ORIGINS=value)) == ["ALLOWED_ORIGINS"]
+
+
+def test_origins_are_a_list() -> None:
+    settings = load_settings(
+        REQUIRED | {"ALLOWED_ORIGINS": "https://a.example.com, http://localhost:5173,http://[::1]:3000"}
+    )
+    assert settings.allowed_origins == ("https://a.example.com", "http://localhost:5173", "http://[::1]:3000")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "0", "soon", "1e99", "True"])
+@pytest.mark.parametrize("name", ["WAIT_BUDGET_SECONDS", "LEASE_SECONDS", "POLL_MAX_SECONDS"])
+def test_durations_are_positive_numbers(name: str, value: str) -> None:
+    assert name in faults(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://", "//host", "https://u:p@host", "https://host?x", "https://host#x", "https://host:99999", "https://h h"],
+)
+@pytest.mark.parametrize("name", ["SUPABASE_URL", "OPENAI_BASE_URL", "SUPABASE_JWKS_URL"])
+def test_addresses_are_addresses(name: str, value: str) -> None:
+    assert list(faults(**{name: value})) == [name]
+
+
+def test_settings_that_contradict_each_other() -> None:
+    assert list(faults(POLL_MIN_SECONDS="2.5")) == ["POLL_MIN_SECONDS"]
+    assert list(faults(PROVIDER_TIMEOUT_SECONDS="14")) == ["LEASE_SECONDS"]
+    load_settings(REQUIRED | {"PROVIDER_TIMEOUT_SECONDS": "13"})
+
+
+def test_a_wrong_setting_is_not_blamed_on_another_one() -> None:
+    assert list(faults(LEASE_SECONDS="none", PROVIDER_TIMEOUT_SECONDS="100")) == ["LEASE_SECONDS"]
+
+
+def test_secrets_are_not_shown() -> None:
+    secret = f"{CANARY}-0123456789-0123456789"
+    settings = load_settings(REQUIRED | {"SUPABASE_JWT_SECRET": secret, "MAINTENANCE_SECRET": secret})
+    assert CANARY not in repr(settings)
+    assert CANARY not in str(settings.model_dump())
+
+
+def test_the_example_lists_every_setting_in_order_with_its_default() -> None:
+    text = EXAMPLE.read_text()
+    listed = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert list(listed) == [name.upper() for name in Settings.model_fields]
+    for name in listed:
+        assert re.search(rf"^# .+\n{name}=", text, re.MULTILINE), f"{name} has no comment"
+    defaults = load_settings(REQUIRED)
+    assert load_settings({name: value for name, value in listed.items() if value} | REQUIRED) == defaults
+    given = {name for name, value in listed.items() if value}
+    unset = {name.upper() for name in Settings.model_fields if getattr(defaults, name) in (None, ())}
+    assert given == listed.keys() - unset - REQUIRED.keys()
