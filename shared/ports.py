@@ -270,10 +270,10 @@ class Store(Protocol):
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]: ...
 
-    async def remember_assistant(self, user_id: str, agent: str, assistant_id: str) -> str:
+    async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
         """Record the assistant made for an agent that named none; returns the one on record, the first to arrive.
 
-        The user says which agent of that name is meant. Raises NotFound.
+        Raises NotFound.
         """
         ...
 

@@ -78,6 +78,7 @@ class Agent:
     assistant_id: str | None = None  # Assistants wire only; created and remembered where absent
     tools: tuple[str, ...] = ()
     handoffs: tuple[str, ...] = ()
+    agent_id: str = ""  # the row's own id: slugs of two owners may be alike
 
 
 @dataclass(frozen=True, slots=True)

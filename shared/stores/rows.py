@@ -66,6 +66,7 @@ def read_agent(row: JsonObject) -> Agent:
         assistant_id=row["assistant_id"],
         tools=tuple(row["tools"]),
         handoffs=tuple(row["handoffs"]),
+        agent_id=row["agent_id"],
     )
 
 

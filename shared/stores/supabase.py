@@ -144,12 +144,11 @@ class SupabaseStore:
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
         return await self._rpc.call("list_agents", on_list("agents", read_agent), user=user_id)
 
-    async def remember_assistant(self, user_id: str, agent: str, assistant_id: str) -> str:
+    async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
         return await self._rpc.call(
             "remember_assistant",
             on({"ok": lambda answer: str(answer["assistant_id"])}),
-            user=user_id,
-            agent=agent,
+            agent=agent_id,
             assistant=assistant_id,
         )
 

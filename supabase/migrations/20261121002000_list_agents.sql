@@ -11,12 +11,12 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- The first to record one wins; everybody gets that one back.
-create function public.remember_assistant(p_user uuid, p_agent text, p_assistant text) returns jsonb
+create function public.remember_assistant(p_agent uuid, p_assistant text) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
-  a public.agents := internal.find_agent(p_user, p_agent);
+  a public.agents;
 begin
-  update public.agents set assistant_id = coalesce(assistant_id, p_assistant) where id = a.id returning * into a;
+  update public.agents set assistant_id = coalesce(assistant_id, p_assistant) where id = p_agent returning * into a;
   if not found then
     return jsonb_build_object('outcome', 'not_found');
   end if;
@@ -25,5 +25,5 @@ end $$;
 
 revoke execute on function public.list_agents(uuid) from public, anon, authenticated;
 grant execute on function public.list_agents(uuid) to service_role;
-revoke execute on function public.remember_assistant(uuid, text, text) from public, anon, authenticated;
-grant execute on function public.remember_assistant(uuid, text, text) to service_role;
+revoke execute on function public.remember_assistant(uuid, text) from public, anon, authenticated;
+grant execute on function public.remember_assistant(uuid, text) to service_role;

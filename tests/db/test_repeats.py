@@ -1,0 +1,137 @@
+"""Every function called twice, as after a lost answer: the same answer, and nothing is written a second time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.db.database import Answer, Chat, new_id
+
+VOLATILE = {"waited_ms", "starting_ms", "running_ms", "remaining_ms", "retry_ms"}
+
+
+def steady(value: Any) -> Any:
+    """An answer without what only the passing of time changes."""
+    if isinstance(value, dict):
+        return {key: steady(item) for key, item in value.items() if key not in VOLATILE}
+    return [steady(item) for item in value] if isinstance(value, list) else value
+
+
+def world(chat: Chat) -> list[Any]:
+    """Everything on record about the user, but for how long the lease lasts and when that was last extended."""
+    conversations = """select to_jsonb(c) - array['lease_until'] as row from public.conversations c
+                       where user_id = %s order by id"""
+    turns = "select to_jsonb(t) as row from public.turns t where user_id = %s order by conversation_id, seq"
+    lines = "select to_jsonb(m) as row from public.messages m where user_id = %s order by conversation_id, seq"
+    calls = "select to_jsonb(k) as row from public.tool_calls k where user_id = %s order by call_id"
+    agents = "select to_jsonb(a) as row from public.agents a where owner_id = %s"
+    return [chat.db.rows(query, chat.user) for query in (conversations, turns, lines, calls, agents)]
+
+
+def under_way(chat: Chat) -> dict[str, Any]:
+    claim = chat.submit(key="first")["claim"]
+    chat.submit(owner=None)
+    return {"user": chat.user, "conversation": chat.conversation, "turn": claim["turn"]["turn_id"],
+            "epoch": claim["epoch"]}  # fmt: skip
+
+
+def queued(chat: Chat) -> dict[str, Any]:
+    return {"user": chat.user, "turn": chat.submit(owner=None)["turn"]["turn_id"]}
+
+
+def claimable(chat: Chat) -> dict[str, Any]:
+    queued(chat)
+    return {"user": chat.user, "conversation": chat.conversation, "owner": "o", "lease_ms": 15_000, "op": new_id()}
+
+
+def step(to: str, **patch: Any) -> Callable[[Chat], dict[str, Any]]:
+    run = {"run_id": None, "agent": "a", "status": "s"}
+    carried = {"usage": {"input_tokens": 1, "output_tokens": 1}, "conflict": True, "count_failure": True, "run": run}
+
+    def prepare(chat: Chat) -> dict[str, Any]:
+        patch_text = json.dumps(carried | patch)
+        return under_way(chat) | {"op": new_id(), "to": to, "patch": patch_text, "lease_ms": 15_000}
+
+    return prepare
+
+
+def new_message(chat: Chat) -> dict[str, Any]:
+    return {
+        "user": chat.user, "turn": new_id(), "conversation": None, "new_conversation": new_id(), "scope_kind": "topic",
+        "scope_key": "x", "text": "hello", "agent": None, "strategy": "reject", "metadata": '{"a": "b"}', "key": "key",
+        "hash": "0" * 64, "ttl_ms": 900_000, "open_per_conversation": 1, "open_per_user": 1, "per_minute": 1,
+        "owner": "owner", "lease_ms": 15_000,
+    }  # fmt: skip
+
+
+def tool_call(**more: str) -> Callable[[Chat], dict[str, Any]]:
+    def prepare(chat: Chat) -> dict[str, Any]:
+        lease = under_way(chat)
+        if "output" in more:
+            chat.db.call("begin_tool_call", **lease, call="call", name="tool", op="op")
+        return lease | {"call": "call"} | more
+
+    return prepare
+
+
+def assistant(chat: Chat) -> dict[str, Any]:
+    agent = new_id()
+    add = "insert into public.agents (id, owner_id, slug, name, model) values (%s, %s, 'own', 'x', 'm')"
+    chat.db.run(add, agent, chat.user)
+    return {"agent": agent, "assistant": "asst_1"}
+
+
+def without(name: str, prepare: Callable[[Chat], dict[str, Any]]) -> Callable[[Chat], dict[str, Any]]:
+    return lambda chat: {key: value for key, value in prepare(chat).items() if key != name}
+
+
+CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
+    ("submit_turn", new_message),
+    ("claim_turn", claimable),
+    *[("advance_turn", step(to)) for to in ("starting", "queued", "running", "requires_action", "cancelled")],
+    ("advance_turn", step("completed", reply="answer")),
+    ("advance_turn", step("failed", error={"code": "x"})),
+    ("release_lease", without("turn", under_way)),
+    ("withdraw_turn", under_way),
+    ("begin_tool_call", tool_call(name="tool", op="op")),
+    ("finish_tool_call", tool_call(output="output")),
+    ("cancel_turn", queued),
+    ("edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
+    ("remember_assistant", assistant),
+]
+
+
+@pytest.mark.parametrize(("function", "prepare"), CASES, ids=[f"{n}-{name}" for n, (name, _) in enumerate(CASES)])
+def test_a_repeated_call(chat: Chat, function: str, prepare: Callable[[Chat], dict[str, Any]]) -> None:
+    arguments = prepare(chat)
+    before = world(chat)
+    first: Answer = chat.db.call(function, **arguments)
+    after = world(chat)
+    chat.db.let_pass(1)
+    again = chat.db.call(function, **arguments)
+    assert steady(again) == steady(first)
+    assert world(chat) == after
+    assert after != before, "the first call did something"
+
+
+def test_all_writers_are_repeated_here(chat: Chat) -> None:
+    rows = chat.db.rows("select proname from pg_proc where pronamespace = 'public'::regnamespace and provolatile = 'v'")
+    assert {row["proname"] for row in rows} == {name for name, _ in CASES}
+
+
+def test_withdrawing_the_only_turn_twice(chat: Chat) -> None:
+    claim = chat.submit()["claim"]
+    arguments = {"turn": claim["turn"]["turn_id"], "epoch": claim["epoch"]}
+    assert chat.fenced("withdraw_turn", **arguments) == chat.fenced("withdraw_turn", **arguments) == {"outcome": "ok"}
+    assert world(chat) == [[], [], [], [], []]
+
+
+def test_an_edit_that_was_lost_and_overtaken_is_still_told(chat: Chat) -> None:
+    arguments = queued(chat) | {"text": "other", "op": new_id()}
+    chat.db.call("edit_turn", **arguments)
+    chat.claim()
+    assert chat.db.call("edit_turn", **arguments)["outcome"] == "ok"
+    assert chat.db.call("edit_turn", **(arguments | {"op": new_id()}))["outcome"] == "already_started"
