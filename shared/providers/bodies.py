@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -107,7 +108,9 @@ def _parse(text: str) -> Any:
     shallow = len(text) <= _REPR_CHARS and text.count("{") + text.count("[") + text.count("(") <= 60
     if text[:1] in ("{", "[") and shallow:
         try:
-            return ast.literal_eval(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an odd escape in foreign text is nobody's business
+                return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             pass
     return None

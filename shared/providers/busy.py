@@ -37,7 +37,8 @@ _HELD = re.compile(
 )
 # Unless it says what else was asked of a run that is not in the right state for it.
 _ABOUT_REQUEST = re.compile(
-    rf"\b(?:{ABOUT_VALUE}|unsupported|parameter|argument|schema|not accept|(?:can ?not|can't) (?:cancel|update|modify))\b",
+    rf"\b(?:{ABOUT_VALUE}|unsupported|parameter|argument|schema|not accept"
+    r"|(?:can ?not|can't) (?:cancel|update|modify))\b",
     re.IGNORECASE,
 )
 _HOLDER = re.compile(

@@ -98,6 +98,8 @@ def from_transport(error: BaseException) -> ProviderError:
         family = {kind.__name__ for kind in type(seen).__mro__}
         if family & _NEVER_SENT:
             return NotSent(f"The provider could not be reached ({type(seen).__name__}).")
+        if "TransportError" in family:
+            break  # the transport's own word stands, whatever it met on the way to it
         seen = seen.__cause__ or seen.__context__
     return OutcomeUnknown(f"The exchange with the provider broke off ({type(error).__name__}).")
 
@@ -196,7 +198,10 @@ def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, 
         details["provider_code"] = excerpt(fault.codes[0])
     if fault.param:
         details["param"] = excerpt(fault.param)
-    if Sentence(fault.message).mentions("background") or (fault.param or "").lower() in ("background", "store"):
+    if Sentence(fault.message).mentions("background") or (fault.param or "").lower().rpartition(".")[2] in (
+        "background",
+        "store",
+    ):
         details["about"] = "background"
     return {"status": status, "retry_after": retry_after(headers), "details": details}
 

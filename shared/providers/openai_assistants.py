@@ -24,7 +24,7 @@ NEWEST_RUNS = 20
 NEWEST_MESSAGES = 100  # the most a list gives, as the vendor documents
 
 RememberAssistant = Callable[[str, str], Awaitable[str]]
-"""(agent slug, assistant id) -> the id on record: the store's `remember_assistant`."""
+"""(agent id, assistant id) -> the id on record: the store's `remember_assistant`."""
 
 
 class AssistantsProvider:
@@ -129,12 +129,12 @@ class AssistantsProvider:
         if agent.assistant_id:
             return agent.assistant_id
         async with self._making:
-            if known := self._assistants.get(agent.slug):
+            if known := self._assistants.get(agent.agent_id):
                 return known
             body = {"model": agent.model, "name": agent.name[:256], "instructions": agent.instructions}
             made = _required_id((await self._wire.post("assistants", body=body)).body, "assistant")
-            self._assistants[agent.slug] = await self._remember_assistant(agent.slug, made)
-            return self._assistants[agent.slug]
+            self._assistants[agent.agent_id] = await self._remember_assistant(agent.agent_id, made)
+            return self._assistants[agent.agent_id]
 
     async def _has_message(self, thread_id: str, turn_id: str) -> bool:
         """Whether an earlier, refused attempt left its message in the thread: what becomes of it is undocumented."""
