@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -14,9 +15,9 @@ from tests.db.database import CLOCK, MIGRATIONS, SEED, Chat, Database
 def server() -> Iterator[Database]:
     with postgres() as dsn:
         apply_sql(dsn, *MIGRATIONS, SEED)
-        database = Database(dsn)
-        database.run(CLOCK)
-        yield database
+        with closing(Database(dsn)) as database:
+            database.run(CLOCK)
+            yield database
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,9 +53,17 @@ class Session:
         return answer
 
 
-@dataclass
 class Database:
-    dsn: str
+    """`call`, `rows` and `run` go over two connections of its own; `session` and `together` open new ones."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._open = ExitStack()
+        self._service = self._open.enter_context(self.session())
+        self._superuser = self._open.enter_context(psycopg.connect(dsn, autocommit=True, row_factory=dict_row))
+
+    def close(self) -> None:
+        self._open.close()
 
     @contextmanager
     def session(self, *, role: str = "service_role", autocommit: bool = True) -> Iterator[Session]:
@@ -65,17 +73,14 @@ class Database:
             yield Session(connection)
 
     def call(self, function: str, **arguments: Any) -> Answer:
-        with self.session() as session:
-            return session.call(function, **arguments)
+        return self._service.call(function, **arguments)
 
     def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """As the superuser, past every right."""
-        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), arguments).fetchall()
+        return self._superuser.execute(query.encode(), arguments).fetchall()
 
     def run(self, query: str, *arguments: Any) -> None:
-        with psycopg.connect(self.dsn) as connection:
-            connection.execute(query.encode(), arguments)
+        self._superuser.execute(query.encode(), arguments or None)
 
     def let_pass(self, seconds: float) -> None:
         self.run("update internal.test_clock set shift = shift + make_interval(secs => %s)", seconds)

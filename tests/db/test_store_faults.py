@@ -1,0 +1,155 @@
+"""What the store makes of a database that does not answer, answers nonsense, or says no."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from shared.core.errors import NotFound, StoreUnavailable
+from shared.ports import Advance, Lease
+from shared.stores.supabase import SupabaseStore
+from tests.contracts.store import new_id
+
+URL = "https://project.example"
+SECRET = "sb_secret_canary"
+CANARY = "canary: select * from turns where text = 'private'"
+OK = httpx.Response(200, json={"outcome": "ok"})
+
+
+def pg_error(status: int, code: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": code, "message": CANARY, "details": CANARY, "hint": None})
+
+
+PASSING: dict[str, Any] = {
+    "connection refused": httpx.ConnectError(CANARY),
+    "no connection in time": httpx.ConnectTimeout(CANARY),
+    "answer lost": httpx.ReadTimeout(CANARY),
+    "reset": httpx.ReadError(CANARY),
+    "cut off": httpx.RemoteProtocolError(CANARY),
+    "pool exhausted": httpx.PoolTimeout(CANARY),
+    "500 without a body": httpx.Response(500),
+    "502 from a proxy": httpx.Response(502, text=f"<html>{CANARY}</html>"),
+    "503 no database": pg_error(503, "PGRST001"),
+    "504 no connection": pg_error(504, "PGRST003"),
+    "500 deadlock": pg_error(500, "40P01"),
+    "500 serialization": pg_error(500, "40001"),
+    "500 out of connections": pg_error(500, "53300"),
+    "500 statement timeout": pg_error(500, "57014"),
+    "429": httpx.Response(429, text="slow down"),
+    "408": httpx.Response(408),
+    "200 that is no JSON": httpx.Response(200, text=CANARY),
+    "200 empty": httpx.Response(200, text=""),
+    "200 null": httpx.Response(200, json=None),
+    "200 a list": httpx.Response(200, json=[CANARY]),
+    "200 a string": httpx.Response(200, json=CANARY),
+    "200 unknown outcome": httpx.Response(200, json={"outcome": CANARY}),
+    "200 without outcome": httpx.Response(200, json={"text": CANARY}),
+    "200 nested without end": httpx.Response(200, text="[" * 100_000),
+    "204": httpx.Response(204),
+    "401 that names no code": httpx.Response(401, json={"message": CANARY}),  # no more can be told from it
+    "302": httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
+}
+FINAL: dict[str, Any] = {
+    "400 bad argument": pg_error(400, "22P02"),
+    "401 refused by the gateway": httpx.Response(401, text=CANARY),
+    "403 no right": pg_error(403, "42501"),
+    "404 no such function": pg_error(404, "PGRST202"),
+    "409 constraint": pg_error(409, "23505"),
+    "400 trigger": pg_error(400, "55000"),
+    "404 no such project": httpx.Response(404, text=CANARY),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.stores.rpc.BACKOFF_SECONDS", (0.0, 0.0))
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+async def test_what_passes_is_asked_again_and_given_up_after_three(fault: Any, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping")
+    async with httpx.AsyncClient() as http:
+        store = SupabaseStore(URL, SECRET, http)
+        route.side_effect = [fault, fault, OK]
+        assert await store.ping()
+        route.side_effect = [fault] * 4
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.ping()
+    assert route.call_count == 6
+    check_silent(caught.value)
+
+
+@pytest.mark.parametrize("fault", FINAL.values(), ids=FINAL)
+async def test_a_no_is_not_asked_again(fault: Any, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=fault)
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(StoreUnavailable) as caught:
+            await SupabaseStore(URL, SECRET, http).ping()
+    assert route.call_count == 1
+    check_silent(caught.value)
+
+
+def check_silent(error: StoreUnavailable) -> None:
+    """Nothing of the database, the key or a row in what may reach a log or an answer."""
+    assert error.code == "store_unavailable"
+    assert error.retryable
+    shown = f"{error} {error!r} {error.details} {error.__cause__!r}"
+    assert "canary" not in shown
+
+
+async def test_a_whole_call_has_a_deadline(respx_mock: respx.MockRouter) -> None:
+    asked = 0
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    respx_mock.post(f"{URL}/rest/v1/rpc/ping").side_effect = never
+    async with httpx.AsyncClient() as http, asyncio.timeout(2):
+        with pytest.raises(StoreUnavailable):
+            await SupabaseStore(URL, SECRET, http, call_seconds=0.2).ping()
+    assert asked == 2, "half of the deadline for one answer that never comes"
+
+
+async def test_all_attempts_carry_the_same_op(respx_mock: respx.MockRouter) -> None:
+    """The database knows a repeated write by its op; a new call has a new one."""
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/advance_turn").mock(return_value=httpx.Response(503))
+    lease = Lease(new_id(), new_id(), 7)
+    async with httpx.AsyncClient() as http:
+        store = SupabaseStore(URL, SECRET, http)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await store.advance_turn(lease, new_id(), Advance(), 15)
+    ops = [json.loads(call.request.content)["p_op"] for call in route.calls]
+    assert len(ops) == 6
+    assert ops[0] == ops[1] == ops[2] != ops[3] == ops[4] == ops[5]
+
+
+async def test_an_expected_no_is_one_call_and_one_key(respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/get_turn")
+    route.mock(return_value=httpx.Response(200, json={"outcome": "not_found"}))
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(NotFound):
+            await SupabaseStore(URL, SECRET, http).get_turn(new_id(), new_id())
+    assert route.call_count == 1
+    headers = route.calls.last.request.headers
+    assert (headers["apikey"], headers["authorization"]) == (SECRET, f"Bearer {SECRET}")
+
+
+async def test_a_cancelled_caller_is_not_held_up(respx_mock: respx.MockRouter) -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    respx_mock.post(f"{URL}/rest/v1/rpc/ping").side_effect = never
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await SupabaseStore(URL, SECRET, http).ping()
