@@ -6,11 +6,10 @@ from its answers and remembered for as long as the process lives; what was asked
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shared.core.errors import (
     ConversationIgnored,
@@ -32,14 +31,13 @@ from shared.providers.refusals import (
 )
 from shared.providers.responses_body import create_body
 from shared.providers.responses_items import found_run, leftovers, run_state
+from shared.providers.watching import watched
 from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 PING_SECONDS = 3.0
-PROBE_SECONDS = 1.0
-"""Between looks for a run whose create does not answer."""
 
 State = Literal["conversation", "transcript"]
 Background = Literal["auto", "on", "off"]
@@ -137,7 +135,7 @@ class ResponsesProvider:
         try:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
-            if error.status == 410 or lacks_route(error) or error.status == 404:
+            if lacks_route(error) or error.status in (404, 410):
                 raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
             raise
         return _named(run_state(answer.body, answer.headers), run_id)
@@ -168,7 +166,8 @@ class ResponsesProvider:
             if shown or conversation is None or not background:
                 answer = await self._wire.post("responses", body=body, seconds=seconds)
             else:
-                found = await self._create_watched(start, body)
+                create = self._wire.post("responses", body=body, seconds=seconds)
+                found = await watched(create, lambda: self.find_run(start), self._clock, self._timeout_seconds)
                 if isinstance(found, RunState):
                     return found
                 answer = found
@@ -178,34 +177,6 @@ class ResponsesProvider:
                 raise ConversationIgnored(error.message, status=error.status, details=error.details) from error
             raise
         return await self._accepted(start, conversation, answer, background=background)
-
-    async def _create_watched(self, start: RunStart, body: dict[str, Any]) -> Answer | RunState:
-        """A create on a server that has shown nothing yet: it may answer at once or only when the run is over.
-
-        The connection is kept for as long as a run may take; meanwhile the conversation tells if the run has completed
-        and only its answer got lost.
-        """
-        create = asyncio.ensure_future(self._wire.post("responses", body=body, seconds=self._run_budget_seconds))
-        pause = self._timeout_seconds
-        try:
-            while not await self._done_within(create, pause):
-                pause = PROBE_SECONDS
-                with contextlib.suppress(ProviderError):
-                    found = await self.find_run(start)
-                    if found is not None and not create.done():
-                        return found
-            return await create
-        finally:
-            await _stopped(create)
-
-    async def _done_within(self, create: asyncio.Future[Answer], seconds: float) -> bool:
-        pause = asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            both: set[asyncio.Future[Any]] = {create, pause}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _stopped(pause)
-        return create.done()
 
     async def _accepted(
         self, start: RunStart, conversation: str | None, answer: Answer, *, background: bool
@@ -217,7 +188,7 @@ class ResponsesProvider:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         if background:
             self._habits.background = answer.body.get("background") is True or not ended
-        if conversation is None or state.thread_id is not None:
+        if conversation is None or _same(state.thread_id, conversation):
             return state
         self._habits.conversations = False
         if start.thread.cursor is None and not start.history and not start.known_run_ids:
@@ -245,13 +216,14 @@ class ResponsesProvider:
             raise
 
 
+def _same(used: str | None, given: str) -> bool:
+    """Whether the server used the conversation it was given; some write its id with a prefix, some without."""
+    return used is not None and _bare(used) == _bare(given)
+
+
+def _bare(identifier: str) -> str:
+    return identifier.strip().casefold().removeprefix("conversation_").removeprefix("conv_")
+
+
 def _named(state: RunState, run_id: str) -> RunState:
     return replace(state, run_id=run_id)
-
-
-async def _stopped(task: asyncio.Future[Any]) -> None:
-    """Cancel what has not ended and take its outcome, so that none is left unheard."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()

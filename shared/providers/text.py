@@ -11,7 +11,7 @@ _SECRETS = re.compile(
     r"\b(?:sk|rk|pk|sess|ek|sb_secret|sb_publishable)[-_][\w\-*.]{3,}"
     r"|\bbearer\s+\S+"
     r"|\beyJ[\w\-]{8,}[\w\-.]*"
-    r"|\b[\w-]*(?:api[-_ ]?key|secret|token|password)[\"']?\s*[=:]\s*[\"']?[^\s\"',;}]+",
+    r"|\b[\w-]{0,40}(?:api[-_ ]?key|secret|token|password)[\"']?\s*[=:]\s*[\"']?[^\s\"',;}]+",
     re.IGNORECASE,
 )
 # An apostrophe inside a word opens nothing: a quotation starts after a space or a bracket and ends before one. One

@@ -254,7 +254,7 @@ async def test_background_ignored_is_remembered(client: AsyncOpenAI, api: respx.
     assert [sent(route, at).get("background") for at in range(2)] == [True, None]
 
 
-@pytest.mark.parametrize("named", ["conv_1", {"id": "conv_1"}, {"id": "conv_2"}])
+@pytest.mark.parametrize("named", ["conv_1", {"id": "conv_1"}, {"id": "CONV_1", "object": "conversation"}, "1"])
 async def test_a_conversation_may_be_named_in_two_ways(client: AsyncOpenAI, api: respx.MockRouter, named: Any) -> None:
     api.post("/responses").respond(json=QUEUED | {"conversation": named})
     provider = responses(client)
@@ -265,10 +265,11 @@ async def test_a_conversation_may_be_named_in_two_ways(client: AsyncOpenAI, api:
     assert provider.keeps_threads
 
 
+@pytest.mark.parametrize("named", [None, "", {}, {"id": None}, "conv_2", {"id": "conv_2"}, 7])
 async def test_a_conversation_ignored_is_told_when_something_is_forgotten(
-    client: AsyncOpenAI, api: respx.MockRouter
+    client: AsyncOpenAI, api: respx.MockRouter, named: Any
 ) -> None:
-    api.post("/responses").respond(json=QUEUED | {"conversation": None})
+    api.post("/responses").respond(json=QUEUED | {"conversation": named})
     cancel = api.post("/responses/resp_1/cancel").respond(500)
     provider = responses(client)
 
