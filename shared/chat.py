@@ -119,8 +119,8 @@ class ChatService:
             async with asyncio.timeout_at(deadline):
                 while not turn.status.final and clock.now() < deadline:
                     try:
-                        await self._serving.serve(turn, claim, claimed_at, deadline)
-                        turn = (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+                        served = await self._serving.serve(turn, claim, claimed_at, deadline)
+                        turn = served or (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
                         if not turn.status.final:
                             await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):

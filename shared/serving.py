@@ -71,8 +71,8 @@ class Serving:
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
 
-    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> None:
-        """Bring `turn` as far as it gets by `deadline`; afterwards its row says where it stands.
+    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> Turn | None:
+        """Bring `turn` as far as it gets by `deadline`: the turn where it came to its end here, else its row knows.
 
         Raises Conflict (strategy reject, and the turn is taken back), Fenced, StoreUnavailable.
         """
@@ -101,6 +101,7 @@ class Serving:
             if admission.hold is not None:
                 await admission.hold.release()
                 self._world.wakeups.notify(turn.conversation_id)
+        return admission.hold.turn if admission.hold is not None and admission.hold.turn.status.final else None
 
     async def _serve_other(self, claim: Claim, claimed_at: float, deadline: float) -> None:
         """The head of the queue is another turn that nobody serves: whoever comes does the work."""
@@ -149,8 +150,8 @@ class Serving:
         pause = options.poll_min_seconds
         while run is None or not (run.terminal or run.status == "requires_action"):
             if clock.now() >= over_at:
-                await self._end_run(hold, run)
-                await self._fail(hold, "run_timeout", run)
+                ended = await self._end_run(hold, run)
+                await self._fail(hold, "run_timeout", ended or run, forget_thread=ended is None)
                 return False
             if clock.now() >= deadline:
                 _note(EventName.TURN_DETACHED, hold.turn)
@@ -181,8 +182,9 @@ class Serving:
     async def _ended(self, hold: Hold, run: RunState) -> bool:
         _note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
         if run.status == "requires_action":
-            await self._end_run(hold, run)
-            await self._fail(hold, "unknown_tool", run)
+            # where outputs start a run, this one has ended and its thread takes no other before it has them
+            stuck = self.provider(hold.agent.provider).outputs_start_run or await self._end_run(hold, run) is None
+            await self._fail(hold, "unknown_tool", run, forget_thread=stuck)
         elif run.status == "completed" and run.text.strip():
             await self._complete(hold, run)
         elif run.status == "completed":
@@ -215,7 +217,7 @@ class Serving:
         )
         _note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 
-    async def _fail(self, hold: Hold, code: str, run: RunState | None = None) -> None:
+    async def _fail(self, hold: Hold, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
         error: dict[str, Any] = {"code": code, "message": SENTENCES.get(code, "The message could not be answered.")}
         record = None
         if run is not None:
@@ -225,7 +227,14 @@ class Serving:
             if run.text.strip():
                 error["partial_text"] = run.text
         await hold.advance(
-            Advance(to=TurnStatus.FAILED, error=error, run=record, usage=run.usage if run else None), release=True
+            Advance(
+                to=TurnStatus.FAILED,
+                error=error,
+                run=record,
+                usage=run.usage if run else None,
+                forget_thread=forget_thread,
+            ),
+            release=True,
         )
         _note(EventName.TURN_FAILED, hold.turn, code=code)
 

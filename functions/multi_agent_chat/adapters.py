@@ -33,21 +33,28 @@ class Built:
 
 
 def build(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> Built:
-    store = _store(settings, client)
+    store = SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), client)
+    return compose(settings, store, client, clock)
+
+
+def compose(
+    settings: Settings, store: Store, client: httpx.AsyncClient, clock: Clock, *, settle_seconds: float = SETTLE_SECONDS
+) -> Built:
+    """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
     world = World(store, clock, LocalWakeups(), settings.lease_seconds)
-    service = ChatService(world, providers, chat_options(settings))
+    service = ChatService(world, providers, chat_options(settings, settle_seconds))
     return Built(store, service, providers[settings.provider].ping)
 
 
-def chat_options(settings: Settings) -> ChatOptions:
+def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
     return ChatOptions(
         serving=ServingOptions(
             default_provider=settings.provider,
             poll_min_seconds=settings.poll_min_seconds,
             poll_max_seconds=settings.poll_max_seconds,
             provider_timeout_seconds=settings.provider_timeout_seconds,
-            settle_seconds=SETTLE_SECONDS,
+            settle_seconds=settle_seconds,
             run_budget_seconds=settings.run_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
             carry=Carry(seed_lines=settings.carry_over_messages, transcript_lines=200),
@@ -59,10 +66,6 @@ def chat_options(settings: Settings) -> ChatOptions:
         ),
         turn_ttl_seconds=TURN_TTL_SECONDS,
     )
-
-
-def _store(settings: Settings, client: httpx.AsyncClient) -> Store:
-    return SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), client)
 
 
 def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, clock: Clock) -> dict[str, Provider]:
