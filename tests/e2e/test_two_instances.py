@@ -1,0 +1,82 @@
+"""What a stranger gets: the whole stack as `python -m dev` starts it, two instances, messages all at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.stack import Stack, all_of, ask, stack
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module", params=[("responses", "pglite"), ("assistants", "postgres")], ids=lambda p: p[0])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    wire, database = request.param
+    directory = tmp_path_factory.mktemp(wire)
+    with stack(directory, "--instances", "2", "--db", database, PROVIDER=wire, MAX_OPEN_TURNS="20") as started:
+        yield started
+
+
+async def test_twelve_messages_at_once_to_one_conversation(running: Stack) -> None:
+    user, conversation = str(uuid.uuid4()), str(uuid.uuid4())
+    people = [running.person(n, user_id=user) for n in range(12)]
+    answers = await all_of(*(ask(who, f"message {n}", conversation) for n, who in enumerate(people)))
+    assert [answer.status_code for answer in answers] == [200] * 12
+    turns = sorted((answer.json() for answer in answers), key=lambda turn: turn["seq"])
+    assert [turn["seq"] for turn in turns] == list(range(1, 13))
+    sent = {answer.json()["turn_id"]: f"message {n}" for n, answer in enumerate(answers)}
+    for number, turn in enumerate(turns, start=1):
+        assert turn["reply"]["text"] == f"Emulated reply {number} to: {sent[turn['turn_id']]}"
+    transcript = (await people[0].get(f"/conversations/{conversation}/messages", params={"limit": 100})).json()
+    lines = [(line["role"], line["turn_seq"]) for line in transcript["messages"]]
+    assert lines == [(role, seq) for seq in range(1, 13) for role in ("user", "assistant")]
+    state = await running.emulator_state()
+    assert state["violations"] == []
+    assert max(state["max_active"].values()) == 1
+    for who in people:
+        await who.aclose()
+
+
+async def test_twelve_messages_at_once_to_twelve_conversations(running: Stack) -> None:
+    user = str(uuid.uuid4())
+    people = [running.person(n, user_id=user) for n in range(12)]
+    answers = await all_of(*(ask(who, f"alone {n}", str(uuid.uuid4())) for n, who in enumerate(people)))
+    assert [answer.status_code for answer in answers] == [200] * 12
+    assert [answer.json()["reply"]["text"] for answer in answers] == [
+        f"Emulated reply 1 to: alone {n}" for n in range(12)
+    ]
+    for who in people:
+        await who.aclose()
+
+
+async def test_the_handle_of_a_202_works_at_the_other_instance(running: Stack) -> None:
+    user, conversation = str(uuid.uuid4()), str(uuid.uuid4())
+    async with running.person(0, user_id=user) as here, running.person(1, user_id=user) as there:
+        accepted = await ask(here, "[[slow 2]] take your time", conversation, wait_seconds=0.3)
+        assert accepted.status_code == 202
+        assert accepted.headers["retry-after"]
+        handle = accepted.headers["location"]
+        done = await there.get(handle, params={"wait_seconds": 20})
+        assert done.json()["status"] == "completed"
+        assert done.json()["reply"]["text"] == "Emulated reply 1 to: take your time"
+
+
+async def test_another_user_sees_nothing(running: Stack) -> None:
+    conversation = str(uuid.uuid4())
+    async with running.person(0) as owner, running.person(1) as other:
+        turn = (await ask(owner, "mine", conversation)).json()
+        paths = [
+            f"/turns/{turn['turn_id']}",
+            f"/conversations/{conversation}",
+            f"/conversations/{conversation}/messages",
+        ]
+        for path in paths:
+            random = path.replace(turn["turn_id"], str(uuid.uuid4())).replace(conversation, str(uuid.uuid4()))
+            theirs, nobodys = await other.get(path), await other.get(random)
+            assert theirs.status_code == nobodys.status_code == 404
+            assert {**theirs.json(), "request_id": ""} == {**nobodys.json(), "request_id": ""}
+        mine = await ask(other, "hello", conversation)
+        assert mine.json()["reply"]["text"] == "Emulated reply 1 to: hello"
