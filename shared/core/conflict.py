@@ -50,6 +50,7 @@ from shared.core.signals import (
 )
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
+NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
 BACKOFF = 1.6  # growth of the pause between two looks, from poll_min_seconds to poll_max_seconds
 
 
@@ -140,7 +141,9 @@ class Conflict:
     def _queued(self, behind: int, now: float) -> tuple[Conflict, Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
             return self._end(Refuse("run_in_progress"))
-        until = min(now + self._interval(), self.rules.deadline)
+        # the next in line looks often: what it would wait for nothing is added to everybody behind it
+        pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.poll_min_seconds)
+        until = min(now + pause, self.rules.deadline)
         return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, Sleep(until))
 
     def _turn_came(self, came: TurnCame, now: float) -> tuple[Conflict, Command]:

@@ -78,6 +78,21 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0.3, MINE, StartRun()),
         ],
     ),
+    "the next in line looks often, the others at a growing pace": (
+        RULES,
+        [
+            (0, Submitted(), ClaimTurn()),
+            (0, Queued(3), Sleep(0.25)),
+            (1, Woke(), ClaimTurn()),
+            (1, Queued(3), Sleep(1.4)),
+            (2, Woke(), ClaimTurn()),
+            (2, Queued(2), Sleep(2.64)),
+            (3, Woke(), ClaimTurn()),
+            (3, Queued(1), Sleep(3.5)),
+            (4, Woke(), ClaimTurn()),
+            (4, Queued(0), Sleep(4.5)),
+        ],
+    ),
     "another instance brought it to its end": (
         RULES,
         [(0, Submitted(), ClaimTurn()), (0, TurnEnded(), Detach())],
