@@ -32,7 +32,7 @@ def test_a_turn_with_a_run_is_not_withdrawn(chat: Chat) -> None:
 def test_a_tool_call_runs_once(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     lease = {"turn": claim["turn"]["turn_id"], "epoch": claim["epoch"]}
-    call = lease | {"call": "call_" + "x" * 5000}  # longer than an index takes
+    call = lease | {"call": "".join(new_id() for _ in range(200))}  # longer than an index takes
 
     def begin(session: Session | None = None, op: str = "") -> dict[str, Any]:
         return chat.fenced("begin_tool_call", session, **call, name="tool", op=op or new_id())
@@ -103,6 +103,29 @@ def test_messages_from_either_end(chat: Chat) -> None:
         ("user", None, 1),
         ("assistant", "orchestrator", 1),
     ]
+
+
+def test_two_users_with_one_conversation_id_read_their_own(chat: Chat) -> None:
+    chats = [chat, Chat(chat.db, conversation=chat.conversation)]
+    for one in chats:
+        claim = one.submit(text=one.user)["claim"]
+        one.complete(claim["epoch"], claim["turn"]["turn_id"], one.user)
+        one.submit(text="waiting", owner=None)
+    for one in chats:
+        lines = one.fenced("list_messages", after_seq=0, limit=10, newest=False)["messages"]
+        assert [(line["seq"], line["text"]) for line in lines] == [(1, one.user), (2, one.user)]
+        shown = one.fenced("get_conversation")["conversation"]
+        assert (shown["turns"], len(shown["open_turns"])) == (2, 1)
+        assert shown["statistics"]["turns"] == {"completed": 1, "queued": 1}
+        assert one.claim()["message_count"] == 2
+
+
+def test_a_message_that_went_back_into_the_queue_keeps_its_text(chat: Chat) -> None:
+    claim = chat.submit()["claim"]
+    turn = claim["turn"]["turn_id"]
+    chat.advance(claim["epoch"], turn, "queued", '{"delay_ms": 1000}')
+    answer = chat.db.call("edit_turn", user=chat.user, turn=turn, text="other", op=new_id())
+    assert (answer["outcome"], answer["turn"]["text"]) == ("already_started", "hello")
 
 
 def test_agents_are_everybodys_and_ones_own(chat: Chat) -> None:

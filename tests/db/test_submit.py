@@ -156,6 +156,27 @@ def test_another_users_ids_are_as_good_as_free(chat: Chat) -> None:
     assert chat.get(turn)["turn"]["status"] == "starting"
 
 
+def test_a_scope_is_its_users_own(chat: Chat) -> None:
+    scope: dict[str, Any] = {"conversation": None, "scope_kind": "user", "scope_key": "main"}
+    other = Chat(chat.db)
+    first, second = (one.submit(new_conversation=new_id(), **scope)["turn"] for one in (chat, other))
+    assert (first["seq"], second["seq"]) == (1, 1)
+    assert (first["user_id"], second["user_id"]) == (chat.user, other.user)
+
+
+def test_a_lease_of_ones_own_moves_no_turn_of_another(chat: Chat) -> None:
+    theirs, mine = chat.submit()["claim"]["turn"]["turn_id"], Chat(chat.db)
+    elsewhere = Chat(chat.db, user=chat.user)
+    before = chat.db.rows("select * from public.turns where id = %s", theirs)
+    for thief in (mine, elsewhere):
+        epoch = thief.submit()["claim"]["epoch"]
+        assert thief.advance(epoch, theirs, "cancelled") == {"outcome": "not_found"}
+        lease = {"turn": theirs, "epoch": epoch}
+        assert thief.fenced("begin_tool_call", **lease, call="c", name="n", op="o") == {"outcome": "fenced"}
+        thief.fenced("withdraw_turn", **lease)
+    assert chat.db.rows("select * from public.turns where id = %s", theirs) == before
+
+
 def test_who_answers(chat: Chat) -> None:
     add = "insert into public.agents (owner_id, slug, name, model) values (%s, %s, %s, 'm')"
     chat.db.run(add, chat.user, "script_writer", "mine")
