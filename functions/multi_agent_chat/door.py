@@ -19,7 +19,7 @@ from functions.multi_agent_chat.cors import cors_headers, is_preflight, prefligh
 from functions.multi_agent_chat.envelope import Call, check_single, check_sizes, request_id, split_path
 from functions.multi_agent_chat.http_errors import as_chat_error, error_response, status_of
 from shared import logs
-from shared.core.errors import ChatError
+from shared.core.errors import ChatError, TurnFailed
 from shared.ports import Clock
 
 _logger = logging.getLogger(logs.OURS)
@@ -97,9 +97,13 @@ class Door:
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
         chat_error = as_chat_error(error)
-        if status_of(chat_error.code) >= 500 and chat_error.code != "misconfigured":
-            unforeseen = not isinstance(error, ChatError)
-            level = logging.ERROR if unforeseen else logging.WARNING
+        # a turn's own failure was an event when it happened, a wrong setting when it was found
+        if (
+            status_of(chat_error.code) >= 500
+            and not isinstance(error, TurnFailed)
+            and chat_error.code != "misconfigured"
+        ):
+            level = logging.WARNING if isinstance(error, ChatError) else logging.ERROR
             _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
         answer.code = chat_error.code
         if not answer.started:  # half an answer cannot be taken back: the server closes the connection

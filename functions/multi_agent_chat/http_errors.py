@@ -10,7 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.core.errors import ChatError, InvalidRequest, RequestError
+from shared.core.errors import ChatError, InvalidRequest, NotFound, RequestError
 
 # Sentences stand here for every failure whose own message may quote a provider, a database or a person.
 TABLE: Mapping[str, tuple[int, str]] = {
@@ -101,6 +101,9 @@ def as_chat_error(error: Exception) -> ChatError:
 def error_body(error: ChatError, request_id: str) -> dict[str, Any]:
     """The one shape. Messages of request errors are written for the caller; all others are replaced."""
     code = error.code if error.code in TABLE else "internal_error"
+    if code == "not_found":
+        # what is another's and what does not exist are told apart by nothing at all
+        error = NotFound(sentence_of(code))
     body: dict[str, Any] = {
         "code": code,
         "message": error.message if isinstance(error, RequestError) else sentence_of(code),

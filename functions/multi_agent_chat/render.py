@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from functions.multi_agent_chat.http_errors import sentence_of
+from functions.multi_agent_chat.http_errors import TABLE, sentence_of
 from shared.core.model import Agent, Conversation, JsonObject, Message, Turn
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
@@ -68,8 +68,10 @@ def retry_seconds(turn: Turn) -> int:
 
 
 def stored_error(error: JsonObject) -> dict[str, Any]:
-    """A turn's final failure; its sentence is ours, as the stored one may quote a provider."""
-    code = str(error.get("code") or "run_failed")
+    """A turn's final failure; code and sentence are ours, as stored ones may quote a provider."""
+    code = str(error.get("code"))
+    if code not in TABLE:
+        code = "run_failed"
     return {"code": code, "message": sentence_of(code), "retryable": bool(error.get("retryable", False))}
 
 

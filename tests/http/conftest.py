@@ -59,6 +59,10 @@ async def chat() -> FakeChat:
     return FakeChat()
 
 
+def _no_network(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("tests of the door have no network", request=request)
+
+
 @pytest.fixture
 def make_app(chat: FakeChat) -> MakeApp:
     """The app around the fake, with some settings changed."""
@@ -66,7 +70,8 @@ def make_app(chat: FakeChat) -> MakeApp:
     def make(**environment: Any) -> ASGIApp:
         settings = load_settings(ENVIRONMENT | environment)
         store: Any = chat
-        return build_app(settings, service=chat, store=store, ping_provider=chat.ping)
+        client = httpx.AsyncClient(transport=httpx.MockTransport(_no_network))
+        return build_app(settings, service=chat, store=store, ping_provider=chat.ping, client=client)
 
     return make
 

@@ -73,7 +73,7 @@ class FakeChat:
         self.replayed = False
         self.error: BaseException | None = None
         self.hold: Callable[[], Awaitable[object]] | None = None
-        self.entered = asyncio.Event()
+        self.entered = asyncio.Condition()
         self.finished = asyncio.Event()
         self.healthy = True
         self.pings = 0
@@ -94,8 +94,14 @@ class FakeChat:
         )
         return turn
 
+    async def asked(self, times: int) -> None:
+        """Return once as many messages have reached the service."""
+        async with self.entered:
+            await self.entered.wait_for(lambda: len(self.asks) >= times)
+
     async def _obey(self) -> None:
-        self.entered.set()
+        async with self.entered:
+            self.entered.notify_all()
         if self.hold is not None:
             await self.hold()
         if self.error is not None:

@@ -1,0 +1,289 @@
+"""What each route says when all goes well, or ends in one of the ways a turn can end."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
+from shared.core.model import MultitaskStrategy, Scope, ScopeKind, TurnStatus
+from tests.http.conftest import MakeApp
+from tests.http.fakes import REPLY, FakeChat
+from tests.http.serving import exchange, served
+from tests.http.shapes import ORIGIN, assert_answer, assert_error
+from tests.http.tokens import ALICE, bearer, token
+
+CONVERSATION = "33333333-3333-4333-8333-333333333333"
+
+
+async def test_an_answered_message(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    body = assert_answer(await http.post("/", json={"message": "hello"}, headers=bearer()), 200)
+    turn = next(iter(chat.turns.values()))
+    assert body == {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "seq": 1,
+        "status": "completed",
+        "agent": "project_manager",
+        "reply": {"text": REPLY},
+        "runs": [{"run_id": "resp_1", "agent": "project_manager", "status": "completed"}],
+        "handoffs": [],
+        "waited_ms": 1200,
+        "conflicts": 2,
+        "usage": {"input_tokens": 10, "output_tokens": 20},
+        "replayed": False,
+    }
+
+
+async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    parts = [{"type": "text", "text": "tell "}, {"type": "text", "text": "me"}]
+    asked = {
+        "message": {"id": "m1", "role": "user", "parts": parts},
+        "scope": {"kind": "topic", "key": "stories"},
+        "agent": "script_writer",
+        "multitask_strategy": "reject",
+        "wait_seconds": 5,
+        "metadata": {"tab": "2"},
+    }
+    assert_answer(await http.post("/", json=asked, headers=bearer() | {"idempotency-key": "k1"}), 200)
+    user, ask, _ = chat.asks[0]
+    assert (user.id, user.role) == (ALICE, "authenticated")
+    assert ask.text == "tell me"
+    assert ask.scope == Scope(ScopeKind.TOPIC, "stories")
+    assert (ask.agent, ask.strategy, ask.idempotency_key) == ("script_writer", MultitaskStrategy.REJECT, "k1")
+    assert ask.metadata == {"tab": "2"}
+    assert_answer(await http.post("/", json={"message": "x", "conversation_id": CONVERSATION}, headers=bearer()), 200)
+    assert chat.asks[1][1].conversation_id == CONVERSATION
+    assert chat.asks[1][1].idempotency_key is None
+
+
+async def test_a_user_scope_needs_no_key(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    assert_answer(await http.post("/", json={"message": "x", "scope": {"kind": "user"}}, headers=bearer()), 200)
+    assert chat.asks[0][1].scope == Scope(ScopeKind.USER, "")
+
+
+async def test_a_replay_says_so(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.replayed = True
+    assert assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)["replayed"] is True
+
+
+async def test_the_strategy_of_the_settings_is_the_default(make_app: MakeApp, chat: FakeChat) -> None:
+    transport = httpx.ASGITransport(app=make_app(MULTITASK_STRATEGY="reject"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://f") as http:
+        await http.post("/", json={"message": "x"}, headers=bearer())
+    assert chat.asks[0][1].strategy is MultitaskStrategy.REJECT
+
+
+@pytest.mark.parametrize("position", [0, 3])
+async def test_an_open_turn_is_a_handle(http: httpx.AsyncClient, chat: FakeChat, position: int) -> None:
+    chat.taken = {"status": TurnStatus.QUEUED, "position": position, "reply": None}
+    response = await http.post("/", json={"message": "x", "wait_seconds": 0}, headers=bearer())
+    body = assert_answer(response, 202)
+    assert body["status"] == "queued"
+    assert body["position"] == position
+    assert str(body["retry_after"]) == response.headers["retry-after"]
+    assert response.headers["location"] == f"/turns/{body['turn_id']}"
+    assert "reply" not in body
+    state = assert_answer(await http.get(response.headers["location"], headers=bearer()), 200)
+    assert (state["turn_id"], state["position"], state["retry_after"]) == (
+        body["turn_id"],
+        position,
+        body["retry_after"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "base"),
+    [
+        ("/", "function", ""),
+        ("//", "function", ""),
+        ("/multi-agent-chat", "function", "/multi-agent-chat"),
+        ("//multi-agent-chat/", "function", "/multi-agent-chat"),
+        ("/functions/v1/multi-agent-chat", "function", "/functions/v1/multi-agent-chat"),
+        ("/functions//v1//multi-agent-chat//", "function", "/functions/v1/multi-agent-chat"),
+        ("/functions/v1", "function", "/functions/v1"),
+        ("/", "europe-west1-p.cloudfunctions.net", "/multi-agent-chat"),
+    ],
+)
+async def test_location_leads_back_through_the_prefix(
+    app: ASGIApp, chat: FakeChat, path: str, host: str, base: str
+) -> None:
+    chat.taken = {"status": TurnStatus.RUNNING, "reply": None}
+    body = b'{"message":"x"}'
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token()}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with served(app) as port:
+        answer = (await exchange(port, head.encode() + body)).decode()
+    assert answer.startswith("HTTP/1.1 202 ")
+    turn_id = next(iter(chat.turns))[1]
+    assert f"\r\nlocation: {base}/turns/{turn_id}\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("run_failed", 502),
+        ("provider_unavailable", 503),
+        ("turn_expired", 504),
+        ("context_too_long", 422),
+        ("never heard of", 502),
+    ],
+)
+async def test_a_failed_turn_is_its_error(http: httpx.AsyncClient, chat: FakeChat, code: str, status: int) -> None:
+    quoted = "Incorrect API key provided: sk-canary"
+    error = {"code": code, "message": quoted, "provider_code": quoted, "partial_text": "Once upon"}
+    chat.taken = {"status": TurnStatus.FAILED, "reply": None, "error": error, "text": "my secret"}
+    response = await http.post("/", json={"message": "my secret"}, headers=bearer())
+    code = "run_failed" if code == "never heard of" else code
+    body = assert_error(response, status, code)
+    turn = body["details"]["turn"]
+    assert turn["status"] == "failed"
+    for hidden in ("sk-canary", "my secret", "Once upon"):
+        assert hidden not in response.text
+    state = assert_answer(await http.get(f"/turns/{turn['turn_id']}", headers=bearer()), 200)
+    assert state["status"] == "failed"
+    assert state["error"]["code"] == code
+    assert "sk-canary" not in str(state)
+
+
+async def test_a_cancelled_turn_is_a_conflict(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = {"status": TurnStatus.CANCELLED, "reply": None}
+    body = assert_error(await http.post("/", json={"message": "x"}, headers=bearer()), 409, "cancelled")
+    assert body["details"]["turn"]["status"] == "cancelled"
+
+
+async def test_a_turn_is_read_as_it_stands(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    done = chat.add(ALICE)
+    state = assert_answer(await http.get(f"/turns/{done.turn_id}", headers=bearer()), 200)
+    assert state["reply"] == {"text": REPLY}
+    assert state["message"] == "tell me a story"
+    assert (state["error"], state["position"]) == (None, 0)
+    assert "retry_after" not in state
+    open_turn = chat.add(ALICE, status=TurnStatus.RUNNING, reply=None, finished_at=None)
+    response = await http.get(f"/turns/{open_turn.turn_id}?wait_seconds=2.5", headers=bearer())
+    assert assert_answer(response, 200)["status"] == "running"
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_a_turn_is_cancelled(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    turn = chat.add(ALICE, status=TurnStatus.RUNNING, reply=None)
+    documents: tuple[dict[str, str] | None, ...] = (None, {})
+    for document in documents:
+        response = await http.post(f"/turns/{turn.turn_id}/cancel", headers=bearer(), json=document)
+        assert assert_answer(response, 200)["status"] == "cancelled"
+    response = await http.post(f"/turns/{turn.turn_id}/cancel", headers=bearer(), json={"force": True})
+    assert_error(response, 422, "unknown_field")
+
+
+async def test_a_queued_message_is_changed_and_a_started_one_is_not(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    queued = chat.add(ALICE, status=TurnStatus.QUEUED, reply=None)
+    response = await http.patch(f"/turns/{queued.turn_id}", json={"message": "new words"}, headers=bearer())
+    assert assert_answer(response, 200)["message"] == "new words"
+    started = chat.add(ALICE, status=TurnStatus.RUNNING, reply=None)
+    response = await http.patch(f"/turns/{started.turn_id}", json={"message": "new words"}, headers=bearer())
+    assert_error(response, 409, "already_started")
+    response = await http.patch(f"/turns/{queued.turn_id}", json={"message": "x", "agent": "a"}, headers=bearer())
+    assert_error(response, 422, "unknown_field", "agent")
+
+
+async def test_conversations_are_listed_and_read(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    turn = chat.add(ALICE, status=TurnStatus.QUEUED, reply=None)
+    listed = assert_answer(await http.get("/conversations", headers=bearer()), 200)
+    assert [entry["conversation_id"] for entry in listed["conversations"]] == [turn.conversation_id]
+    assert listed["next_before"] is None
+    assert chat.calls == [("list_conversations", ALICE, 20, None)]
+    query = f"?limit=1&before={turn.conversation_id}&utm_source=mail"
+    listed = assert_answer(await http.get(f"/conversations{query}", headers=bearer()), 200)
+    assert listed["next_before"] == turn.conversation_id
+    assert chat.calls[1:] == [("list_conversations", ALICE, 1, turn.conversation_id)]
+    one = assert_answer(await http.get(f"/conversations/{turn.conversation_id}", headers=bearer()), 200)
+    assert (one["status"], one["scope"]) == ("busy", {"kind": "topic", "key": "stories"})
+    assert [open_turn["turn_id"] for open_turn in one["open_turns"]] == [turn.turn_id]
+    assert one["statistics"] == {"conflicts": 2}
+
+
+async def test_the_transcript_is_read_in_pages(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    path = f"/conversations/{chat.add(ALICE).conversation_id}/messages"
+    page = assert_answer(await http.get(path, headers=bearer()), 200)
+    assert [message["seq"] for message in page["messages"]] == [1, 2, 3, 4]
+    assert page["next_after_seq"] is None
+    assert chat.calls[-1][2:] == (0, 50)
+    page = assert_answer(await http.get(f"{path}?after_seq=1&limit=2", headers=bearer()), 200)
+    assert [message["seq"] for message in page["messages"]] == [2, 3]
+    assert page["next_after_seq"] == 3
+
+
+async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClient) -> None:
+    response = await http.get("/agents", headers=bearer())
+    (agent,) = assert_answer(response, 200)["agents"]
+    assert agent["slug"] == "project_manager"
+    assert "SECRET" not in response.text
+
+
+async def test_health_needs_no_token_and_is_not_asked_for_each_time(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    for _ in range(20):
+        body = assert_answer(await http.get("/healthz"), 200)
+    assert body["version"]
+    assert (body["status"], body["store"], body["provider"]) == ("ok", "ok", "ok")
+    assert chat.pings == 2  # one of the store, one of the provider
+
+
+async def test_health_is_bad_when_one_of_them_does_not_answer(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.healthy = False
+    response = await http.get("/healthz")
+    body = assert_answer(response, 503)
+    assert body["store"] == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Conflict("busy", code="run_in_progress", retryable=True), 409),
+        (InvalidRequest("other message", code="idempotency_key_reused"), 422),
+        (InvalidRequest("who?", code="unknown_agent"), 422),
+        (TooMany("full", code="queue_full", retry_after=2.2), 429),
+        (TooMany("full", code="too_many_open"), 429),
+        (TooMany("slow down", code="rate_limited", retry_after=31), 429),
+        (ChatError("relation turns does not exist: canary", code="store_unavailable", retryable=True), 503),
+        (RuntimeError("canary"), 500),
+        (KeyError("canary"), 500),
+        (TimeoutError("canary"), 500),
+        (RecursionError("canary"), 500),
+    ],
+)
+async def test_errors_of_the_service(http: httpx.AsyncClient, chat: FakeChat, error: Exception, status: int) -> None:
+    chat.error = error
+    response = await http.post("/", json={"message": "x"}, headers=bearer())
+    code = error.code if isinstance(error, ChatError) else "internal_error"
+    body = assert_error(response, status, code)
+    assert "canary" not in response.text
+    if isinstance(error, RequestError):
+        assert body["message"] == error.message
+        assert body["retryable"] is error.retryable
+    if isinstance(error, ChatError) and error.retry_after:
+        assert response.headers["retry-after"] == str(-(-error.retry_after // 1)).removesuffix(".0")
+        assert str(body["details"]["retry_after"]) == response.headers["retry-after"]
+
+
+async def test_half_characters_from_a_model_do_not_break_the_answer(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = {"reply": "smile \ud83d and \U0001f600 \u2028 <b>"}
+    body = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)
+    assert body["reply"]["text"] == "smile ? and \U0001f600 \u2028 <b>"
+
+
+async def test_head_is_get_without_its_body(http: httpx.AsyncClient) -> None:
+    assert_answer(await http.head("/healthz"), 200)
+    assert_error(await http.head("/agents"), 401, "missing_token")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("abcdef12-request", True), ("short", False), ("x" * 65, False), ("has blank!", False)]
+)
+async def test_request_ids(http: httpx.AsyncClient, given: str, kept: bool) -> None:
+    response = await http.get("/healthz", headers={"x-request-id": given, "origin": ORIGIN})
+    assert (response.headers["x-request-id"] == given) is kept
+    two = await http.get("/healthz", headers=[("x-request-id", "abcdef12-a"), ("x-request-id", "abcdef12-b")])
+    assert two.headers["x-request-id"] not in ("abcdef12-a", "abcdef12-b")
