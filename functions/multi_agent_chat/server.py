@@ -35,6 +35,7 @@ from shared.core.errors import InvalidRequest
 
 # Above what the app takes, so that whatever can be parsed reaches the app.
 MAX_HEAD_BYTES = 64 * 1024
+LINGER_SECONDS = 2.0  # after a refusal, for its reader
 _FRAMING = (b"host", b"content-length", b"transfer-encoding")
 _ORIGIN_LINE = re.compile(rb"^origin:[ \t]*([\x21-\x7e]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
@@ -71,29 +72,38 @@ class JsonH11Protocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self.conn = h11.Connection(h11.SERVER, MAX_HEAD_BYTES)
         self._head = b""  # of the request that is coming in: what it says even if it cannot be parsed
+        self._head_complete = False
+        self._origin: str | None = None
+        self._refused = False
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # whoever is still sending gets to read the refusal: an early close would take it back
         if self.conn.their_state is h11.IDLE:
-            self._head = (self._head + data)[: 2 * MAX_HEAD_BYTES]
-            head, complete, _ = self._head.partition(b"\r\n\r\n")
-            if complete and _doubled(head):
+            self._head = (b"" if self._head_complete else self._head) + data
+            self._head_complete = b"\r\n\r\n" in self._head
+            self._head = self._head.partition(b"\r\n\r\n")[0]
+            self._origin = _origin(self._head)
+            if self._head_complete and _doubled(self._head):
                 self.send_400_response("duplicate_header")
                 return
-        else:
-            self._head = b""
         super().data_received(data)
+        if self._head_complete:
+            self._head = b""  # the request may wait for minutes, and has all of this already
+
+    def _should_upgrade(self) -> bool:
+        return False  # there is no websocket here: the request is answered as the plain one that it also is
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()  # an answer is under way already: there is no second one
             return
+        self._refused = True
         code = self._code(msg)
         error = InvalidRequest(_SENTENCES[code], code=code)
         request_id = uuid.uuid4().hex
         body = json.dumps(error_body(error, request_id), separators=(",", ":")).encode()
-        origins = _ORIGIN_LINE.findall(self._head.partition(b"\r\n\r\n")[0])
-        origin = origins[0].decode("ascii") if len(origins) == 1 else None
-        headers = cors_headers(origin, type(self).allowed_origins()) | error_headers(error)
+        headers = cors_headers(self._origin, type(self).allowed_origins()) | error_headers(error)
         headers |= {
             "content-type": "application/json",
             "content-length": str(len(body)),
@@ -105,12 +115,13 @@ class JsonH11Protocol(H11Protocol):
         status = HTTPStatus(status_of(code))
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _code(self, msg: str) -> str:
         if msg in _SENTENCES:
             return msg
-        if b"\r\n\r\n" not in self._head and len(self._head) > MAX_HEAD_BYTES:
+        if not self._head_complete and len(self._head) > MAX_HEAD_BYTES:
             first_line = self._head.partition(b"\r\n")[0]
             return "uri_too_long" if len(first_line) > MAX_URL_BYTES else "headers_too_large"
         return "malformed_request"
@@ -122,6 +133,11 @@ _SENTENCES = {
     "headers_too_large": "The headers are too large.",
     "malformed_request": "This is not a well-formed HTTP request.",
 }
+
+
+def _origin(head: bytes) -> str | None:
+    origins = _ORIGIN_LINE.findall(head)
+    return origins[0].decode("ascii") if len(origins) == 1 else None
 
 
 def _doubled(head: bytes) -> bool:
