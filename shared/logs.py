@@ -23,7 +23,20 @@ _logger = logging.getLogger(OURS)
 _context: ContextVar[dict[str, Any]] = ContextVar("log_context", default={})  # noqa: B039 (never mutated)
 
 # These log addresses, headers or bodies below WARNING.
-_CHATTY = ("httpx", "httpcore", "openai", "hpack", "h11", "supabase", "postgrest", "asyncio", "uvicorn", "gunicorn")
+_CHATTY = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "openai",
+    "hpack",
+    "h11",
+    "supabase",
+    "postgrest",
+    "asyncio",
+    "uvicorn",
+    "gunicorn",
+)
 # These bring handlers of their own, with tracebacks in plain text; access lines are one event of ours instead.
 _HANDLED = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access")
 _TRACE = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9])?")

@@ -95,7 +95,9 @@ def test_other_libraries_lose_what_they_interpolate(lines: Lines) -> None:
     assert second["message"] == "Task exception was never retrieved"
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "openai._base_client", "uvicorn.access", "postgrest"])
+@pytest.mark.parametrize(
+    "name", ["httpx", "httpx2", "httpcore2.http11", "openai._base_client", "uvicorn.access", "postgrest"]
+)
 def test_libraries_that_log_addresses_are_quiet(lines: Lines, name: str) -> None:
     logging.getLogger(name).info("GET https://host/%s", CANARY)
     assert lines() == []
