@@ -90,7 +90,14 @@ class Provider(Protocol):
         ...
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
-        """Ask for the run's end: a request, not a fact. Raises NotCancellable."""
+        """Ask for the run's end: a request, not a fact.
+
+        Raises NotCancellable; with code `runs_in_foreground` where no cancel can ever end this run.
+        """
+        ...
+
+    async def erase_turn(self, start: RunStart) -> bool:
+        """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done."""
         ...
 
     async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
@@ -130,6 +137,7 @@ class Submission:
     idempotency_key: str | None
     request_hash: str  # 64 hex digits over what the turn means
     ttl_seconds: float  # to the turn's deadline
+    gather_seconds: float  # with coalesce: the pause in which quick messages gather
     limits: Limits
 
 
@@ -183,6 +191,8 @@ class Advance:
     forget_thread: bool = False  # rotation: the next start seeds a new thread
     reply: str | None = None
     error: JsonObject | None = None
+    partial: str | None = None  # with CANCELLED: what a displaced turn had said
+    undisturbed: bool = False  # nothing can displace the turn after all: it goes on
     usage: Usage | None = None  # added to the turn's
     conflict: bool = False  # counts one conflict
     count_failure: bool = False
@@ -195,6 +205,15 @@ class ToolTicket:
 
     outcome: str  # "run", "done" or "in_doubt"
     output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A conversation with open turns that nobody serves now."""
+
+    user_id: str
+    conversation_id: str
+    newest_turn_id: str  # of its open turns: when this one is final, all of them are
 
 
 class Store(Protocol):
@@ -275,6 +294,10 @@ class Store(Protocol):
 
         Raises NotFound.
         """
+        ...
+
+    async def list_orphans(self, limit: int) -> Sequence[Orphan]:
+        """Of all users, the longest unattended first; those that must not start yet are not among them."""
         ...
 
     async def ping(self) -> bool: ...

@@ -9,6 +9,8 @@ from shared.core.model import (
     Agent,
     Claim,
     Conversation,
+    Displaced,
+    Joined,
     JsonObject,
     Message,
     MultitaskStrategy,
@@ -20,7 +22,7 @@ from shared.core.model import (
     TurnStatus,
     Usage,
 )
-from shared.ports import Peek
+from shared.ports import Orphan, Peek
 
 
 def read_turn(row: JsonObject) -> Turn:
@@ -50,6 +52,9 @@ def read_turn(row: JsonObject) -> Turn:
         handoffs=tuple(row["handoffs"]),
         usage=Usage(row["usage"]["input_tokens"], row["usage"]["output_tokens"]),
         metadata=row["metadata"],
+        superseded_by=row["superseded_by"],
+        superseded_how=None if row["superseded_how"] is None else MultitaskStrategy(row["superseded_how"]),
+        joined=tuple(Joined(one["turn_id"], one["text"], TurnStatus(one["status"])) for one in row["joined"]),
         created_at=row["created_at"],
         finished_at=row["finished_at"],
     )
@@ -80,11 +85,16 @@ def read_claim(row: JsonObject) -> Claim:
         fresh=row["fresh"],
         last_run_id=row["last_run_id"],
         message_count=row["message_count"],
+        displaced=tuple(Displaced(one["turn_id"], one["text"], one["partial"]) for one in row["displaced"]),
     )
 
 
 def read_peek(row: JsonObject) -> Peek:
     return Peek(turn=read_turn(row["turn"]), claimable=row["claimable"])
+
+
+def read_orphan(row: JsonObject) -> Orphan:
+    return Orphan(row["user_id"], row["conversation_id"], row["newest_turn_id"])
 
 
 def read_message(row: JsonObject) -> Message:
@@ -97,6 +107,7 @@ def read_message(row: JsonObject) -> Message:
         agent=row["agent"],
         text=row["text"],
         created_at=row["created_at"],
+        partial=row["partial"],
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from shared.core.model import Agent, Claim, Conversation, JsonObject, Message, Turn
-from shared.ports import Advance, Busy, Lease, Lessee, Peek, Submission, Submitted, ToolTicket
+from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Submission, Submitted, ToolTicket
 from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
-from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_peek
+from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import Rpc
 from shared.stores.storable import as_json
 
@@ -44,6 +44,7 @@ class SupabaseStore:
             open_per_conversation=s.limits.open_per_conversation,
             open_per_user=s.limits.open_per_user,
             per_minute=s.limits.per_minute,
+            gather_ms=_ms(s.gather_seconds),
             owner=None if lessee is None else lessee.owner,
             lease_ms=0 if lessee is None else _ms(lessee.lease_seconds),
         )
@@ -152,6 +153,9 @@ class SupabaseStore:
             assistant=assistant_id,
         )
 
+    async def list_orphans(self, limit: int) -> Sequence[Orphan]:
+        return await self._rpc.call("list_orphans", on_list("orphans", read_orphan), limit=limit)
+
     async def ping(self) -> bool:
         return await self._rpc.call("ping", on({"ok": lambda _: True}))
 
@@ -169,7 +173,9 @@ def _patch(step: Advance) -> dict[str, Any]:
         patch["reply"] = step.reply
     if step.error is not None:
         patch["error"] = step.error
-    for flag in ("forget_thread", "conflict", "count_failure"):
+    if step.partial is not None:
+        patch["partial"] = step.partial
+    for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
         if getattr(step, flag):
             patch[flag] = True
     if step.delay_seconds > 0:
