@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.model import Message, RunStart, RunState, ToolCall
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
-from shared.providers.text import clean
+from shared.providers.text import clean, clean_json
 
 METADATA_CHARS = 512
 """What the vendor documents as the most a metadata value may hold."""
@@ -94,5 +94,5 @@ def _tool_calls(run: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         function = fields.inner(call, "function")
         call_id = fields.identifier(call)
         if call_id and (name := fields.text(function, "name")):
-            calls.append(ToolCall(call_id, name, fields.text(function, "arguments")))
+            calls.append(ToolCall(call_id, name, clean_json(fields.text(function, "arguments"))))
     return tuple(calls)

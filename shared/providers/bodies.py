@@ -191,8 +191,8 @@ def _read_fragment(text: str) -> Fault:
 
     A quotation mark inside a JSON string is escaped, so a user's text cannot pose as a field here.
     """
-    codes = re.findall(r"(?<!\\)[\"'](?:code|type)[\"']\s*:\s*[\"']([A-Za-z][\w.\-]{1,79})[\"']", text)
-    message = re.search(r"(?<!\\)\"(?:message|detail|error|msg)\"\s*:\s*\"((?:\\.|[^\"\\])*)", text)
+    codes = re.findall(r"\"(?:code|type)\"\s*:\s*\"([A-Za-z][\w.\-]{1,79})\"", text)
+    message = re.search(r"\"(?:message|detail|error|msg)\"\s*:\s*\"((?:\\.|[^\"\\])*)", text)
     words = ""
     if message:
         try:

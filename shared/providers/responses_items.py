@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.model import Message, RunStart, RunState, ToolCall
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
-from shared.providers.text import clean
+from shared.providers.text import clean, clean_json
 
 Item = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ def tool_calls(items: Sequence[Item]) -> tuple[ToolCall, ...]:
         call_id = fields.identifier(item, "call_id")
         name = fields.text(item, "name")
         if _kind(item) == "function_call" and call_id and name and call_id not in answered:
-            calls.append(ToolCall(call_id, name, fields.text(item, "arguments")))
+            calls.append(ToolCall(call_id, name, clean_json(fields.text(item, "arguments"))))
     return tuple(calls)
 
 

@@ -18,16 +18,21 @@ _SECRETS = re.compile(
 # that never ends reaches to the end of the text.
 _QUOTATION = re.compile(
     r"(?<![^\s(\[{<:=,;>*])(?:"
-    r"'(?P<single>(?:\\.|[^\\]){0,1000}?)'(?![\w'])"
-    r"|\"(?P<double>(?:\\.|[^\\]){0,1000}?)\"(?![\w\"])"
-    r"|`(?P<tick>[^`]{0,1000})`"
+    r"'(?P<single>(?:\\.|[^\\]){0,5000}?)'(?![\w'])"
+    r"|\"(?P<double>(?:\\.|[^\\]){0,5000}?)\"(?![\w\"])"
+    r"|`(?P<tick>[^`]{0,5000})`"
     r"|(?P<open>['\"`]\S.*)$"
     r")"
-    r"|[\u201c\u201e](?P<curly>[^\u201c\u201d]{0,1000})[\u201c\u201d]"
-    r"|\u00ab(?P<angle>[^\u00bb]{0,1000})\u00bb"
-    r"|(?<!\w)\u2018(?P<low>[^\u2018]{0,1000}?)\u2019(?!\w)"
+    r"|[\u201c\u201e](?P<curly>[^\u201c\u201d]{0,5000})[\u201c\u201d]"
+    r"|\u00ab(?P<angle>[^\u00bb]{0,5000})\u00bb"
+    r"|(?<!\w)\u2018(?P<low>[^\u2018]{0,5000}?)\u2019(?!\w)"
     r"|(?P<open_curly>[\u201c\u201e\u00ab].*)$",
     re.DOTALL,
+)
+# An escaped backslash escapes nothing itself, and a pair of surrogates is a whole character.
+_ESCAPE = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<nul>\\u0000)|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 _SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_.\[\]]{0,39}")
@@ -41,6 +46,12 @@ def clean(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def clean_json(text: str) -> str:
+    """JSON text that is clean when it is parsed as well: the same characters hide in escapes."""
+    instead = {"nul": "", "lone": "\\ufffd"}
+    return _ESCAPE.sub(lambda found: instead.get(found.lastgroup or "", found[0]), clean(text))
 
 
 def one_line(text: str) -> str:

@@ -79,6 +79,15 @@ def test_a_conflict_is_found_in_every_wrapping_with_its_holder(text: str, status
     assert error.holder == "run_XYZ"
 
 
+def test_a_quoted_id_may_be_long() -> None:
+    run_id = "run_" + "a1" * 2000
+
+    error = from_answer(400, {}, body(f"Thread 'thread_abc' already has an active run '{run_id}'."))
+
+    assert isinstance(error, ActiveRun)
+    assert error.holder == run_id
+
+
 def test_case_does_not_matter() -> None:
     upper, lower = from_answer(400, {}, body(BUSY.upper())), from_answer(400, {}, body(BUSY.lower()))
 
@@ -119,6 +128,7 @@ def test_ids_are_opaque(run_id: str, end: str) -> None:
         "Thread already has an active run",
         "Thread thread_abc already has an active run. Please wait.",
         "Thread thread_abc already has an active run in progress.",
+        "Thread thread_abc already has an active run somewhere else",
         "Can't add messages to thread_abc while a run is active.",
         "Thread is already running a task.",
         "The thread is currently locked",
@@ -198,6 +208,7 @@ def test_a_423_needs_little_else(text: str) -> None:
         body("Could not parse: Can't add messages to thread_x while a run y is active."),
         body('Invalid input: {"code": "conversation_locked"}', code="invalid_value"),
         'Invalid input: {"code": "conversation_locked"}',
+        body("Invalid input: {'code': 'conversation_locked', \"code\": \"thread_locked\"}")[:100],
         json.dumps({"detail": [{"loc": ["body", "input"], "msg": BUSY, "type": "value_error"}]}),
         json.dumps({"detail": [{"loc": ["body", "x"], "msg": "no", "type": "v", "input": {"code": "thread_locked"}}]}),
         json.dumps({"error": {"message": "no", "code": "invalid_value", "metadata": {"code": "conversation_locked"}}}),

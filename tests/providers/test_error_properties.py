@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.core.errors import ActiveRun, OutcomeUnknown, ProviderError
 from shared.providers.errors import from_answer, from_transport
-from shared.providers.text import clean, excerpt
+from shared.providers.text import clean, clean_json, excerpt
 
 STATUSES = st.one_of(st.sampled_from([200, 302, 400, 401, 404, 408, 409, 422, 423, 429, 500]), st.integers(-5, 1000))
 WORDS = st.sampled_from(
@@ -121,6 +121,25 @@ def test_clean_text_keeps_what_is_whole() -> None:
     assert clean("na\u00efve \U0001f600 \u05e9") == "na\u00efve \U0001f600 \u05e9"
     assert clean("\ud83d\ude00") == "\U0001f600"
     assert clean("a\ud800b\x00c") == "a\ufffdbc"
+
+
+@given(
+    st.recursive(TEXT, lambda inner: st.lists(inner, max_size=3), max_leaves=6),
+    st.lists(st.sampled_from(["\x00", "\ud800", "\udc00", "\\", "\\u0000", "\U0001f600", "a", '"']), max_size=8),
+)
+def test_clean_json_is_clean_when_parsed(value: Any, odd: list[str]) -> None:
+    given_text = json.dumps([value, "".join(odd)])
+
+    parsed = json.loads(clean_json(given_text))
+
+    json.dumps(parsed, ensure_ascii=False).encode()
+    assert "\\u0000" not in json.dumps(parsed).replace("\\\\", "")
+    if "\\u0000" not in given_text:  # dropped from between two halves it makes them one
+        assert parsed == cleaned(json.loads(given_text))
+
+
+def cleaned(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else [cleaned(each) for each in value]
 
 
 def test_transport_errors_of_any_kind_are_read() -> None:

@@ -60,6 +60,13 @@ def test_only_what_cannot_have_left_is_not_sent(error: Exception, kind: type[Pro
     assert type(from_transport(wrapped)) is kind
 
 
+def test_what_happened_before_sending_does_not_decide_what_happened_after() -> None:
+    error = httpx.ReadError("reset")
+    error.__context__ = httpx.ConnectError("the first of two addresses")
+
+    assert type(from_transport(error)) is OutcomeUnknown
+
+
 async def test_a_refused_connection_is_not_sent() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
