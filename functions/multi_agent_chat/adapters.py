@@ -65,6 +65,7 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             per_minute=settings.messages_per_minute,
         ),
         turn_ttl_seconds=TURN_TTL_SECONDS,
+        gather_seconds=settings.coalesce_seconds,
     )
 
 

@@ -20,7 +20,7 @@ from shared.settings import Settings, SettingsError
 MAX_CONNECTIONS = 200
 KEEP_ALIVE_SECONDS = 20.0
 HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
-Compose = Callable[[], Awaitable[Parts]]
+Compose = Callable[[], Awaitable[ASGIApp]]
 
 
 def build_app(
@@ -40,7 +40,7 @@ def build_app(
     """
     clock = clock or LoopClock()
 
-    async def compose() -> Parts:
+    async def compose() -> ASGIApp:
         http = client or http_client()
         built_store, built_service, ping = store, service, ping_provider
         if built_store is None or built_service is None or ping is None:
@@ -49,7 +49,7 @@ def build_app(
             built = adapters.build(settings, http, clock)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
-        return Parts(
+        parts = Parts(
             service=built_service,
             store=built_store,
             verifier=verifier or build_verifier(settings, http, clock),
@@ -59,6 +59,7 @@ def build_app(
             wait_budget_seconds=settings.wait_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
         )
+        return Routes(parts).router()
 
     return Door(
         LazyApp(compose),
@@ -95,7 +96,7 @@ def build_misconfigured_app(error: SettingsError) -> ASGIApp:
 
 
 class LazyApp:
-    """The routes, put together by the first request; a failure is that request's, the next one tries again."""
+    """What is put together by the first request; a failure is that request's, the next one tries again."""
 
     def __init__(self, compose: Compose) -> None:
         self._compose = compose
@@ -106,5 +107,5 @@ class LazyApp:
         if self._app is None:
             async with self._lock:
                 if self._app is None:
-                    self._app = Routes(await self._compose()).router()
+                    self._app = await self._compose()
         await self._app(scope, receive, send)

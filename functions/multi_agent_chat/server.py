@@ -50,11 +50,13 @@ class PassedOn(Response):
         await self._app(scope, receive, send)
 
 
-def take_over(app: Callable[[], ASGIApp], allowed_origins: Callable[[], Collection[str]]) -> None:
-    """Make both servers answer as the app does. For a process that serves this function and nothing else."""
+def take_over(allowed_origins: Callable[[], Collection[str]]) -> None:
+    """Make both servers answer as the app does. For a process that serves one target of ours and nothing else."""
 
     async def pass_on(request: Request, _: Exception) -> Response:
-        return PassedOn(app())
+        target = request.app.routes[0]  # the framework's own route to the function that this process serves
+        response: Response = await target.endpoint(request)
+        return response
 
     framework: Any = functions_framework.aio
     framework.Starlette = functools.partial(Starlette, exception_handlers={HTTPException: pass_on})

@@ -46,7 +46,7 @@ def _protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     framework: Any = functions_framework.aio
     monkeypatch.setattr(framework, "Starlette", framework.Starlette)
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
-    server.take_over(lambda: None, lambda: (ORIGIN,))  # type: ignore[arg-type, return-value]
+    server.take_over(lambda: (ORIGIN,))
 
 
 @pytest.fixture

@@ -134,11 +134,13 @@ class FakeChat:
         return replace(turn, text=text)
 
     def _turn(self, user_id: str, turn_id: str) -> Turn:
+        assert str(uuid.UUID(turn_id)) == turn_id, "the database takes nothing else"
         if (user_id, turn_id) not in self.turns:
             raise NotFound(f"no turn {turn_id} of {user_id}")
         return self.turns[user_id, turn_id]
 
     def _conversation(self, user_id: str, conversation_id: str) -> Conversation:
+        assert str(uuid.UUID(conversation_id)) == conversation_id, "the database takes nothing else"
         if (user_id, conversation_id) not in self.conversations:
             raise NotFound(f"no conversation {conversation_id}")
         return self.conversations[user_id, conversation_id]

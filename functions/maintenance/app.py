@@ -1,0 +1,97 @@
+"""The scheduled function as an ASGI app: one route, for whoever knows the secret."""
+
+from __future__ import annotations
+
+import hmac
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from functions.maintenance.sweep import Sweep, Unattended, Waiting
+from functions.multi_agent_chat.app import LazyApp, http_client
+from functions.multi_agent_chat.bodies import read_nothing
+from functions.multi_agent_chat.door import Door
+from functions.multi_agent_chat.envelope import Call
+from functions.multi_agent_chat.http_errors import json_response
+from functions.multi_agent_chat.routes import Endpoint, no_such_route
+from shared import logs
+from shared.clock import LoopClock
+from shared.core.errors import ChatError, Unauthorized
+from shared.ports import Clock
+from shared.settings import Settings
+
+CALL_SECONDS = 50.0  # schedulers call every minute, and the answer is to be there before the next call
+ANSWER_SECONDS = 1.0  # of those, for letting go of what is under way and for the answer
+MAX_CALLS = 4  # at the same time; a second one is safe and finds little to do
+
+
+def build_app(
+    settings: Settings,
+    *,
+    service: Waiting | None = None,
+    store: Unattended | None = None,
+    clock: Clock | None = None,
+    client: httpx.AsyncClient | None = None,
+    call_seconds: float = CALL_SECONDS,
+) -> ASGIApp:
+    """What is given here takes the place of what settings would build; nothing is built before the first request."""
+    clock = clock or LoopClock()
+    secret = settings.maintenance_secret
+
+    async def compose() -> ASGIApp:
+        if secret is None:
+            return _refuse
+        orphans, waiting = store, service
+        if orphans is None or waiting is None:
+            from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
+
+            built = adapters.build(settings, client or http_client(), clock)
+            orphans, waiting = orphans or built.store, waiting or built.service
+        handler = _Handler(Sweep(orphans, waiting, clock), secret.get_secret_value(), clock, call_seconds)
+        routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
+        return Router(routes, redirect_slashes=False, default=no_such_route)
+
+    return Door(
+        LazyApp(compose),
+        clock=clock,
+        allowed_origins=(),
+        max_concurrent=MAX_CALLS,
+        project=settings.google_cloud_project,
+    )
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ChatError("MAINTENANCE_SECRET is not set.", code="maintenance_off")
+
+
+class _Handler:
+    def __init__(self, sweeper: Sweep, secret: str, clock: Clock, call_seconds: float) -> None:
+        self._sweeper, self._secret, self._clock, self._call_seconds = sweeper, secret, clock, call_seconds
+
+    async def sweep(self, request: Request) -> Response:
+        self._check(request.headers.get("authorization"))
+        await read_nothing(request)
+        arrived_at = _arrived_at(request)
+        report = await self._sweeper.run(arrived_at + self._call_seconds - ANSWER_SECONDS)
+        counts = {"swept": report.swept, "finished": report.finished, "left": report.left}
+        logs.event("sweep.ended", **counts)
+        return json_response(counts | {"elapsed_ms": round((self._clock.now() - arrived_at) * 1000)})
+
+    def _check(self, header: str | None) -> None:
+        """Raises Unauthorized. Says nothing about how much of a wrong secret was right, not even by its duration."""
+        scheme, _, given = (header or "").strip(" \t").partition(" ")
+        if not scheme:
+            message = "Show the maintenance secret as Authorization: Bearer <secret>."
+            raise Unauthorized(message, code="missing_token")
+        right = hmac.compare_digest(given.strip(" \t").encode("latin-1"), self._secret.encode("latin-1"))
+        if scheme.lower() != "bearer" or not right:
+            raise Unauthorized("The maintenance secret is not right.", code="invalid_token")
+
+
+def _arrived_at(request: Request) -> float:
+    call = request.scope["call"]
+    assert isinstance(call, Call)  # noqa: S101 (what the door has put there)
+    return call.arrived_at
