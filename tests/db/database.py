@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,11 +113,10 @@ class Database:
 
     def _wait_blocked(self, pid: int, waiting: Future[Any]) -> None:
         query = "select wait_event_type = 'Lock' as blocked from pg_stat_activity where pid = %s"
-        for _ in range(2000):
+        give_up_at = time.monotonic() + 20
+        while time.monotonic() < give_up_at and not waiting.done():
             if self.rows(query, pid)[0]["blocked"]:
                 return
-            if waiting.done():
-                break
         raise AssertionError("the second session did not wait for the first")
 
 

@@ -94,7 +94,9 @@ def usage(given: int, taken: int) -> dict[str, int]:
 
 
 def test_times_are_the_databases(chat: Chat) -> None:
-    turn = chat.submit(owner=None)["turn"]["turn_id"]
+    queued = chat.submit(owner=None)["turn"]
+    assert (queued["starting_ms"], queued["running_ms"]) == (None, None)
+    turn = queued["turn_id"]
     chat.db.let_pass(3)
     claim = chat.claim()
     assert 3000 <= claim["turn"]["waited_ms"] < 4000
