@@ -42,7 +42,10 @@ async def run(options: Options) -> int:
             stopping.cancel()
             return 1
         announce(stack, options)
+        sweeping = asyncio.create_task(stack.scheduler.run(say)) if stack.scheduler else None
         await stopping
+        if sweeping:
+            sweeping.cancel()
         say("stopping")
     return 0
 

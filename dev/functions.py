@@ -42,13 +42,14 @@ def settings_for(supabase: str, keys: Keys, openai: str | None, origins: str | N
     return settings
 
 
-async def start(processes: Processes, number: int, port: int, source: Path, settings: dict[str, str]) -> Child:
+async def start(
+    processes: Processes, name: str, port: int, source: Path, settings: dict[str, str], *, target: str = TARGET
+) -> Child:
     """Start one instance with the command that also runs it in the cloud."""
     command: list[str | Path] = [Path(sys.executable).with_name("functions-framework")]
-    command += ["--source", source, "--target", TARGET, "--host", HOST, "--port", str(port)]
-    name = f"function-{number}"
+    command += ["--source", source, "--target", target, "--host", HOST, "--port", str(port)]
     runtime = processes.home / name  # each gunicorn keeps a control socket there
-    runtime.mkdir()
+    runtime.mkdir(exist_ok=True)
     environment = {**settings, "PORT": str(port), "XDG_RUNTIME_DIR": str(runtime)}
     return await processes.start(name, command, environment)
 

@@ -15,6 +15,7 @@ from dev.cli import Options, real_key
 from dev.ports import HOST, free_range, function_ports
 from dev.probe import client, sign_in, status_of
 from dev.processes import Child, Processes
+from dev.scheduler import Scheduler
 from dev.supabase_local import Keys
 
 REAL_API = "https://api.openai.com/v1"
@@ -34,6 +35,7 @@ class Stack:
     openai: str
     web: str | None
     token: str
+    scheduler: Scheduler | None = None  # who calls the sweep, once told to run
 
     def as_json(self) -> str:
         """The line of `--json`; its keys are a contract."""
@@ -81,7 +83,7 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
         say(f"starting {options.instances} function process{'es' if options.instances > 1 else ''}")
         settings = functions.settings_for(supabase, keys, openai, _origins(web))
         instances = [
-            await functions.start(processes, number, port, options.source, settings)
+            await functions.start(processes, f"function-{number}", port, options.source, settings)
             for number, port in enumerate(ports, start=1)
         ]
         page = await _start_page(processes, web_port, supabase, keys, urls[0]) if web else None
@@ -98,7 +100,7 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
             await _wait_listening(processes, page, http, f"{web}/config.json")
         token = await sign_in(http, supabase, keys.publishable, supabase_local.DEMO_EMAIL, supabase_local.DEMO_PASSWORD)
     processes.settle()
-    return Stack(urls, supabase, keys, openai, web, token)
+    return Stack(urls, supabase, keys, openai, web, token, Scheduler(processes, options.source, settings))
 
 
 def _provider_url(options: Options, emulator_port: int | None) -> str:

@@ -19,3 +19,11 @@ async def multi_agent_chat(request: Request) -> JSONResponse:
     body = (await request.body()).decode()
     settings = {name: value for name, value in os.environ.items() if name.startswith(_SHOWN)}
     return JSONResponse({"path": request.url.path, "body": body, "settings": settings})
+
+
+@functions_framework.aio.http
+async def maintenance(request: Request) -> JSONResponse:
+    """Says how it was called; a POST only, the probe of its socket is none."""
+    if request.method == "POST":
+        logging.getLogger("toy").warning("swept with %s", request.headers.get("authorization"))
+    return JSONResponse({}, status_code=200)
