@@ -15,6 +15,7 @@ from shared.core.errors import (
     ActiveRun,
     ConversationIgnored,
     Fenced,
+    NotCancellable,
     NotFoundAtProvider,
     NotSent,
     OutcomeUnknown,
@@ -29,6 +30,9 @@ from shared.core.events import EventName
 from shared.core.model import Claim, Message, RunRecord, RunStart, RunState, Thread, TurnStatus
 from shared.core.signals import (
     Admit,
+    CancelAccepted,
+    CancelRefused,
+    CancelRun,
     CheckHolder,
     ClaimTurn,
     Command,
@@ -40,6 +44,7 @@ from shared.core.signals import (
     LookFailed,
     Queued,
     Refuse,
+    RotateThread,
     RunConflicted,
     RunFound,
     RunNotFound,
@@ -50,6 +55,7 @@ from shared.core.signals import (
     StartRun,
     StartUnknown,
     Submitted,
+    ThreadRotated,
     TurnCame,
     TurnEnded,
     Woke,
@@ -117,6 +123,12 @@ class Admission:
                 return await self._start(lost)
             case CheckHolder(holder=holder):
                 return await self._check_holder(holder)
+            case CancelRun(holder=holder):
+                return await self._cancel_holder(holder)
+            case RotateThread():
+                await self._held.advance(Advance(forget_thread=True))
+                self._note(EventName.THREAD_ROTATED, code="run_not_ending")
+                return ThreadRotated()
             case FindRun():
                 return await self._find()
             case _:
@@ -176,9 +188,9 @@ class Admission:
         hold.fresh = False
         try:
             await self._ensure_thread()
-            start = await self._run_start()
+            start = await self.run_start()
             await hold.secure()
-            self.run = await hold.keep(self._provider.start_run(start))
+            self.run = await hold.keep(self._provider.start_run(start), through_displacement=True)
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
         except (ThreadGone, ConversationIgnored, UnansweredCalls) as gone:
@@ -205,11 +217,13 @@ class Admission:
         except OutcomeUnknown as unknown:
             # a thread that nobody knows of is harmless, so this is a definite "nothing was started"
             raise NotSent(unknown.message, status=unknown.status) from unknown
+        hold.displaced = ()  # what they asked and said is among the seeds
         if thread.thread_id is not None:
             await hold.advance(Advance(thread=thread))
             self._note(EventName.THREAD_CREATED)
 
-    async def _run_start(self) -> RunStart:
+    async def run_start(self) -> RunStart:
+        """What a create of this turn consists of, now."""
         hold, provider = self._held, self._provider
         turn = hold.turn
         history: tuple[Message, ...] = ()
@@ -220,8 +234,9 @@ class Admission:
             run_key=turn.run_key or turn.turn_id,
             agent=hold.agent,
             thread=hold.thread or Thread(provider.name),
-            text=turn.text,
+            text=turn.whole_text,
             history=history,
+            displaced=hold.displaced if provider.keeps_threads else (),
             repeated=turn.attempt > 1,
             known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
         )
@@ -270,7 +285,7 @@ class Admission:
     async def _find(self) -> Event:
         hold = self._held
         try:
-            found = await hold.keep(self._provider.find_run(await self._run_start()))
+            found = await hold.keep(self._provider.find_run(await self.run_start()))
         except (ThreadGone, NotFoundAtProvider):
             return RunNotFound()
         except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
@@ -303,6 +318,20 @@ class Admission:
     def _own_record(self) -> str | None:
         """Our newest run on this thread, as long as it has not been seen to end."""
         return None if self._own_ended else self._held.last_run_id
+
+    async def _cancel_holder(self, holder: str) -> Event:
+        hold = self._held
+        thread = hold.thread or Thread(self._provider.name)
+        try:
+            await hold.keep(self._provider.cancel_run(thread, holder))
+        except NotCancellable as refusal:
+            return CancelRefused(never=refusal.code == "runs_in_foreground")
+        except (NotFoundAtProvider, ProviderRefused):
+            return CancelRefused()
+        except (RateLimited, NotSent, OutcomeUnknown, ThreadGone):
+            return LookFailed()
+        self._note(EventName.RUN_CANCELLED, run_id=holder)
+        return CancelAccepted()
 
     async def _status(self, thread: Thread, run_id: str) -> RunState | None:
         try:

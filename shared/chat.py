@@ -54,6 +54,7 @@ class ChatOptions:
     serving: ServingOptions
     limits: Limits
     turn_ttl_seconds: float
+    gather_seconds: float = 0.0  # COALESCE_SECONDS
     cancel_answer_seconds: float = 10.0
 
 
@@ -85,12 +86,15 @@ class ChatService:
             idempotency_key=ask.idempotency_key,
             request_hash=ask.digest(),
             ttl_seconds=self._options.turn_ttl_seconds,
+            gather_seconds=self._options.gather_seconds,
             limits=self._options.limits,
         )
         # nobody waits: then nobody would do the work, and a claim would only keep others from doing it
         lessee = Lessee(self._owner, self._world.lease_seconds) if deadline > asked else None
         submitted = await self._world.store.submit_turn(submission, lessee)
         turn = submitted.turn
+        if ask.strategy.displaces:
+            self._world.wakeups.notify(turn.conversation_id)
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
         ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
         log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})

@@ -47,6 +47,7 @@ class Hold:
         self.thread: Thread | None = claim.thread
         self.last_run_id = claim.last_run_id
         self.message_count = claim.message_count
+        self.displaced = claim.displaced
         self.fresh = claim.fresh
         self._store, self._clock, self._wakeups = world.store, world.clock, world.wakeups
         self._seconds = world.lease_seconds
@@ -65,9 +66,13 @@ class Hold:
         """Whether the turn's own deadline has passed."""
         return self._clock.now() >= self._turn_over_at
 
-    def check(self) -> None:
-        """Raises Stopped where there is nothing left to work for."""
-        if self.turn.status.final or self.turn.cancel_requested or self.overdue:
+    def check(self, *, through_displacement: bool = False) -> None:
+        """Raises Stopped where there is nothing left to work for.
+
+        `through_displacement`: being displaced is no reason yet, because the work cannot be taken up again.
+        """
+        told = self.turn.cancel_requested and not (through_displacement and self.turn.superseded_by is not None)
+        if self.turn.status.final or told or self.overdue:
             raise Stopped
 
     async def advance(self, step: Advance, *, release: bool = False) -> Turn:
@@ -93,7 +98,9 @@ class Hold:
             if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
                 raise Fenced("the lease could not be kept alive") from None
 
-    async def keep(self, work: Coroutine[Any, Any, T], *, stoppable: bool = True) -> T:
+    async def keep(
+        self, work: Coroutine[Any, Any, T], *, stoppable: bool = True, through_displacement: bool = False
+    ) -> T:
         """The result of `work`, with the lease kept alive meanwhile. Raises Fenced or Stopped, and ends the work."""
         task = asyncio.ensure_future(work)
         try:
@@ -102,7 +109,7 @@ class Hold:
                 if not task.done():
                     await self.heartbeat()
                     if stoppable:
-                        self.check()
+                        self.check(through_displacement=through_displacement)
             return task.result()
         finally:
             if not task.done():

@@ -13,14 +13,14 @@ from shared.core.conflict import BACKOFF, Rules
 from shared.core.errors import (
     Conflict,
     Fenced,
-    NotCancellable,
     NotFoundAtProvider,
     ProviderError,
     ThreadGone,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, RunRecord, RunState, Thread, Turn, TurnStatus
+from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, Thread, Turn, TurnStatus
 from shared.core.signals import Admit, Intent, Refuse, Submitted, TurnCame
+from shared.ending import Ending, Pace, end_run
 from shared.lease import Hold, Stopped, World
 from shared.ports import Advance, Provider
 
@@ -67,6 +67,7 @@ class ServingOptions:
 class Serving:
     def __init__(self, world: World, providers: Mapping[str, Provider], options: ServingOptions, owner: str) -> None:
         self._world, self._providers, self._options, self._owner = world, providers, options, owner
+        self._pace = Pace(options.poll_min_seconds, options.poll_max_seconds)
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
@@ -88,12 +89,7 @@ class Serving:
             serve_other=lambda other, at: self._serve_other(other, at, deadline),
         )
         try:
-            try:
-                came = Submitted() if claim is None else admission.came(claim, claimed_at)
-                await self._bring(admission, came, deadline)
-            except Stopped:
-                if admission.hold is not None:
-                    await self._stop(admission.hold, deadline)
+            await self._serve(admission, claim, claimed_at, deadline)
         except Fenced:
             _note(EventName.TURN_FENCED, turn)
             raise
@@ -102,6 +98,20 @@ class Serving:
                 await admission.hold.release()
                 self._world.wakeups.notify(turn.conversation_id)
         return admission.hold.turn if admission.hold is not None and admission.hold.turn.status.final else None
+
+    async def _serve(self, admission: Admission, claim: Claim | None, claimed_at: float, deadline: float) -> None:
+        event: Submitted | TurnCame = Submitted()
+        while True:
+            try:
+                if claim is not None:
+                    event, claim = admission.came(claim, claimed_at), None
+                await self._bring(admission, event, deadline)
+                return
+            except Stopped:
+                claim = None
+                if admission.hold is None or not await self._stop(admission, admission.hold):
+                    return
+                admission.run, event = None, TurnCame(Intent.STARTED)
 
     async def _serve_other(self, claim: Claim, claimed_at: float, deadline: float) -> None:
         """The head of the queue is another turn that nobody serves: whoever comes does the work."""
@@ -118,6 +128,7 @@ class Serving:
             settle_seconds=self._options.provider_timeout_seconds + self._options.settle_seconds,
             start_margin_seconds=min(LATEST_START_SECONDS, left / 5),
             max_failures=MAX_FAILURES,
+            cancel_wait_seconds=self._options.cancel_wait_seconds,
         )
 
     async def _bring(self, admission: Admission, event: Submitted | TurnCame, deadline: float) -> None:
@@ -150,9 +161,9 @@ class Serving:
         pause = options.poll_min_seconds
         while run is None or not (run.terminal or run.status == "requires_action"):
             if clock.now() >= over_at:
-                ended = await self._end_run(hold, run)
-                await self._fail(hold, "run_timeout", ended or run, forget_thread=ended is None)
+                await self._fail_ended(hold, "run_timeout", run)
                 return False
+            hold.check()
             if clock.now() >= deadline:
                 _note(EventName.TURN_DETACHED, hold.turn)
                 return False
@@ -182,22 +193,29 @@ class Serving:
     async def _ended(self, hold: Hold, run: RunState) -> bool:
         _note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
         if run.status == "requires_action":
-            # where outputs start a run, this one has ended and its thread takes no other before it has them
-            stuck = self.provider(hold.agent.provider).outputs_start_run or await self._end_run(hold, run) is None
-            await self._fail(hold, "unknown_tool", run, forget_thread=stuck)
+            await self._fail_ended(hold, "unknown_tool", run)
         elif run.status == "completed" and run.text.strip():
             await self._complete(hold, run)
         elif run.status == "completed":
             await self._fail(hold, "empty_reply", run)
         elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS and hold.turn.failures + 1 < MAX_FAILURES:
-            record = RunRecord(run.run_id, hold.agent.slug, run.status)
-            step = Advance(to=TurnStatus.QUEUED, run=record, usage=run.usage, count_failure=True)
+            step = Advance(to=TurnStatus.QUEUED, run=_record(hold, run), usage=run.usage, count_failure=True)
             await hold.advance(step)
             await hold.sleep(RETRY_SECONDS * 2**hold.turn.failures / 2)
             return True
         else:
             await self._fail(hold, f"run_{run.status}", run)
         return False
+
+    async def _fail_ended(self, hold: Hold, code: str, run: RunState | None) -> None:
+        """The turn fails with its run still open: end that, or leave its thread to it."""
+        provider = self.provider(hold.agent.provider)
+        if run is not None and run.status == "requires_action" and provider.outputs_start_run:
+            # it has ended, and its thread takes no other run before it has the outputs
+            await self._fail(hold, code, run, forget_thread=True)
+            return
+        ending = await end_run(hold, provider, self._world.clock, self._pace, CANCEL_WITHIN_SECONDS)
+        await self._fail(hold, code, ending.run or run, forget_thread=ending.run is None)
 
     # --- the record ---------------------------------------------------------------------------------------------------
 
@@ -208,7 +226,7 @@ class Serving:
         await hold.advance(
             Advance(
                 to=TurnStatus.COMPLETED,
-                run=RunRecord(run.run_id, hold.agent.slug, run.status),
+                run=_record(hold, run),
                 reply=run.text,
                 usage=run.usage,
                 thread=thread,
@@ -221,7 +239,7 @@ class Serving:
         error: dict[str, Any] = {"code": code, "message": SENTENCES.get(code, "The message could not be answered.")}
         record = None
         if run is not None:
-            record = RunRecord(run.run_id, hold.agent.slug, run.status)
+            record = _record(hold, run)
             if run.error_code is not None:
                 error["provider_code"] = run.error_code
             if run.text.strip():
@@ -238,53 +256,52 @@ class Serving:
         )
         _note(EventName.TURN_FAILED, hold.turn, code=code)
 
-    async def _stop(self, hold: Hold, deadline: float) -> None:
-        """The turn was cancelled or has outlived its own deadline: end its run, then record what really came first."""
+    async def _stop(self, admission: Admission, hold: Hold) -> bool:
+        """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came
+        first. True where the run cannot be ended and so is followed further."""
         if hold.turn.status.final:
-            return
-        run = await self._end_run(hold, None)
-        if run is not None and run.status == "completed" and run.text.strip():
-            await self._complete(hold, run)
-        elif hold.turn.cancel_requested:
-            # a create whose answer is still owed, or a run that will not end, may write to the thread later
-            stray = run is None and hold.turn.status is not TurnStatus.QUEUED
-            record = RunRecord(run.run_id, hold.agent.slug, run.status) if run is not None else None
-            step = Advance(to=TurnStatus.CANCELLED, run=record, forget_thread=stray)
-            await hold.advance(step, release=True)
-            _note(EventName.TURN_CANCELLED, hold.turn)
+            return False
+        displaced = hold.turn.superseded_by is not None
+        patience = self._options.cancel_wait_seconds if displaced else CANCEL_WITHIN_SECONDS
+        ending = await end_run(hold, self.provider(hold.agent.provider), self._world.clock, self._pace, patience)
+        if ending.run is not None and ending.run.status == "completed" and ending.run.text.strip():
+            await self._complete(hold, ending.run)
+        elif not hold.turn.cancel_requested:
+            await self._fail(hold, "turn_expired", ending.run)
+        elif displaced and ending.never:
+            await hold.advance(Advance(undisturbed=True))
+            return True
         else:
-            await self._fail(hold, "turn_expired", run)
+            await self._cancel(admission, hold, ending)
+        return False
 
-    async def _end_run(self, hold: Hold, run: RunState | None) -> RunState | None:
-        """Cancel the turn's run and wait for its terminal status; None where there is none or it does not end."""
-        run_id = run.run_id if run is not None else hold.turn.run_id
-        if run_id is None:
-            return None
-        provider, clock = self.provider(hold.agent.provider), self._world.clock
-        thread = hold.thread or Thread(provider.name)
-        give_up_at = clock.now() + min(self._options.cancel_wait_seconds, CANCEL_WITHIN_SECONDS)
-        pause = self._options.poll_min_seconds
-        while clock.now() < give_up_at:
-            try:
-                state = await hold.keep(self._cancel_or_get(provider, thread, run_id), stoppable=False)
-            except (NotFoundAtProvider, ThreadGone):
-                return None
-            except ProviderError:
-                state = None
-            if state is not None and state.terminal:
-                return state
-            await hold.keep(self._world.clock.sleep(min(pause, give_up_at - clock.now())), stoppable=False)
-            pause = min(pause * 2, self._options.poll_max_seconds)
-        return None
+    async def _cancel(self, admission: Admission, hold: Hold, ending: Ending) -> None:
+        run = ending.run
+        # a create whose answer is still owed, or a run that will not end, may write to the thread later
+        stray = run is None and hold.turn.status is not TurnStatus.QUEUED
+        if not stray and hold.turn.superseded_how is MultitaskStrategy.ROLLBACK:
+            stray = not await self._erase(admission, hold)
+        step = Advance(
+            to=TurnStatus.CANCELLED,
+            run=_record(hold, run) if run is not None else None,
+            partial=ending.said or None,
+            forget_thread=stray,
+        )
+        await hold.advance(step, release=True)
+        _note(EventName.TURN_CANCELLED, hold.turn, superseded_by=hold.turn.superseded_by)
 
-    async def _cancel_or_get(self, provider: Provider, thread: Thread, run_id: str) -> RunState:
-        state = await provider.get_run(thread, run_id)
-        if state.terminal or state.status == "cancelling":
-            return state
+    async def _erase(self, admission: Admission, hold: Hold) -> bool:
+        provider = self.provider(hold.agent.provider)
+        if hold.thread is None or not provider.keeps_threads:
+            return True
         try:
-            return await provider.cancel_run(thread, run_id)
-        except NotCancellable:
-            return await provider.get_run(thread, run_id)
+            return await hold.keep(provider.erase_turn(await admission.run_start()), stoppable=False)
+        except ProviderError:
+            return False
+
+
+def _record(hold: Hold, run: RunState) -> RunRecord:
+    return RunRecord(run.run_id, hold.agent.slug, run.status)
 
 
 def rejected() -> Conflict:

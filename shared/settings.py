@@ -12,8 +12,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from shared.core.model import MultitaskStrategy
 
-# A lease must outlive the longest single call to the provider, and the write that reports its outcome.
-LEASE_MARGIN_SECONDS = 2.0
 # RFC 7518 3.2: an HMAC key is at least as long as the hash.
 _MIN_HS256_BYTES = 32
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
@@ -158,9 +156,3 @@ def _without(given: Mapping[str, str], faults: Iterable[str]) -> Settings:
 def _contradictions(settings: Settings) -> Iterable[tuple[tuple[str, str], str]]:
     if settings.poll_min_seconds > settings.poll_max_seconds:
         yield ("poll_min_seconds", "poll_max_seconds"), "must not be above POLL_MAX_SECONDS"
-    if settings.lease_seconds < settings.provider_timeout_seconds + LEASE_MARGIN_SECONDS:
-        margin = f"{LEASE_MARGIN_SECONDS:g}"
-        yield (
-            ("lease_seconds", "provider_timeout_seconds"),
-            f"must exceed PROVIDER_TIMEOUT_SECONDS by at least {margin}, or a slow call outlives its lease",
-        )

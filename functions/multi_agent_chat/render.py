@@ -29,6 +29,8 @@ def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
         "usage": asdict(turn.usage),
         "replayed": replayed,
     }
+    if len(turn.covers) > 1:
+        answer["covers"] = list(turn.covers)
     return answer
 
 
@@ -53,6 +55,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "multitask_strategy": turn.strategy.value,
         "position": turn.position,
         "cancel_requested": turn.cancel_requested,
+        "superseded_by": turn.superseded_by,
         "error": None if turn.error is None else stored_error(turn.error),
         "metadata": dict(turn.metadata),
         "created_at": turn.created_at,

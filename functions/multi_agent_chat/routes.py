@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -135,7 +135,7 @@ class Routes:
         deadline = _call(request).arrived_at + wait
         turn = await self._in_time(self._parts.service.wait_turn(user, _id(request), deadline), deadline)
         headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}
-        return json_response(render.turn_state(turn), headers=headers)
+        return json_response(_state(turn), headers=headers)
 
     async def cancel_turn(self, request: Request) -> Response:
         user = await self._user(request)
@@ -143,7 +143,7 @@ class Routes:
         wait = min(self._parts.cancel_wait_seconds, self._parts.wait_budget_seconds)
         deadline = _call(request).arrived_at + wait
         turn = await self._in_time(self._parts.service.cancel_turn(user, _id(request), deadline), deadline)
-        return json_response(render.turn_state(turn))
+        return json_response(_state(turn))
 
     async def edit_turn(self, request: Request) -> Response:
         user = await self._user(request)
@@ -206,11 +206,31 @@ async def _limited(work: Awaitable[T], seconds: float) -> T:
 
 
 def _ended(turn: Turn, replayed: bool) -> Conflict | TurnFailed:
-    details = {"turn": render.turn_answer(turn, replayed)}
+    details = {"turn": render.turn_answer(turn, replayed)} | _said(turn)
+    if turn.superseded_by is not None:
+        return _superseded(turn)
     if turn.status is TurnStatus.CANCELLED:
         return Conflict(sentence_of("cancelled"), code="cancelled", details=details)
     error = render.stored_error(turn.error or {})
     return TurnFailed(error["message"], code=error["code"], retryable=error["retryable"], details=details)
+
+
+def _superseded(turn: Turn) -> Conflict:
+    details = {"turn_id": turn.turn_id, "superseded_by": turn.superseded_by} | _said(turn)
+    return Conflict(sentence_of("superseded"), code="superseded", details=details)
+
+
+def _said(turn: Turn) -> dict[str, Any]:
+    """What the agent had said when the turn ended without a reply."""
+    partial = (turn.error or {}).get("partial_text")
+    return {"partial_text": partial} if partial else {}
+
+
+def _state(turn: Turn) -> dict[str, Any]:
+    """A turn as its owner reads it. A displaced one says so, on every way it is asked for."""
+    if turn.status.final and turn.superseded_by is not None:
+        raise _superseded(turn)
+    return render.turn_state(turn)
 
 
 def _call(request: Request) -> Call:

@@ -2,7 +2,8 @@
 
     Submitted ─► ClaimTurn ─► Queued ─► Sleep ─► Woke ─► ClaimTurn …            waiting in our own queue
                      └─► TurnCame ─► StartRun ─► RunStarted ─► Admit             the undisturbed way
-                                        ├─► RunConflicted ─► CheckHolder ─► HolderStatus ─► Sleep or StartRun
+                                        ├─► RunConflicted ─► CheckHolder ─► HolderStatus ─► Sleep or StartRun;
+                                        │         where the strategy displaces: CancelRun, and RotateThread at last
                                         ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
                                         ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
                                         └─► StartRefused ─► Refuse               a definite "never"
@@ -23,6 +24,9 @@ from shared.core.model import MultitaskStrategy, is_terminal
 from shared.core.signals import (
     Admit,
     CallerGone,
+    CancelAccepted,
+    CancelRefused,
+    CancelRun,
     CheckHolder,
     ClaimTurn,
     Command,
@@ -34,6 +38,7 @@ from shared.core.signals import (
     LookFailed,
     Queued,
     Refuse,
+    RotateThread,
     RunConflicted,
     RunFound,
     RunNotFound,
@@ -44,6 +49,7 @@ from shared.core.signals import (
     StartRun,
     StartUnknown,
     Submitted,
+    ThreadRotated,
     TurnCame,
     TurnEnded,
     Woke,
@@ -51,6 +57,7 @@ from shared.core.signals import (
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
 NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
+NEVER = float("inf")  # as `rotate_at`: the holder cannot be cancelled, so it is waited for
 BACKOFF = 1.6  # growth of the pause between two looks, from poll_min_seconds to poll_max_seconds
 
 
@@ -64,6 +71,8 @@ class Phase(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     FOLLOWING = "following"
+    CANCELLING = "cancelling"
+    ROTATING = "rotating"
     FINDING = "finding"
     PAUSED = "paused"
     ENDED = "ended"
@@ -80,6 +89,7 @@ class Rules:
     settle_seconds: float  # after a create of unknown outcome was given up, it may still arrive for this long
     start_margin_seconds: float  # no create is sent so late that its answer could not be awaited
     max_failures: int  # creates of unknown outcome that may be repeated
+    cancel_wait_seconds: float  # a run that has not ended so long after it was to be cancelled loses its thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class Conflict:
     holder: str | None = None
     ended_holder: str | None = None  # seen to have ended, though the provider may still name it
     pauses: int = 0  # consecutive pauses without news; the exponent of the backoff
+    rotate_at: float | None = None  # with a strategy that displaces: when patience with the holder ends
+    cancel_asked: str | None = None  # the holder that was asked to end
     suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
@@ -114,7 +126,7 @@ class Conflict:
             case (Phase.STARTING, RunStarted()):
                 return self._end(Admit())
             case (Phase.STARTING, RunConflicted(holder=holder)):
-                return self._conflicted(holder)
+                return self._conflicted(holder, now)
             case (Phase.STARTING, StartDeferred(seconds=seconds)):
                 return self._pause(now, StartRun(), max(seconds, self._interval()))
             case (Phase.STARTING, StartRefused(reason=reason)):
@@ -126,6 +138,17 @@ class Conflict:
                 return self._holder(seen, now)
             case (Phase.FOLLOWING, LookFailed()):
                 return self._pause(now, CheckHolder(self.holder))
+            case (Phase.CANCELLING, CancelRefused(never=True)):
+                return replace(self, rotate_at=NEVER)._pause(now, CheckHolder(self.holder))
+            case (Phase.CANCELLING, CancelRefused()):
+                return self._go(Phase.FOLLOWING, CheckHolder(self.holder))
+            case (Phase.CANCELLING, CancelAccepted()):
+                return self._pause(now, CheckHolder(self.holder))
+            case (Phase.CANCELLING, LookFailed()):
+                return replace(self, cancel_asked=None)._pause(now, CheckHolder(self.holder))
+            case (Phase.ROTATING, ThreadRotated()):
+                fresh = Conflict(self.rules, failures=self.failures)
+                return fresh._start(now)
             # the run that may be ours
             case (Phase.FINDING, RunFound()):
                 return self._end(Admit())
@@ -162,25 +185,32 @@ class Conflict:
         state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
         return state._go(Phase.FINDING, FindRun())
 
-    def _conflicted(self, holder: str | None) -> tuple[Conflict, Command]:
+    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT:
             return self._end(Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
         # a wire that shows a run only when it is over: what held the thread may turn out to be the lost attempt
         owed = SETTLED if self.suspect else None
         state = replace(self, holder=holder, pauses=0 if news else self.pauses, doubt_since=owed)
+        if self.rules.strategy.displaces and (news or self.rotate_at is None):
+            state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         return state._go(Phase.FOLLOWING, CheckHolder(holder))
 
     def _holder(self, seen: HolderStatus, now: float) -> tuple[Conflict, Command]:
-        if seen.status is None:
-            # refused, yet nobody to be seen: the refusal is the truth, so only another try tells when it is over
-            return self._pause(now, StartRun())
         state = replace(self, holder=seen.holder or self.holder)
-        if not is_terminal(seen.status):
-            return state._pause(now, CheckHolder(state.holder), seen.poll_after_seconds)
-        if state.holder is not None and state.holder == self.ended_holder:
-            return state._pause(now, StartRun())  # ended and still named: a lock that lingers
-        return replace(state, ended_holder=state.holder, pauses=0)._start(now)
+        if seen.status is not None and is_terminal(seen.status) and state.holder != self.ended_holder:
+            return replace(state, ended_holder=state.holder, pauses=0)._start(now)
+        if self.rotate_at is not None and now >= self.rotate_at:
+            return state._go(Phase.ROTATING, RotateThread())
+        if seen.status is None or is_terminal(seen.status):
+            # refused, yet nobody to be seen, or one that has ended: the refusal is the truth, so only another try
+            # tells when it is over
+            return state._pause(now, StartRun())
+        # a suspect's holder may be its own lost attempt: that is waited for, not ended
+        asks = self.rules.strategy.displaces and not self.suspect and self.rotate_at != NEVER
+        if asks and state.holder is not None and state.holder != self.cancel_asked:
+            return replace(state, cancel_asked=state.holder, pauses=0)._go(Phase.CANCELLING, CancelRun(state.holder))
+        return state._pause(now, CheckHolder(state.holder), seen.poll_after_seconds)
 
     def _not_found(self, now: float) -> tuple[Conflict, Command]:
         if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:

@@ -29,8 +29,15 @@ class TurnStatus(StrEnum):
 class MultitaskStrategy(StrEnum):
     """What to do with a message that finds its conversation busy."""
 
-    ENQUEUE = "enqueue"
-    REJECT = "reject"
+    ENQUEUE = "enqueue"  # wait in order
+    REJECT = "reject"  # 409 at once, nothing stored
+    INTERRUPT = "interrupt"  # end the turn in the way, keep what was asked and said
+    ROLLBACK = "rollback"  # end the turn in the way, as if it had not been asked
+    COALESCE = "coalesce"  # join with others that wait into one turn
+
+    @property
+    def displaces(self) -> bool:
+        return self in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK)
 
 
 class ScopeKind(StrEnum):
@@ -93,6 +100,25 @@ class Message:
     agent: str | None
     text: str
     created_at: str
+    partial: bool = False  # cut off by a message that displaced its turn
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """An interrupted turn: what was asked, and said until then. A provider may have dropped it from its thread."""
+
+    turn_id: str
+    text: str
+    partial: str  # empty where nothing had been said
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One of the messages that share a run."""
+
+    turn_id: str
+    text: str
+    status: TurnStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +187,7 @@ class RunStart:
     text: str | None = None  # the user's message; None when the run continues with tool outputs
     tool_outputs: tuple[ToolOutput, ...] = ()
     history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
+    displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
     repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
     known_run_ids: tuple[str, ...] = ()  # this turn's runs that are already on record: never to be taken for a lost one
 
@@ -203,8 +230,22 @@ class Turn:
     handoffs: tuple[JsonObject, ...]
     usage: Usage
     metadata: Mapping[str, str] = field(default_factory=dict)
+    superseded_by: str | None = None  # the turn that displaces, or displaced, this one
+    superseded_how: MultitaskStrategy | None = None
+    joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None
+
+    @property
+    def whole_text(self) -> str:
+        """What is asked in this turn's run: its own message, or all that were joined, in order."""
+        return "\n\n".join(one.text for one in self.joined) or self.text
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """The turns that this turn's outcome is the outcome of."""
+        shared = tuple(one.turn_id for one in self.joined if one.status == self.status or not self.status.final)
+        return shared or (self.turn_id,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +258,8 @@ class Claim:
     thread: Thread | None  # None: no thread is remembered
     fresh: bool  # this very claim committed the intent to start: nobody can have sent it yet
     last_run_id: str | None  # the newest run on record in this conversation, whichever turn it served
-    message_count: int  # transcript lines of earlier turns
+    message_count: int  # transcript lines of other turns
+    displaced: tuple[Displaced, ...] = ()  # interrupted since the last answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,23 @@ class HolderStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelAccepted:
+    """The provider took the request to cancel the run in our way. When that run ends is another matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """The provider will not cancel it: it has just ended, or (`never`) it is of a kind that cannot be cancelled."""
+
+    never: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRotated:
+    """The blocked thread is given up; the next start makes a new one from our transcript."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartDeferred:
     """A definite "not now": nothing was started, and nothing should be before `seconds` have passed."""
 
@@ -115,6 +132,9 @@ Event = (
     | RunStarted
     | RunConflicted
     | HolderStatus
+    | CancelAccepted
+    | CancelRefused
+    | ThreadRotated
     | StartDeferred
     | StartRefused
     | StartUnknown
@@ -149,6 +169,18 @@ class CheckHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRun:
+    """Ask the provider to end the run in our way."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateThread:
+    """Leave the thread to the run that will not end."""
+
+
+@dataclass(frozen=True, slots=True)
 class FindRun:
     """Look for the run of an attempt whose outcome is unknown."""
 
@@ -175,4 +207,4 @@ class Detach:
     """Stop waiting here. The turn stays as it is on record, for whoever comes next."""
 
 
-Command = ClaimTurn | StartRun | CheckHolder | FindRun | Sleep | Admit | Refuse | Detach
+Command = ClaimTurn | StartRun | CheckHolder | CancelRun | RotateThread | FindRun | Sleep | Admit | Refuse | Detach

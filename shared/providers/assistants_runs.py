@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from shared.core.model import Message, RunStart, RunState, ToolCall
@@ -29,24 +29,40 @@ def run_state(run: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
     )
 
 
-def run_body(start: RunStart, assistant_id: str, *, with_message: bool) -> dict[str, Any]:
-    """The create call: message and run in one. The agent's row overrides what the assistant was made with."""
+def run_body(start: RunStart, assistant_id: str, present: Collection[str]) -> dict[str, Any]:
+    """The create call: messages and run in one. The agent's row overrides what the assistant was made with.
+
+    `present` are the turns whose messages the thread has already.
+    """
     marks = {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]}
     body: dict[str, Any] = {"assistant_id": assistant_id, "metadata": marks}
     if start.agent.model:
         body["model"] = start.agent.model
     if start.agent.instructions:
         body["instructions"] = start.agent.instructions
-    if start.text is not None and with_message:
-        mark = {"turn_id": marks["turn_id"]}
-        body["additional_messages"] = [{"role": "user", "content": clean(start.text), "metadata": mark}]
+    asked = [(one.turn_id, "user", one.text) for one in start.displaced]
+    said = [(one.turn_id, "assistant", one.partial) for one in start.displaced]
+    lines = [line for pair in zip(asked, said, strict=True) for line in pair]
+    if start.text is not None:
+        lines.append((start.turn_id, "user", start.text))
+    added = [_message(*line) for line in lines if line[0] not in present and line[2].strip()]
+    if added:
+        body["additional_messages"] = added
     return body
+
+
+def _message(turn_id: str, role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": clean(text), "metadata": {"turn_id": turn_id[:METADATA_CHARS]}}
 
 
 def seed(message: Message) -> dict[str, Any]:
     """A transcript line as a message of a new thread."""
-    mark = {"turn_id": message.turn_id[:METADATA_CHARS]}
-    return {"role": message.role, "content": clean(message.text), "metadata": mark}
+    return _message(message.turn_id, message.role, message.text)
+
+
+def made_by(message: Mapping[str, Any], start: RunStart) -> bool:
+    """Whether this message is the turn's question or something that its runs said."""
+    return belongs(message, start.turn_id) or fields.identifier(message, "run_id") in start.known_run_ids
 
 
 def belongs(thing: Mapping[str, Any], turn_id: str) -> bool:

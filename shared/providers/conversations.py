@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import OutcomeUnknown, ProviderError
+from shared.core.errors import OutcomeUnknown
 from shared.core.model import Message, Thread
 from shared.providers import fields
 from shared.providers.responses_items import Item, seeds
@@ -64,10 +63,9 @@ class Conversations:
         return End(items, whole=False)
 
     async def drop(self, thread_id: str, item_ids: Sequence[str]) -> None:
-        """Take items out, where the server can: one that stays is a repeated line and no more."""
-        for item_id in item_ids[:ITEMS_PER_CREATE]:
-            with contextlib.suppress(ProviderError):
-                await self._wire.delete("conversations", thread_id, "items", item_id)
+        """Take items out. Raises what the server answers where it cannot."""
+        for item_id in item_ids:
+            await self._wire.delete("conversations", thread_id, "items", item_id)
 
     async def _page(self, thread_id: str, query: Mapping[str, str | int]) -> Mapping[str, Any]:
         answer = await self._wire.get("conversations", thread_id, "items", query={"order": "desc", **query})

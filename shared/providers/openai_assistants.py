@@ -11,7 +11,7 @@ from shared.core.errors import OutcomeUnknown, ProviderError, ProviderRefused
 from shared.core.model import Agent, Message, RunStart, RunState, Thread, ToolOutput
 from shared.ports import Clock
 from shared.providers import fields
-from shared.providers.assistants_runs import answer_text, belongs, own_run, run_body, run_state, seed
+from shared.providers.assistants_runs import answer_text, belongs, made_by, own_run, run_body, run_state, seed
 from shared.providers.refusals import cancel_refused, nothing_started, start_refused
 from shared.providers.text import clean
 from shared.providers.wire import Wire
@@ -66,10 +66,10 @@ class AssistantsProvider:
         thread_id = _thread_id(start.thread)
         try:
             assistant_id = await self._assistant(start.agent)
-            with_message = not (start.repeated and await self._has_message(thread_id, start.turn_id))
+            present = await self._turns_present(thread_id, start)
         except ProviderError as error:
             raise nothing_started(error) from error
-        body = run_body(start, assistant_id, with_message=with_message)
+        body = run_body(start, assistant_id, present)
         try:
             answer = await self._wire.post("threads", thread_id, "runs", body=body)
         except ProviderError as error:
@@ -121,6 +121,13 @@ class AssistantsProvider:
             raise start_refused(error) from error
         return replace(run_state(answer.body, answer.headers), run_id=run_id)
 
+    async def erase_turn(self, start: RunStart) -> bool:
+        thread_id = _thread_id(start.thread)
+        for message in await self._newest_messages(thread_id, {}):
+            if made_by(message, start):
+                await self._wire.delete("threads", thread_id, "messages", fields.text(message, "id"))
+        return True
+
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)
 
@@ -136,10 +143,13 @@ class AssistantsProvider:
             self._assistants[agent.agent_id] = await self._remember_assistant(agent.agent_id, made)
             return self._assistants[agent.agent_id]
 
-    async def _has_message(self, thread_id: str, turn_id: str) -> bool:
-        """Whether an earlier, refused attempt left its message in the thread: what becomes of it is undocumented."""
-        newest = await self._newest_messages(thread_id, {})
-        return any(belongs(message, turn_id) and fields.text(message, "role") == "user" for message in newest)
+    async def _turns_present(self, thread_id: str, start: RunStart) -> set[str]:
+        """The turns whose message is in the thread already: what a refused or cancelled run leaves is undocumented."""
+        if not (start.repeated or start.displaced):
+            return set()
+        asked = [m for m in await self._newest_messages(thread_id, {}) if fields.text(m, "role") == "user"]
+        turns = (start.turn_id, *(one.turn_id for one in start.displaced))
+        return {turn_id for turn_id in turns if any(belongs(message, turn_id) for message in asked)}
 
     async def _text(self, thread_id: str, run_id: str) -> str:
         return answer_text(await self._newest_messages(thread_id, {"run_id": run_id}), run_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.core.errors import (
     ConversationIgnored,
+    NotCancellable,
     NotFoundAtProvider,
     OutcomeUnknown,
     ProviderError,
@@ -30,7 +31,7 @@ from shared.providers.refusals import (
     start_refused,
 )
 from shared.providers.responses_body import create_body
-from shared.providers.responses_items import found_run, leftovers, run_state
+from shared.providers.responses_items import found_run, leftovers, missing, run_state, traces
 from shared.providers.watching import watched
 from shared.providers.wire import Answer, Wire
 
@@ -100,8 +101,8 @@ class ResponsesProvider:
 
     async def start_run(self, start: RunStart) -> RunState:
         conversation = self._conversation(start.thread)
-        if start.repeated and conversation is not None:
-            await self._drop_leftovers(start, conversation)
+        if (start.repeated or start.displaced) and conversation is not None:
+            start = await self._tidied(start, conversation)
         background = self._background == "on" or self._habits.background is not False
         try:
             return await self._create(start, conversation, background=background)
@@ -145,11 +146,25 @@ class ResponsesProvider:
         try:
             answer = await self._wire.post("responses", run_id, "cancel", body={})
         except ProviderError as error:
-            raise cancel_refused(error) from error
+            refusal = cancel_refused(error)
+            if isinstance(refusal, NotCancellable) and (
+                lacks_route(error) or error.details.get("about") == "background" or self._habits.background is False
+            ):
+                refusal.code = "runs_in_foreground"
+            raise refusal from error
         return _named(run_state(answer.body, answer.headers), run_id)
 
     async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
         raise ProviderRefused("On the Responses wire tool outputs start a new run.")
+
+    async def erase_turn(self, start: RunStart) -> bool:
+        conversation = self._conversation(start.thread)
+        if conversation is None:
+            return True
+        end = await self._end(start, conversation)
+        if end.whole:
+            await self._conversations.drop(conversation, traces(end.items, start))
+        return end.whole
 
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)
@@ -198,14 +213,18 @@ class ResponsesProvider:
                 await self.cancel_run(start.thread, state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
 
-    async def _drop_leftovers(self, start: RunStart, conversation: str) -> None:
-        """What a failed or cancelled response leaves is undocumented: its message may still stand there."""
+    async def _tidied(self, start: RunStart, conversation: str) -> RunStart:
+        """What a failed or cancelled response leaves is undocumented: our own message may still stand there, and those
+        of interrupted turns may not."""
         try:
             end = await self._end(start, conversation)
         except ProviderError as error:
             raise nothing_started(error) from error
-        if end.whole:
+        if not end.whole:
+            return start
+        with contextlib.suppress(ProviderError):  # one that stays is a repeated line and no more
             await self._conversations.drop(conversation, leftovers(end.items, start))
+        return replace(start, displaced=missing(end.items, start.displaced))
 
     async def _end(self, start: RunStart, conversation: str) -> End:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Message, RunStart, RunState, ToolCall
+from shared.core.model import Displaced, Message, RunStart, RunState, ToolCall
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json
@@ -77,9 +77,31 @@ def input_items(start: RunStart) -> list[dict[str, Any]]:
         {"type": "function_call_output", "call_id": given.call_id, "output": clean(given.output)}
         for given in start.tool_outputs
     ]
+    for one in start.displaced:
+        items += [message_item(role, text) for role, text in (("user", one.text), ("assistant", one.partial)) if text]
     if start.text is not None:
         items.append(message_item("user", start.text))
     return items
+
+
+def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tuple[Displaced, ...]:
+    """Of the interrupted turns, those whose question does not stand among these items."""
+    asked = {content(item) for item in newest_first if fields.text(item, "role") == "user"}
+    return tuple(one for one in displaced if clean(one.text) not in asked)
+
+
+def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
+    """Ids of the turn's message and of what was said to it."""
+    found: list[str] = []
+    after: list[str] = []
+    for item in newest_first:
+        item_id = fields.identifier(item)
+        if item_id is None:
+            continue
+        if is_input(item, start):
+            found += [*after, item_id]
+        after = [] if fields.text(item, "role") == "user" else [*after, item_id]
+    return found
 
 
 def is_input(item: Item, start: RunStart) -> bool:

@@ -12,6 +12,7 @@ create table public.conversations (
   thread_provider  text,
   thread_cursor    text,
   last_run_id      text,
+  answered_at      timestamptz,  -- when the newest reply was recorded
   next_seq         int         not null default 1,
   next_message_seq int         not null default 1,
   lease_epoch      bigint      not null default 0,

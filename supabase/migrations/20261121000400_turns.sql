@@ -5,12 +5,14 @@ create table public.turns (
   user_id          uuid        not null,
   conversation_id  uuid        not null,
   seq              int         not null check (seq > 0),
+  place            numeric     not null,  -- the order of service: seq, unless the turn went before others
   status           text        not null default 'queued' check (
     status in ('queued', 'starting', 'running', 'requires_action', 'completed', 'failed', 'cancelled')),
   text             text        not null check (length(text) <= 32000),
   agent            text        not null,
   agent_named      boolean     not null,  -- false: whoever is active when the turn starts answers
-  strategy         text        not null constraint turns_strategy check (strategy in ('enqueue', 'reject')),
+  strategy         text        not null constraint turns_strategy check (
+    strategy in ('enqueue', 'reject', 'interrupt', 'rollback', 'coalesce')),
   metadata         jsonb       not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   idempotency_key  text        check (length(idempotency_key) between 1 and 255),
   request_hash     text        not null check (request_hash ~ '^[0-9a-f]{64}$'),
@@ -24,6 +26,9 @@ create table public.turns (
   input_tokens     bigint      not null default 0,
   output_tokens    bigint      not null default 0,
   cancel_requested boolean     not null default false,
+  superseded_by    uuid,                  -- the turn that displaces, or displaced, this one
+  superseded_how   text        check (superseded_how in ('interrupt', 'rollback')),
+  joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
   reply            text,
   error            jsonb,
   ops              text[]      not null default '{}',  -- the newest few writes, newest first: a repeated one is known
@@ -39,7 +44,9 @@ create table public.turns (
   unique (user_id, conversation_id, seq),
   check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)),
   check ((status = 'completed') = (reply is not null)),
-  check ((status = 'failed') = (error is not null)),
+  check (case when status = 'failed' then error is not null
+              when status = 'cancelled' then true else error is null end),
+  check ((superseded_by is null) = (superseded_how is null)),
   check (status <> 'starting' or (run_key is not null and starting_at is not null))
 );
 
@@ -47,5 +54,7 @@ create table public.turns (
 create unique index turns_one_active on public.turns (user_id, conversation_id)
   where status in ('starting', 'running', 'requires_action');
 create unique index turns_one_per_key on public.turns (user_id, idempotency_key) where idempotency_key is not null;
-create index turns_open on public.turns (user_id, conversation_id, seq) where finished_at is null;
+create index turns_open on public.turns (user_id, conversation_id, place, seq) where finished_at is null;
+create index turns_joined on public.turns (user_id, joined_to) where joined_to is not null;
+create index turns_interrupted on public.turns (user_id, conversation_id) where superseded_how = 'interrupt';
 create index turns_by_age on public.turns (user_id, created_at);

@@ -11,6 +11,7 @@ create table public.messages (
   role            text        not null check (role in ('user', 'assistant')),
   agent           text        check ((agent is null) = (role = 'user')),
   text            text        not null,
+  partial         boolean     not null default false,  -- cut off by a message that displaced its turn
   created_at      timestamptz not null,
   foreign key (user_id, conversation_id) references public.conversations (user_id, id) on delete cascade,
   unique (user_id, conversation_id, seq),

@@ -18,9 +18,9 @@ grant select (id, owner_id, slug, name, description, handoffs, as_tool, is_defau
 grant select (user_id, id, scope_kind, scope_key, active_agent, created_at, updated_at)
   on public.conversations to authenticated;
 grant select (id, user_id, conversation_id, seq, status, text, agent, strategy, metadata, conflicts, runs, handoffs,
-    input_tokens, output_tokens, cancel_requested, reply, error, first_started_at, created_at, updated_at, finished_at)
+    input_tokens, output_tokens, cancel_requested, superseded_by, joined_to, reply, error, first_started_at, created_at, updated_at, finished_at)
   on public.turns to authenticated;
-grant select (id, user_id, conversation_id, seq, turn_id, turn_seq, role, agent, text, created_at)
+grant select (id, user_id, conversation_id, seq, turn_id, turn_seq, role, agent, text, partial, created_at)
   on public.messages to authenticated;
 grant select (turn_id, call_id, user_id, name, status, begun_at, done_at)
   on public.tool_calls to authenticated;

@@ -1,5 +1,20 @@
 -- Rows as the function wants them: names as in its own vocabulary, and every duration measured here, on the one clock.
 
+-- The messages that were joined into one run, in order; empty where there was none but the turn's own.
+create function internal.joined(t public.turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when t.strategy = 'coalesce' and (t.joined_to is not null or exists (
+      select 1 from public.turns j where j.user_id = t.user_id and j.joined_to = t.id))
+    then (
+      select jsonb_agg(jsonb_build_object('turn_id', m.id, 'text', m.text, 'status', m.status)
+                       order by m.place, m.seq)
+      from (
+        select l.* from public.turns l where l.user_id = t.user_id and l.id = coalesce(t.joined_to, t.id)
+        union all
+        select j.* from public.turns j where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)) m)
+    else '[]' end
+$$;
+
 create function internal.turn_json(t public.turns) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
@@ -7,7 +22,8 @@ language sql stable set search_path = '' as $$
     'status', t.status, 'text', t.text, 'agent', t.agent, 'strategy', t.strategy, 'metadata', t.metadata,
     'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
     'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
-    'cancel_requested', t.cancel_requested, 'reply', t.reply, 'error', t.error,
+    'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
+    'joined_to', t.joined_to, 'joined', internal.joined(t), 'reply', t.reply, 'error', t.error,
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
     'waited_ms', internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
     'starting_ms', case when t.finished_at is null then internal.ms(clock.now - t.starting_at) end,
@@ -16,9 +32,11 @@ language sql stable set search_path = '' as $$
     'position', case when t.finished_at is not null then 0 else (
       select count(*) from public.turns earlier
       where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id
-        and earlier.seq < t.seq and earlier.finished_at is null) end,
+        and earlier.finished_at is null and earlier.joined_to is null
+        and (earlier.place, earlier.seq) < (coalesce(lead.place, t.place), coalesce(lead.seq, t.seq))) end,
     'created_at', internal.iso(t.created_at), 'finished_at', internal.iso(t.finished_at))
   from (select internal.now() as now) clock
+  left join public.turns lead on lead.id = t.joined_to and lead.user_id = t.user_id
 $$;
 
 create function internal.agent_json(a public.agents) returns jsonb
@@ -33,7 +51,7 @@ create function internal.message_json(m public.messages) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
-    'text', m.text, 'created_at', internal.iso(m.created_at))
+    'text', m.text, 'partial', m.partial, 'created_at', internal.iso(m.created_at))
 $$;
 
 create function internal.conversation_json(c public.conversations) returns jsonb

@@ -1,6 +1,14 @@
 -- Adding lines to the transcript, and taking the newest one back. The caller holds the conversation's row lock.
 
-create function internal.add_line(t public.turns, p_role text, p_agent text, p_text text, p_now timestamptz)
+create function internal.lines_of(t public.turns) returns setof public.messages
+language sql stable set search_path = '' as $$
+  select m.* from public.messages m
+  where m.turn_id = t.id
+     or m.turn_id in (select j.id from public.turns j where j.user_id = t.user_id and j.joined_to = t.id)
+$$;
+
+create function internal.add_line(
+  t public.turns, p_role text, p_agent text, p_text text, p_now timestamptz, p_partial boolean default false)
 returns void
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -12,17 +20,22 @@ begin
   update public.conversations set next_message_seq = next_message_seq + 1
   where user_id = t.user_id and id = t.conversation_id
   returning next_message_seq - 1 into line;
-  insert into public.messages (user_id, conversation_id, seq, turn_id, turn_seq, role, agent, text, created_at)
-  values (t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, p_text, p_now);
+  insert into public.messages (user_id, conversation_id, seq, turn_id, turn_seq, role, agent, text, partial, created_at)
+  values (t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, p_text, p_partial, p_now);
 end $$;
 
--- For a turn that ends without ever having run. Turns are served one at a time, so if it has a line, it is the last.
-create function internal.take_back_line(t public.turns) returns void
+-- Of a turn and those joined to it. Turns are served one at a time, so their lines are the newest; should they not be,
+-- they stay, because `seq` keeps no gap.
+create function internal.take_back_lines(t public.turns) returns void
 language plpgsql volatile set search_path = '' as $$
+declare
+  lines int;
+  first int;
 begin
-  delete from public.messages m where m.turn_id = t.id and m.role = 'user';
-  if found then
-    update public.conversations set next_message_seq = next_message_seq - 1
-    where user_id = t.user_id and id = t.conversation_id;
+  select count(*), min(m.seq) into lines, first from internal.lines_of(t) m;
+  if lines > 0 and first + lines = (
+      select c.next_message_seq from public.conversations c where c.user_id = t.user_id and c.id = t.conversation_id) then
+    delete from public.messages where id in (select m.id from internal.lines_of(t) m);
+    update public.conversations set next_message_seq = first where user_id = t.user_id and id = t.conversation_id;
   end if;
 end $$;

@@ -10,8 +10,8 @@ $$;
 create function internal.head(c public.conversations) returns public.turns
 language sql stable set search_path = '' as $$
   select t.* from public.turns t
-  where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null
-  order by t.seq limit 1
+  where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and t.joined_to is null
+  order by t.place, t.seq limit 1
 $$;
 
 -- A claim that is repeated keeps its token; every other gets a new one, and with it the old one is worthless.
@@ -61,6 +61,7 @@ begin
   where id = t.id
   returning * into t;
   perform internal.add_line(t, 'user', null, t.text, p_now);
+  perform internal.join_waiting(t, p_now);
   return t;
 end $$;
 
@@ -73,7 +74,8 @@ language sql stable set search_path = '' as $$
     'thread_id', c.thread_id, 'thread_provider', c.thread_provider, 'thread_cursor', c.thread_cursor,
     'last_run_id', c.last_run_id,
     'message_count', (select count(*) from public.messages m
-                      where m.user_id = c.user_id and m.conversation_id = c.id and m.turn_seq < t.seq),
+                      where m.user_id = c.user_id and m.conversation_id = c.id and m.turn_id <> t.id),
+    'displaced', internal.displaced(c),
     'agent', internal.agent_json(internal.agent_or_default(t.user_id, t.agent)),
     'turn', internal.turn_json(t))
 $$;

@@ -53,7 +53,8 @@ end $$;
 create function public.submit_turn(
   p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
-  p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int) returns jsonb
+  p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
+  p_gather_ms int default 0) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.conversations;
@@ -107,15 +108,24 @@ begin
             case when p_conversation is null then p_scope_key end, agent.slug, v, v)
     returning * into c;
   end if;
-  insert into public.turns (id, user_id, conversation_id, seq, text, agent, agent_named, strategy, metadata,
+  insert into public.turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
                             idempotency_key, request_hash, deadline_at, created_at, updated_at)
-  values (p_turn, p_user, c.id, c.next_seq, p_text, agent.slug, p_agent is not null, p_strategy, p_metadata::jsonb,
+  values (p_turn, p_user, c.id, c.next_seq, internal.place_for(c, p_strategy), p_text, agent.slug, p_agent is not null, p_strategy, p_metadata::jsonb,
           p_key, p_hash, v + internal.span(p_ttl_ms), v, v)
   returning * into t;
   update public.conversations set next_seq = next_seq + 1, updated_at = v
   where user_id = p_user and id = c.id returning * into c;
 
-  if p_owner is null or n > 0 or not internal.lease_free(c, p_turn::text, v) then
+  if p_strategy in ('interrupt', 'rollback') then
+    perform internal.displace_head(c, t, v);
+  elsif p_strategy = 'coalesce' and p_gather_ms > 0 then
+    perform internal.gather(c, p_gather_ms, v);
+  end if;
+  select * into t from public.turns where id = t.id;
+  select * into c from public.conversations where user_id = p_user and id = c.id;
+
+  if p_owner is null or not internal.claimable(c, t, v) or (internal.head(c)).id <> t.id
+     or not internal.lease_free(c, p_turn::text, v) then
     return jsonb_build_object('outcome', 'created', 'turn', internal.turn_json(t));
   end if;
   c := internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
@@ -125,6 +135,6 @@ begin
 end $$;
 
 revoke execute on function public.submit_turn(uuid, uuid, uuid, uuid, text, text, text, text, text, text, text, text,
-  int, int, int, int, text, int) from public, anon, authenticated;
+  int, int, int, int, text, int, int) from public, anon, authenticated;
 grant execute on function public.submit_turn(uuid, uuid, uuid, uuid, text, text, text, text, text, text, text, text,
-  int, int, int, int, text, int) to service_role;
+  int, int, int, int, text, int, int) to service_role;

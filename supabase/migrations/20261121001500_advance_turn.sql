@@ -30,7 +30,8 @@ begin
 end $$;
 
 -- What one step may carry, every key optional: run {run_id, agent, status}, thread {provider, thread_id, cursor},
--- forget_thread, reply, error, usage {input_tokens, output_tokens}, conflict, count_failure, delay_ms.
+-- forget_thread, reply, partial (what a displaced turn had said), error, usage {input_tokens, output_tokens}, conflict,
+-- count_failure, delay_ms, undisturbed (nothing could displace the turn after all).
 create function internal.patch_conversation(c public.conversations, p_patch jsonb) returns void
 language sql volatile set search_path = '' as $$
   update public.conversations set
@@ -68,7 +69,15 @@ language sql volatile set search_path = '' as $$
     conflicts = conflicts + (p_patch ? 'conflict')::int,
     failures = failures + (p_patch ? 'count_failure')::int,
     reply = case when p_to = 'completed' then p_patch ->> 'reply' end,
-    error = case when p_to = 'failed' then p_patch -> 'error' end,
+    error = case when p_to = 'failed' then p_patch -> 'error'
+                 when p_to = 'cancelled' and superseded_by is not null
+                   then internal.superseded(t, p_patch ->> 'partial') end,
+    -- what came first stands: a turn that was to be displaced and has its outcome was not displaced
+    superseded_by = case when p_to in ('completed', 'failed') or p_patch ? 'undisturbed' then null
+                         else superseded_by end,
+    superseded_how = case when p_to in ('completed', 'failed') or p_patch ? 'undisturbed' then null
+                          else superseded_how end,
+    cancel_requested = cancel_requested and not p_patch ? 'undisturbed',
     finished_at = case when p_to in ('completed', 'failed', 'cancelled') then p_now end,
     ops = internal.remember_op(ops, p_op),
     updated_at = p_now
@@ -77,22 +86,29 @@ language sql volatile set search_path = '' as $$
 $$;
 
 -- What the end of a turn means for its conversation: who spoke last goes on, and the transcript shows what was said.
-create function internal.close_turn(t public.turns, p_from text, p_now timestamptz) returns void
+create function internal.close_turn(t public.turns, p_from text, p_partial text, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   speaker text := coalesce(t.runs -> -1 ->> 'agent', t.agent);
 begin
   update public.conversations set
     updated_at = p_now,
+    answered_at = case when t.status = 'completed' then p_now else answered_at end,
     active_agent = case when t.status = 'completed' then speaker else active_agent end
   where user_id = t.user_id and id = t.conversation_id;
   if t.status = 'completed' then
     perform internal.add_line(t, 'assistant', speaker, t.reply, p_now);
   elsif t.status = 'failed' then
     perform internal.add_line(t, 'user', null, t.text, p_now);
-  elsif p_from = 'queued' and t.runs = '[]' then
-    perform internal.take_back_line(t);
+  elsif t.superseded_how = 'interrupt' then
+    perform internal.add_line(t, 'user', null, t.text, p_now);
+    if p_partial <> '' then
+      perform internal.add_line(t, 'assistant', speaker, p_partial, p_now, true);
+    end if;
+  elsif t.superseded_how = 'rollback' or (p_from = 'queued' and t.runs = '[]' and t.joined_to is null) then
+    perform internal.take_back_lines(t);
   end if;
+  perform internal.close_joined(t, p_now);
 end $$;
 
 create function public.advance_turn(
@@ -137,8 +153,9 @@ begin
   t := internal.move_turn(t, p_to, patch, p_op, v);
   if p_to = 'starting' then
     perform internal.add_line(t, 'user', null, t.text, v);
+    perform internal.join_waiting(t, v);
   elsif t.finished_at is not null then
-    perform internal.close_turn(t, was, v);
+    perform internal.close_turn(t, was, patch ->> 'partial', v);
   end if;
   return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
 end $$;

@@ -22,7 +22,7 @@ begin
   if t.finished_at is not null or t.runs <> '[]' then
     return jsonb_build_object('outcome', 'conflict');
   end if;
-  perform internal.take_back_line(t);
+  perform internal.take_back_lines(t);
   if t.seq = c.next_seq - 1 then
     delete from public.turns where id = t.id;
     if t.seq = 1 then

@@ -24,7 +24,7 @@ begin
   if t.status = 'queued' then
     update public.turns set status = 'cancelled', cancel_requested = true, finished_at = v, updated_at = v
     where id = p_turn returning * into t;
-    perform internal.close_turn(t, 'queued', v);
+    perform internal.close_turn(t, 'queued', null, v);
   elsif t.finished_at is null and not t.cancel_requested then
     update public.turns set cancel_requested = true, updated_at = v where id = p_turn returning * into t;
   end if;
@@ -43,7 +43,7 @@ begin
     return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
   end if;
   -- one that went back into the queue has been sent before: its text stands
-  if t.status <> 'queued' or t.attempt > 0 then
+  if t.status <> 'queued' or t.attempt > 0 or t.joined_to is not null then
     return jsonb_build_object('outcome', 'already_started', 'turn', internal.turn_json(t));
   end if;
   update public.turns set text = p_text, ops = internal.remember_op(ops, p_op), updated_at = internal.now()

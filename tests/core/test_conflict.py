@@ -13,6 +13,9 @@ from shared.core.model import MultitaskStrategy
 from shared.core.signals import (
     Admit,
     CallerGone,
+    CancelAccepted,
+    CancelRefused,
+    CancelRun,
     CheckHolder,
     ClaimTurn,
     Command,
@@ -24,6 +27,7 @@ from shared.core.signals import (
     LookFailed,
     Queued,
     Refuse,
+    RotateThread,
     RunConflicted,
     RunFound,
     RunNotFound,
@@ -34,6 +38,7 @@ from shared.core.signals import (
     StartRun,
     StartUnknown,
     Submitted,
+    ThreadRotated,
     TurnCame,
     TurnEnded,
     Woke,
@@ -47,7 +52,9 @@ RULES = Rules(
     settle_seconds=13.0,
     start_margin_seconds=2.0,
     max_failures=4,
+    cancel_wait_seconds=15.0,
 )
+INTERRUPT = replace(RULES, strategy=MultitaskStrategy.INTERRUPT)
 REJECT = replace(RULES, strategy=MultitaskStrategy.REJECT)
 MINE = TurnCame(Intent.NONE)
 
@@ -184,6 +191,100 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         REJECT,
         [(0, Submitted(), ClaimTurn()), (0, Queued(0), Sleep(0.25))],
     ),
+    "interrupt ends the run in the way": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, CancelAccepted(), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+            (0.25, HolderStatus("cancelling"), Sleep(0.65)),
+            (0.65, Woke(), CheckHolder("a")),
+            (0.65, HolderStatus("cancelled"), StartRun()),
+            (0.7, RunStarted(), Admit()),
+        ],
+    ),
+    "a cancel refused because the run has just ended is good news": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, CancelRefused(), CheckHolder("a")),
+            (0, HolderStatus("completed"), StartRun()),
+        ],
+    ),
+    "a run that cannot be cancelled is waited for": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, CancelRefused(never=True), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+            (60, HolderStatus("in_progress"), Sleep(60.4)),
+            (60.4, Woke(), CheckHolder("a")),
+            (60.4, HolderStatus("completed"), StartRun()),
+        ],
+    ),
+    "a run that ignores its cancel loses its thread": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, CancelAccepted(), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+            (14.9, HolderStatus("cancelling"), Sleep(14.9 + 0.4)),
+            (15.3, Woke(), CheckHolder("a")),
+            (15.3, HolderStatus("cancelling"), RotateThread()),
+            (15.4, ThreadRotated(), StartRun()),
+            (15.5, RunStarted(), Admit()),
+        ],
+    ),
+    "a lock that nobody can be named for loses its thread as well": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted(None), CheckHolder(None)),
+            (0, HolderStatus(None), Sleep(0.25)),
+            (14.9, Woke(), StartRun()),
+            (14.9, RunConflicted(None), CheckHolder(None)),
+            (15.0, HolderStatus(None), RotateThread()),
+            (15.1, ThreadRotated(), StartRun()),
+        ],
+    ),
+    "a cancel that did not arrive is asked for again": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, LookFailed(), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+            (0.25, HolderStatus("in_progress"), CancelRun("a")),
+        ],
+    ),
+    "a second foreign run has its own patience": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (14, HolderStatus("completed"), StartRun()),
+            (14, RunConflicted("b"), CheckHolder("b")),
+            (16, HolderStatus("in_progress"), CancelRun("b")),
+        ],
+    ),
+    "what may be our own lost attempt is not cancelled": (
+        INTERRUPT,
+        [
+            (0, TurnCame(Intent.NONE, failures=1), FindRun()),
+            (0, RunNotFound(), StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("in_progress"), Sleep(0.25)),
+        ],
+    ),
     "rate limited": (
         RULES,
         [
@@ -319,6 +420,9 @@ EVENTS: list[Event] = [
     RunStarted(),
     RunConflicted("a"),
     HolderStatus("in_progress"),
+    CancelAccepted(),
+    CancelRefused(),
+    ThreadRotated(),
     StartDeferred(1),
     StartRefused("x"),
     StartUnknown(),
@@ -335,6 +439,8 @@ LEGAL: dict[Phase, set[type]] = {
     Phase.QUEUED: {Woke, CallerGone},
     Phase.STARTING: {RunStarted, RunConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
     Phase.FOLLOWING: {HolderStatus, LookFailed, CallerGone},
+    Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed, CallerGone},
+    Phase.ROTATING: {ThreadRotated, CallerGone},
     Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},
     Phase.PAUSED: {Woke, CallerGone},
     Phase.ENDED: set(),
@@ -377,6 +483,8 @@ ANSWERS: dict[type, list[Event]] = {
         StartRefused("provider_auth"),
     ],
     CheckHolder: [*(HolderStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
+    CancelRun: [CancelAccepted(), CancelRefused(), CancelRefused(never=True), LookFailed()],
+    RotateThread: [ThreadRotated()],
     FindRun: [RunFound(), RunNotFound(), LookFailed()],
     Sleep: [Woke()],
 }

@@ -59,6 +59,12 @@ class DirectRpc:
         self._returned.clear()
         await self._returned.wait()
 
+    async def called_for(self, function: str) -> None:
+        """Waits until this function, of those called from now on, has been called."""
+        self.called.clear()
+        while function not in self.called:
+            await self.next_call()
+
     async def close(self) -> None:
         for connection in self._idle:
             await connection.close()
