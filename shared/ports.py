@@ -137,8 +137,8 @@ class Submission:
     idempotency_key: str | None
     request_hash: str  # 64 hex digits over what the turn means
     ttl_seconds: float  # to the turn's deadline
-    gather_seconds: float  # with coalesce: the pause in which quick messages gather
     limits: Limits
+    gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
 
 
 @dataclass(frozen=True, slots=True)

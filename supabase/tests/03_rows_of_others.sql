@@ -5,9 +5,9 @@ select plan(12);
 insert into public.conversations (user_id, id, active_agent, created_at, updated_at)
 select u::uuid, '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now()
 from unnest(array['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b']) u;
-insert into public.turns (id, user_id, conversation_id, seq, text, agent, agent_named, strategy, request_hash,
+insert into public.turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, request_hash,
                           deadline_at, created_at, updated_at)
-select id, user_id, '00000000-0000-4000-8000-00000000000c', 1, text, 'orchestrator', false, 'enqueue',
+select id, user_id, '00000000-0000-4000-8000-00000000000c', 1, 1, text, 'orchestrator', false, 'enqueue',
        repeat('0', 64), now(), now(), now()
 from (values
   ('00000000-0000-4000-8000-0000000000a1'::uuid, '00000000-0000-4000-8000-00000000000a'::uuid, 'A says'),

@@ -4,11 +4,11 @@ select no_plan();
 
 insert into public.conversations (user_id, id, active_agent, created_at, updated_at)
 values ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now());
-insert into public.turns (id, user_id, conversation_id, seq, status, text, agent, agent_named, strategy, idempotency_key,
+insert into public.turns (id, user_id, conversation_id, seq, place, status, text, agent, agent_named, strategy, idempotency_key,
     request_hash, attempt, run_key, starting_at, first_started_at, reply, error, deadline_at, created_at, updated_at,
     finished_at)
 select ('00000000-0000-4000-8000-00000000000' || seq)::uuid, '00000000-0000-4000-8000-00000000000a',
-       '00000000-0000-4000-8000-00000000000c', seq, status, 'text', 'orchestrator', false, 'enqueue', 'key ' || seq,
+       '00000000-0000-4000-8000-00000000000c', seq, seq, status, 'text', 'orchestrator', false, 'enqueue', 'key ' || seq,
        repeat('0', 64), 1, 'key', now(), now(), case when status = 'completed' then 'reply' end,
        case when status = 'failed' then '{}'::jsonb end, now(), now(), now(),
        case when status in ('completed', 'failed', 'cancelled') then now() end
