@@ -1,0 +1,280 @@
+"""One function a promise, over the rows, the provider's history and the responses. Each yields what it finds broken."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.multi_agent_chat.routes import ACCEPT_SECONDS
+from shared.serving import MAX_FAILURES
+from tests.simulation.database import Row
+from tests.simulation.failures import unjustified
+from tests.simulation.servers import Create, Run, answer_to
+from tests.simulation.world import Answer, World
+
+LATE_SECONDS = 0.5  # what a response may be late
+CANCEL_SECONDS = 10.0  # until a cancelled turn is final, where nothing fails
+MAX_ATTEMPTS = 60  # creates of one turn, refusals included: a loop that asks without end is found by it
+LOOK_SECONDS = 1.0  # how old a look may be when the create after it arrives, the intent's commit in between
+SAME_MOMENT = 1e-3
+
+
+@dataclass
+class Record:
+    """Everything there is to check."""
+
+    world: World
+    turns: list[Row]
+    lines: list[Row]
+    by_id: dict[str, Row] = field(default_factory=dict)
+    conversations: dict[tuple[str, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
+    creates: dict[str, list[Create]] = field(default_factory=lambda: defaultdict(list))
+    runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for turn in self.turns:
+            self.by_id[turn["turn_id"]] = turn
+            self.conversations[turn["user_id"], turn["conversation_id"]].append(turn)
+        for create in self.world.server.creates:
+            self.creates[create.turn_id].append(create)
+        for run in self.world.server.runs.values():
+            if run.create is not None:
+                self.runs[run.create.turn_id].append(run)
+
+
+Check = Callable[[Record], Iterable[str]]
+
+
+def check(world: World) -> list[str]:
+    record = Record(world, world.database.turns(), world.database.lines())
+    return [text for one in CHECKS for text in one(record)]
+
+
+def accepted_is_final(record: Record) -> Iterator[str]:
+    """G1, G3: what a 2xx was sent for is there, and everything that is there has ended."""
+    for turn_id in record.world.owners:
+        if turn_id not in record.by_id:
+            yield f"G3 accepted turn {turn_id} is lost"
+    for turn in record.turns:
+        if turn["finished"] is None:
+            yield f"G1 turn {_name(turn)} is {turn['status']} after the drain"
+
+
+def one_outcome(record: Record) -> Iterator[str]:
+    """G1: every final answer and the row say the same."""
+    for answer in _with_turn(record):
+        turn = record.by_id.get(answer.turn.turn_id)
+        if answer.code != "final" or turn is None:
+            continue
+        shown = (answer.turn.status.value, answer.turn.reply, str(answer.turn.error))
+        if shown != (turn["status"], turn["reply"], str(turn["error"])):
+            yield f"G1 {_name(turn)} was answered {shown}, its row says {turn['status']} {turn['reply']}"
+
+
+def own_reply(record: Record) -> Iterator[str]:
+    """G1: the reply answers this very message, and its text is one its user gave it."""
+    for turn in record.turns:
+        if turn["status"] == "completed" and turn["reply"] != answer_to(turn["text"]):
+            yield f"G1 {_name(turn)} {turn['text']!r} got {turn['reply']!r}"
+        conversation, text = record.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
+        if turn["key"] is None or turn["conversation_id"] != conversation:
+            if not _withdrawn(turn):
+                yield f"G4 {_name(turn)} was never sent there"
+        elif turn["text"] not in (text, *record.world.edits.get(turn["turn_id"], ())):
+            yield f"G1 {_name(turn)} says {turn['text']!r}, sent was {text!r}"
+
+
+def explained_end(record: Record) -> Iterator[str]:
+    """G8: a message fails only for what really happened, and is cancelled only when asked."""
+    for turn in record.turns:
+        if turn["status"] == "cancelled" and turn["turn_id"] not in record.world.cancels and not _withdrawn(turn):
+            yield f"G11 {_name(turn)} was cancelled and nobody asked"
+        if turn["status"] == "failed":
+            why = unjustified(turn, record.runs[turn["turn_id"]], record.creates[turn["turn_id"]], record.world)
+            if why is not None:
+                yield f"G8 {_name(turn)} failed: {why}"
+
+
+def in_order(record: Record) -> Iterator[str]:
+    """G2: `seq` has no gap, and no message is sent to the provider before the ones ahead of it have ended."""
+    for turns in record.conversations.values():
+        if [turn["seq"] for turn in turns] != list(range(1, len(turns) + 1)):
+            yield f"G2 gap in {[turn['seq'] for turn in turns]}"
+        for earlier, later in itertools.combinations(turns, 2):
+            if later["created"] < earlier["created"]:
+                yield f"G2 {_name(later)} was accepted before {_name(earlier)}"
+            first = min((one.sent_at for one in record.creates[later["turn_id"]]), default=None)
+            if first is not None and earlier["finished"] is not None and first < earlier["finished"] - SAME_MOMENT:
+                yield f"G2 {_name(later)} was sent at {first:.2f}, {_name(earlier)} ended at {earlier['finished']:.2f}"
+
+
+def one_run(record: Record) -> Iterator[str]:
+    """G4, G8: a run key is sent once; a second run needs a first one that failed, or a create beyond all reckoning."""
+    for create in record.world.server.creates:
+        if create.repeats:
+            yield f"G4 the create {create.run_key} was sent again"
+    for runs in record.runs.values():
+        for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
+            failed = earlier.ended_at is not None and earlier.status != "completed"
+            excused = failed or _beyond(earlier) or _beyond(later) or _missed(earlier, later, record)
+            if not excused and record.world.kind != "unlocked":
+                yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
+
+
+def never_two_at_once(record: Record) -> Iterator[str]:
+    """G2: no two of our runs are active on one thread; without a lock and with lost creates they are only counted."""
+    for earlier, later in record.world.server.overlaps:
+        if earlier.create is None or later.create is None:
+            continue
+        record.world.counts["overlaps"] += 1
+        reckoned = not _beyond(earlier) and not _beyond(later)
+        if record.world.kind != "unlocked" or (reckoned and earlier.create.fate == "heard"):
+            yield f"G2 {later.run_id} of {_key(later)} started beside {earlier.run_id} of {_key(earlier)}"
+
+
+def thread_history(record: Record) -> Iterator[str]:
+    """G2: what the model reads has every message once, in order."""
+    runs = list(itertools.chain(*record.runs.values()))
+    if record.world.kind == "unlocked" or record.world.counts["missed"] or any(map(_beyond, runs)):
+        return
+    by_text = {(turn["user_id"], turn["text"]): turn for turn in record.turns}
+    owner = {create.place_id: record.by_id.get(create.turn_id) for create in record.world.server.creates}
+    for place in record.world.server.places.values():
+        turn = owner.get(place.place_id)
+        if turn is None:
+            continue
+        asked = [by_text.get((turn["user_id"], item.text)) for item in place.items if item.role == "user"]
+        seqs = [one["seq"] for one in asked if one is not None]
+        if seqs != sorted(set(seqs)):
+            yield f"G2 {place.place_id} holds the messages {seqs}"
+
+
+def one_turn_a_key(record: Record) -> Iterator[str]:
+    """G4: whoever sends a key gets the same turn, unless it was taken back in between."""
+    turns: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for answer in _with_turn(record):
+        if answer.key is not None and answer.turn.turn_id in record.by_id:
+            turns[answer.user_id, answer.key].add(answer.turn.turn_id)
+    yield from (f"G4 key {key} of {user} means {found}" for (user, key), found in turns.items() if len(found) > 1)
+    keys = [(turn["user_id"], turn["key"]) for turn in record.turns if turn["key"] is not None]
+    if len(keys) != len(set(keys)):
+        yield "G4 a key has two turns"
+
+
+def in_time(record: Record) -> Iterator[str]:
+    """G6: a response leaves within its budget and half a second, whatever fails."""
+    for answer in record.world.answers:
+        bound = max(answer.wait, ACCEPT_SECONDS) + LATE_SECONDS
+        if answer.took > bound and not answer.frozen:
+            yield f"G6 a {answer.what} with a budget of {answer.wait} took {answer.took:.2f}"
+
+
+def known_codes(record: Record) -> Iterator[str]:
+    """G14: what a client is told is one of the things that may happen to it; nothing internal escapes."""
+    for answer in record.world.answers:
+        if answer.code not in ALLOWED[answer.what]:
+            yield f"G12 a {answer.what} was answered {answer.code}"
+
+
+def tenants_apart(record: Record) -> Iterator[str]:
+    """G7: what anybody was shown is their own."""
+    for answer in _with_turn(record):
+        if answer.turn.user_id != answer.user_id:
+            yield f"G7 {answer.user_id} got turn {answer.turn.turn_id}"
+
+
+def cancel_works(record: Record) -> Iterator[str]:
+    """G11: where nothing fails, a cancelled turn has ended ten seconds after the request."""
+    if record.world.mode_fails:
+        return
+    for turn_id, at in record.world.cancels.items():
+        turn = record.by_id.get(turn_id)
+        if turn is not None and turn["finished"] is not None and turn["finished"] > at + CANCEL_SECONDS:
+            yield f"G11 {_name(turn)} ended {turn['finished'] - at:.1f} s after its cancel"
+
+
+def bounded(record: Record) -> Iterator[str]:
+    """G8, G13: failures are counted and end."""
+    for turn in record.turns:
+        if turn["failures"] > MAX_FAILURES or turn["attempt"] > MAX_ATTEMPTS:
+            yield f"G13 {_name(turn)} had {turn['attempt']} attempts, {turn['failures']} failures"
+        counted = len(record.creates[turn["turn_id"]])
+        if counted > turn["attempt"]:
+            yield f"G8 {_name(turn)} was sent {counted} times in {turn['attempt']} attempts: no intent was committed"
+
+
+def nothing_left(record: Record) -> Iterator[str]:
+    """When everything has ended here, it has ended at the provider."""
+    yield from (f"G5 {run.run_id} is still {run.status}" for run in record.world.server.runs.values() if run.active)
+
+
+def transcript(record: Record) -> Iterator[str]:
+    """The lines have no gap, stand in the order of the turns, and say what the turns say."""
+    lines: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for line in record.lines:
+        lines[line["user_id"], line["conversation_id"]].append(line)
+    for place, turns in record.conversations.items():
+        found = lines[place]
+        if [line["seq"] for line in found] != list(range(1, len(found) + 1)):
+            yield f"lines {[line['seq'] for line in found]} have a gap"
+        if [line["turn_seq"] for line in found] != sorted(line["turn_seq"] for line in found):
+            yield f"lines of {place} are out of order"
+        for turn in turns:
+            said = [(line["role"], line["text"]) for line in found if line["turn_id"] == turn["turn_id"]]
+            if said not in _expected(turn, record):
+                yield f"{_name(turn)} is {turn['status']}, its lines are {said}"
+
+
+def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
+    asked = ("user", turn["text"])
+    if turn["status"] == "completed":
+        return [[asked, ("assistant", turn["reply"])]]
+    if turn["status"] == "failed":
+        return [[asked]]
+    return [[asked], []] if record.creates[turn["turn_id"]] or turn["attempt"] else [[]]
+
+
+def _with_turn(record: Record) -> Iterator[Answer]:
+    return (answer for answer in record.world.answers if answer.turn is not None)
+
+
+def _withdrawn(turn: Row) -> bool:
+    return bool(turn["status"] == "cancelled" and turn["text"] == "" and turn["key"] is None)
+
+
+def _beyond(run: Run) -> bool:
+    """Whether its create came later than anybody can reckon with, or from an instance that had been frozen."""
+    return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
+
+
+def _missed(earlier: Run, later: Run, record: Record) -> bool:
+    """A lost run that nothing shows while it goes on ended between the last look for it and the create after it."""
+    lost = earlier.create is not None and earlier.create.fate != "heard" and not record.world.server.keeps_runs
+    ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0
+    missed = lost and ended is not None and ended > sent - LOOK_SECONDS
+    record.world.counts["missed"] += missed
+    return missed
+
+
+def _key(run: Run) -> str:
+    return run.create.run_key if run.create is not None else "-"
+
+
+def _name(turn: Row) -> str:
+    return f"{turn['key']} (seq {turn['seq']}, {turn['turn_id']})"
+
+
+_EVERYWHERE = frozenset({"final", "open", "store_unavailable"})
+ALLOWED: dict[str, Any] = {
+    "post": _EVERYWHERE | {"run_in_progress", "queue_full", "too_many_open", "idempotency_key_reused"},
+    "get": _EVERYWHERE | {"not_found", "run_in_progress"},
+    "cancel": _EVERYWHERE | {"not_found", "run_in_progress"},
+    "edit": _EVERYWHERE | {"not_found", "already_started"},
+}
+CHECKS: tuple[Check, ...] = (
+    accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once, thread_history,
+    one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
+)  # fmt: skip

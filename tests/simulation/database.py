@@ -1,0 +1,99 @@
+"""The real database functions, on virtual time. Everything the service is told passes here, so it is watched here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+from postgrest import APIError
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from dev.postgres import apply_sql, postgres
+from tests.db.database import MIGRATIONS, SEED
+
+EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
+CLOCK = """
+create or replace function internal.now() returns timestamptz language sql volatile set search_path = '' as $$
+  select pg_catalog.to_timestamp(pg_catalog.current_setting('simulation.now')::double precision)
+$$
+"""
+TURNS = """
+select id::text as turn_id, user_id::text, conversation_id::text, seq, status, text, idempotency_key as key, reply,
+  error, attempt, failures, conflicts, runs, strategy, cancel_requested,
+  (extract(epoch from created_at) - 1800000000)::float8 as created,
+  (extract(epoch from finished_at) - 1800000000)::float8 as finished
+from public.turns order by user_id, conversation_id, seq
+"""
+LINES = "select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text from public.messages"
+Row = dict[str, Any]
+
+
+class Database:
+    """One connection as service_role for the service, one as superuser for the checker."""
+
+    def __init__(self, dsn: str) -> None:
+        self._service = psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
+        self._service.execute("set role service_role")
+        self._admin = psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
+        self._queries: dict[tuple[str, ...], sql.Composed] = {}
+
+    def close(self) -> None:
+        self._service.close()
+        self._admin.close()
+
+    def clear(self) -> None:
+        self._admin.execute("truncate public.conversations cascade")
+
+    def execute(self, statement: str) -> None:
+        self._admin.execute(statement.encode())
+
+    def definition(self, function: str) -> str:
+        """The text of one of the project's functions as it stands in the database."""
+        query = "select pg_get_functiondef(%s::regproc) as text"
+        row = self._admin.execute(query, (function,)).fetchone()
+        assert row is not None
+        return str(row["text"])
+
+    def call(self, now: float, function: str, arguments: Mapping[str, Any]) -> Row:
+        """One function in one transaction. Raises APIError as PostgREST would answer."""
+        names = (function, *arguments)
+        if names not in self._queries:
+            named = sql.SQL(", ").join(
+                sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in arguments
+            )
+            # a target list is evaluated from left to right: the clock first
+            self._queries[names] = sql.SQL(
+                "select set_config('simulation.now', {}, false), public.{}({}) as answer"
+            ).format(sql.Placeholder("now"), sql.Identifier(function), named)
+        values = {**arguments, "now": f"{EPOCH + now:.6f}"}
+        try:
+            row = self._service.execute(self._queries[names], values, prepare=True).fetchone()
+        except psycopg.Error as error:
+            raise APIError({"code": error.sqlstate or "XX000", "message": str(error)}) from error
+        assert row is not None
+        answer: Row = row["answer"]
+        return answer
+
+    def turns(self) -> list[Row]:
+        return self._admin.execute(TURNS).fetchall()
+
+    def lines(self) -> list[Row]:
+        return self._admin.execute(f"{LINES} order by user_id, conversation_id, seq".encode()).fetchall()
+
+    def open_turns(self) -> int:
+        row = self._admin.execute("select count(*) as n from public.turns where finished_at is null").fetchone()
+        assert row is not None
+        return int(row["n"])
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """A fresh server with the project's migrations and the virtual clock."""
+    with postgres() as dsn:
+        apply_sql(dsn, *MIGRATIONS, SEED)
+        with closing(Database(dsn)) as made:
+            made.execute(CLOCK)
+            yield made

@@ -1,0 +1,33 @@
+"""Whether a turn that failed had a reason to: what its code claims must really have happened to it."""
+
+from __future__ import annotations
+
+from shared.serving import MAX_FAILURES
+from tests.simulation.database import Row
+from tests.simulation.instance import SETTINGS
+from tests.simulation.servers import Create, Run
+from tests.simulation.world import World
+
+TURN_SECONDS = 900.0
+
+
+def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World) -> str | None:
+    """The turn's error where nothing explains it."""
+    error = str(turn["error"]["code"])
+    lasted = turn["finished"] - turn["created"]
+    faults = [run for run in runs if run.fault is not None]
+    lost = [one for one in creates if one.fate != "refused"]
+    explained = {
+        "run_failed": bool(faults),
+        "provider_unavailable": turn["failures"] >= MAX_FAILURES - 1 and len(lost) + len(faults) >= MAX_FAILURES - 1,
+        "turn_expired": lasted >= TURN_SECONDS,
+        "run_timeout": lasted >= SETTINGS.run_budget_seconds,
+        "run_expired": any(run.status == "expired" for run in runs),
+        "thread_gone": world.counts["threads lost"] > 0,
+        "unanswered_calls": world.counts["asked for tools"] > 0,
+        "unknown_tool": any(run.call_id is not None for run in runs),
+    }
+    if explained.get(error, False):
+        return None
+    seen = [f"{run.run_id} {run.status} {run.fault or ''} {run.cancelled_by or ''}".strip() for run in runs]
+    return f"{error} after {lasted:.0f} s and {turn['failures']} failures, with {seen or 'no run'}"

@@ -1,0 +1,88 @@
+"""What can go wrong, how often, and the mixtures of it that the tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Shares of the requests to the provider. Reads suffer them at half the rate, and have no effect to lose."""
+
+    refused: float = 0.0  # nothing was sent
+    limited: float = 0.0  # 429, with or without Retry-After
+    before: float = 0.0  # a 5xx, and nothing happened
+    after: float = 0.0  # a 5xx, though it took effect
+    lost: float = 0.0  # took effect, the answer never came
+    late: float = 0.0  # takes effect only after the caller gave up, within the time to settle
+    very_late: float = 0.0  # takes effect when nobody reckons with it any more: one extra run is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One mode. Shares unless said otherwise; durations in seconds."""
+
+    users: int = 2
+    tabs: int = 2
+    messages: int = 2  # of each tab
+    kinds: tuple[str, ...] = ("threads", "responses", "threads", "foreground")
+    # people
+    cancels: float = 0.08
+    edits: float = 0.08
+    rejects: float = 0.12  # messages with strategy reject
+    vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
+    # instances
+    crash: float = 0.0  # of all effect boundaries
+    pause: float = 0.0
+    crash_at: int | None = None  # the number of the one boundary to die at
+    # database
+    call_refused: float = 0.0
+    answer_lost: float = 0.0  # committed, then the connection broke or nothing came
+    call_late: float = 0.0  # executed only after the caller gave up on it
+    outages: float = 0.0  # of all minutes: nothing reaches the database for 2 to 20 s
+    # provider
+    network: Network = field(default_factory=Network)
+    run_fails: float = 0.0
+    asks_for_tools: float = 0.0
+    ignores_cancel: float = 0.2  # of the runs: `cancelling` until they expire
+    list_lag: float = 0.0  # seconds until a run shows in lists
+    foreign: float = 0.0  # of all ten seconds and threads: another program starts a run
+    thread_lost: float = 0.0  # of all creates: the thread is gone
+
+    def quiet(self) -> Profile:
+        """The same people and provider when nothing goes wrong any more."""
+        still = Profile()
+        return replace(
+            self, crash=0.0, pause=0.0, crash_at=None, call_refused=0.0, answer_lost=0.0, call_late=0.0, outages=0.0,
+            network=still.network, run_fails=0.0, asks_for_tools=0.0, foreign=0.0, thread_lost=0.0,
+        )  # fmt: skip
+
+
+MODES: Mapping[str, Profile] = {
+    "clean": Profile(kinds=("threads", "responses", "unlocked", "foreground"), vanishes=0.05),
+    "crash": Profile(crash=0.006, vanishes=0.25),
+    "database": Profile(call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
+    "definite": Profile(
+        network=Network(refused=0.1, limited=0.12), run_fails=0.1, asks_for_tools=0.05, foreign=0.1, thread_lost=0.03
+    ),
+    "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
+    "late": Profile(network=Network(late=0.12, lost=0.04), kinds=("threads", "responses", "threads", "unlocked")),
+    "zombie": Profile(pause=0.008, crash=0.002, vanishes=0.2),
+    "storm": Profile(
+        crash=0.004,
+        pause=0.003,
+        call_refused=0.02,
+        answer_lost=0.02,
+        call_late=0.01,
+        outages=0.05,
+        network=Network(0.02, 0.04, 0.02, 0.02, 0.02, 0.02, 0.01),
+        run_fails=0.03,
+        asks_for_tools=0.02,
+        list_lag=2.0,
+        foreign=0.03,
+        thread_lost=0.01,
+        vanishes=0.2,
+        kinds=("threads", "responses", "unlocked", "foreground"),
+    ),
+}

@@ -1,0 +1,184 @@
+"""Who uses the service: users with several tabs, who retry, lose patience, change their minds and try others' ids."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Coroutine
+from typing import Any
+
+from shared.chat import Ask
+from shared.core.errors import ChatError
+from shared.core.model import MultitaskStrategy, Turn, User
+from tests.simulation.instance import Instance, Work
+from tests.simulation.world import Answer, Reset, World
+
+WAITS = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
+IMPATIENCE_SECONDS = 15.0  # beyond its budget, then the client hangs up
+TRIES = 60
+STRANGE = "not_found"
+
+
+class Person:
+    """A user's way to the service: sends requests and keeps what came back."""
+
+    def __init__(self, world: World, user: User) -> None:
+        self.world, self.user = world, user
+
+    async def ask(self, what: str, work: Work, wait: float, key: str | None = None) -> Answer:
+        """One request to wherever the platform sends it. `code` is "reset" or "silence" where no response came."""
+        world = self.world
+        sent, frozen, turn, code = world.now, False, None, "open"
+
+        async def answered(instance: Instance) -> Turn | ChatError:
+            try:
+                found: Turn = await instance.door(_as_coroutine(work, instance), world.now + wait)
+                return found
+            except ChatError as error:
+                return error
+
+        try:
+            async with asyncio.timeout(wait + IMPATIENCE_SECONDS):
+                result, frozen = await world.request(answered)
+        except Reset:
+            return Answer(what, self.user.id, key, wait, world.now - sent, True, "reset")
+        except TimeoutError:
+            return Answer(what, self.user.id, key, wait, world.now - sent, True, "silence")
+        if isinstance(result, ChatError):
+            code = result.code
+        elif isinstance(result, Turn):
+            turn, code = result, "final" if result.status.final else "open"
+            world.owners[turn.turn_id] = self.user.id
+        answer = Answer(what, self.user.id, key, wait, world.now - sent, frozen, code, turn)
+        world.answers.append(answer)
+        return answer
+
+    async def post(self, key: str, conversation: str, text: str, strategy: MultitaskStrategy, wait: float) -> Answer:
+        ask = Ask(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key)
+
+        async def work(instance: Instance) -> Turn:
+            turn, _ = await instance.chat.take_turn(self.user, ask, self.world.now + wait)
+            return turn
+
+        self.world.sent.setdefault((self.user.id, key), (conversation, text))
+        return await self.ask("post", work, wait, key)
+
+    async def get(self, turn_id: str, wait: float, key: str | None = None) -> Answer:
+        return await self.ask(
+            "get", lambda one: one.chat.wait_turn(self.user, turn_id, self.world.now + wait), wait, key
+        )
+
+
+class Tab(Person):
+    """Sends its messages one after the other and sees each through to its answer, or leaves."""
+
+    def __init__(self, world: World, user: User, conversation: str, name: str) -> None:
+        super().__init__(world, user)
+        self._conversation, self._name = conversation, name
+
+    async def work(self) -> None:
+        world, rng = self.world, self.world.rng
+        for number in range(world.profile.messages):
+            await asyncio.sleep(rng.uniform(0, 12))
+            key = f"{self._name}.{number}"
+            strategy = MultitaskStrategy.REJECT if world.chance(world.profile.rejects) else MultitaskStrategy.ENQUEUE
+            done = await self._see_through(key, f"message {key}", strategy)
+            if done is not None and world.chance(0.3):
+                await self._ask_again(key, f"message {key}", strategy, done)
+
+    async def _see_through(self, key: str, text: str, strategy: MultitaskStrategy) -> Turn | None:
+        world, rng, turn_id = self.world, self.world.rng, None
+        for _ in range(TRIES):
+            wait = rng.choice(WAITS)
+            if turn_id is not None and world.chance(0.5):
+                answer = await self.get(turn_id, wait, key)
+            else:
+                answer = await self.post(key, self._conversation, text, strategy, wait)
+            if answer.turn is not None:
+                if turn_id is None:
+                    self._change_mind(answer.turn.turn_id, text)
+                turn_id = answer.turn.turn_id
+            if answer.code == "final":
+                return answer.turn  # type: ignore[no-any-return]
+            if answer.code in ("run_in_progress", STRANGE) and world.chance(0.5):
+                return None
+            if answer.code in ("open", "reset", "silence") and world.chance(world.profile.vanishes):
+                return None
+            await asyncio.sleep(rng.uniform(0.2, 3))
+        world.counts["gave up"] += 1
+        return None
+
+    async def _ask_again(self, key: str, text: str, strategy: MultitaskStrategy, done: Turn) -> None:
+        """Long after the end: the same answer, and no other message under the same key."""
+        await asyncio.sleep(self.world.rng.uniform(0, 20))
+        await self.post(key, self._conversation, text, strategy, 3.0)
+        await self.get(done.turn_id, 0.0, key)
+        other = await self.post(key, self._conversation, f"{text}, or not", strategy, 0.0)
+        if other.turn is not None:
+            self.world.blame(f"G4 key {key} took another body")
+
+    def _change_mind(self, turn_id: str, text: str) -> None:
+        world = self.world
+        if world.chance(world.profile.cancels):
+            world.spawn(self._cancel(turn_id))
+        if world.chance(world.profile.edits):
+            world.spawn(self._edit(turn_id, f"{text}, edited"))
+
+    async def _cancel(self, turn_id: str) -> None:
+        world = self.world
+        await asyncio.sleep(world.rng.uniform(0, 8))
+        world.cancels.setdefault(turn_id, world.now)
+        world.note(f"cancel of {turn_id}")
+        answer = await self.ask("cancel", lambda one: one.chat.cancel_turn(self.user, turn_id, world.now + 15.0), 15.0)
+        if answer.turn is not None:
+            world.cancelled.setdefault(turn_id, world.now - answer.took)
+
+    async def _edit(self, turn_id: str, text: str) -> None:
+        world = self.world
+        await asyncio.sleep(world.rng.uniform(0, 3))
+        world.edits.setdefault(turn_id, []).append(text)
+        await self.ask("edit", lambda one: one.chat.edit_turn(self.user, turn_id, text), 0.0)
+
+
+class Snoop(Person):
+    """Asks for turns of other users, by their very ids."""
+
+    async def work(self) -> None:
+        world = self.world
+        while True:
+            await asyncio.sleep(world.rng.uniform(3, 15))
+            others = [turn_id for turn_id, user_id in world.owners.items() if user_id != self.user.id]
+            if not others:
+                continue
+            turn_id = world.rng.choice(others)
+            owner = world.owners[turn_id]
+            answers = [
+                await self.get(turn_id, 0.0),
+                await self.ask("cancel", lambda one: one.chat.cancel_turn(self.user, turn_id, world.now), 0.0),  # noqa: B023
+                await self.ask("edit", lambda one: one.chat.edit_turn(self.user, turn_id, "mine"), 0.0),  # noqa: B023
+            ]
+            world.owners[turn_id] = owner
+            for answer in answers:
+                if answer.code not in (STRANGE, "store_unavailable", "reset", "silence"):
+                    world.blame(f"G7 {self.user.id} got {answer.code} for a {answer.what} of {owner}'s turn {turn_id}")
+
+
+def users(world: World) -> list[User]:
+    return [User(str(uuid.UUID(int=number + 1)), "authenticated") for number in range(world.profile.users)]
+
+
+def tabs(world: World) -> list[Tab]:
+    """Every user has a conversation of the same id, and half of the tabs a second one."""
+    shared, second = str(uuid.UUID(int=1000)), str(uuid.UUID(int=1001))
+    return [
+        Tab(world, user, second if number and world.chance(0.25) else shared, f"u{index}t{number}")
+        for index, user in enumerate(users(world))
+        for number in range(world.profile.tabs)
+    ]
+
+
+async def _as_coroutine(work: Work, instance: Instance) -> Any:
+    return await work(instance)
+
+
+Errand = Coroutine[Any, Any, None]

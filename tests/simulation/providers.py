@@ -1,0 +1,201 @@
+"""The service's side of the fake provider: `ports.Provider`, one an instance, over a network that loses things."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
+from shared.core.model import Message, RunStart, RunState, Thread, ToolCall, ToolOutput, Usage
+from tests.simulation.instance import SETTINGS, Instance
+from tests.simulation.modes import Network
+from tests.simulation.servers import Create, Item, Run, Server
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = SETTINGS.provider_timeout_seconds
+SETTLE_SECONDS = 5.0  # the longest that a request given up by its timeout may still be under way
+FOREGROUND_SECONDS = 300.0
+
+
+class FakeProvider:
+    def __init__(self, instance: Instance, server: Server) -> None:
+        self._instance, self._server, self._world = instance, server, instance.world
+
+    @property
+    def name(self) -> str:
+        return "assistants" if self._server.keeps_runs else "responses"
+
+    @property
+    def keeps_threads(self) -> bool:
+        return True
+
+    @property
+    def outputs_start_run(self) -> bool:
+        return not self._server.keeps_runs
+
+    async def create_thread(self, history: Sequence[Message]) -> Thread:
+        place = await self._request("create_thread", lambda: self._server.create_place(tuple(history)), writes=True)
+        return Thread(self.name, place.place_id, _end(place.items))
+
+    async def start_run(self, start: RunStart) -> RunState:
+        server, world = self._server, self._world
+        create = Create(start.turn_id, start.run_key, start.thread.thread_id or "", world.now, self._instance)
+        create.repeats = sum(other.run_key == start.run_key for other in server.creates)
+        server.creates.append(create)
+        foreground = server.kind == "foreground"
+        try:
+            run = await self._request(
+                "start_run", lambda: server.start(start, create), writes=True, create=create,
+                seconds=FOREGROUND_SECONDS if foreground else TIMEOUT_SECONDS,
+            )  # fmt: skip
+            if foreground:
+                await run.over.wait()
+        except OutcomeUnknown:
+            create.fate = "lost"
+            raise
+        except ProviderError:
+            create.fate = "refused"
+            raise
+        if foreground:
+            await self._instance.step("start_run, over")
+        create.fate = "heard"
+        return self._state(run)
+
+    async def find_run(self, start: RunStart) -> RunState | None:
+        return await self._request("find_run", lambda: self._find(start))
+
+    async def find_holder(self, thread: Thread) -> RunState | None:
+        return await self._request("find_holder", lambda: self._holder(thread))
+
+    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+        return await self._request("get_run", lambda: self._state(self._server.run(run_id)))
+
+    async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
+        name = self._instance.name
+        return self._state(await self._request("cancel_run", lambda: self._server.cancel(run_id, name), writes=True))
+
+    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
+        if self.outputs_start_run:
+            raise ProviderRefused("Here tool outputs start a new run.")
+        return self._state(await self._request("submit", lambda: self._server.submit(run_id), writes=True))
+
+    async def ping(self) -> bool:
+        return True
+
+    # --- what the server answers --------------------------------------------------------------------------------------
+
+    def _find(self, start: RunStart) -> RunState | None:
+        server = self._server
+        if not server.keeps_runs:
+            return self._find_items(start)
+        own = [
+            run for run in reversed(server.of(start.thread.thread_id or ""))
+            if run.create is not None and run.create.turn_id == start.turn_id
+            and run.run_id not in start.known_run_ids and run.visible_at <= self._world.now
+        ]  # fmt: skip
+        lost = ("failed", "cancelled", "expired", "cancelling", "incomplete")
+        found = next((run for run in own if run.status not in lost), own[0] if own else None)
+        return None if found is None else self._state(found)
+
+    def _find_items(self, start: RunStart) -> RunState | None:
+        items = self._server.place(start.thread.thread_id).items
+        known = [item.item_id for item in items]
+        after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0
+        for question, answer in zip(items[after:], items[after + 1 :], strict=False):
+            asked = question.role == "user" and question.text == start.text
+            if asked and (answer.run_id is None or answer.run_id not in start.known_run_ids):
+                call = self._server.place(start.thread.thread_id).unanswered
+                calls = (ToolCall(call, "look_up", "{}"),) if call is not None else ()
+                return RunState(
+                    answer.run_id, "requires_action" if calls else "completed", "" if calls else answer.text, calls,
+                    cursor=answer.item_id, thread_id=start.thread.thread_id,
+                )  # fmt: skip
+        return None
+
+    def _holder(self, thread: Thread) -> RunState | None:
+        if not self._server.keeps_runs:
+            return None
+        runs = [run for run in self._server.of(thread.thread_id or "") if run.visible_at <= self._world.now]
+        found = next((run for run in reversed(runs) if run.active), None)
+        return None if found is None else self._state(found)
+
+    def _state(self, run: Run) -> RunState:
+        items = self._server.place(run.place_id).items
+        asks = run.call_id is not None and run.status in ("requires_action", "completed")
+        done = run.status == "completed" and not asks
+        return RunState(
+            run.run_id,
+            "requires_action" if asks else run.status,
+            text=f"answer to {run.text}" if done else "",
+            tool_calls=(ToolCall(run.call_id or "", "look_up", "{}"),) if asks else (),
+            usage=Usage(1, 1) if done else Usage(),
+            error_code=run.fault if run.status == "failed" else None,
+            cursor=_end(items) if done and not self._server.keeps_runs else None,
+            thread_id=run.place_id,
+        )
+
+    # --- the network ----------------------------------------------------------------------------------------------
+
+    async def _request(
+        self, name: str, effect: Callable[[], T], *, writes: bool = False, create: Create | None = None,
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> T:  # fmt: skip
+        """One exchange. What was sent goes on without its sender: it may take effect when nobody listens any more."""
+        await self._instance.step(f"{name}, sent")
+        exchange = self._world.spawn(self._exchange(name, effect, writes, create))
+        try:
+            async with asyncio.timeout(seconds):
+                result = await asyncio.shield(exchange)
+        except TimeoutError:
+            result = OutcomeUnknown("No answer in time.")
+        await self._instance.step(f"{name}, answered")
+        if isinstance(result, ProviderError):
+            raise result
+        return result
+
+    async def _exchange(
+        self, name: str, effect: Callable[[], T], writes: bool, create: Create | None
+    ) -> T | ProviderError:
+        world, rng = self._world, self._world.rng
+        await asyncio.sleep(rng.uniform(0.02, 0.2))
+        fault = _fault(rng.random() * (1 if writes else 2), world.profile.network)
+        if fault:
+            world.counts[f"{name} {fault}"] += 1
+            world.note(f"{name} {create.run_key if create else ''} {fault}")
+        if fault == "refused":
+            return NotSent("Connection refused.")
+        if fault == "limited":
+            return RateLimited("Slow down.", status=429, retry_after=rng.choice((None, 0.5, 3, 20)))
+        if fault == "before":
+            return OutcomeUnknown("Internal error.", status=500)
+        if fault in ("late", "very_late"):
+            bound = TIMEOUT_SECONDS + SETTLE_SECONDS
+            await asyncio.sleep(
+                rng.uniform(TIMEOUT_SECONDS, bound - 0.5) if fault == "late" else bound + rng.uniform(5, 40)
+            )
+            if create is not None:
+                create.very_late = fault == "very_late"
+        try:
+            result = effect()
+        except ProviderError as error:
+            return error
+        if fault == "after":
+            return OutcomeUnknown("Bad gateway.", status=502)
+        if fault in ("lost", "late", "very_late"):
+            await asyncio.shield(world.never)
+        await asyncio.sleep(rng.uniform(0.01, 0.1))
+        return result
+
+
+def _fault(dice: float, network: Network) -> str | None:
+    for name in ("refused", "limited", "before", "after", "lost", "late", "very_late"):
+        dice -= getattr(network, name)
+        if dice < 0:
+            return name
+    return None
+
+
+def _end(items: list[Item]) -> str | None:
+    return items[-1].item_id if items else None

@@ -1,0 +1,124 @@
+"""One seed from the first message to the last look: people, faults, then silence, then the checker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from tests.simulation import checker
+from tests.simulation.database import Database
+from tests.simulation.loop import SimLoop
+from tests.simulation.modes import MODES, Profile
+from tests.simulation.people import Snoop, tabs, users
+from tests.simulation.servers import EXPIRY_SECONDS, Server
+from tests.simulation.sweeping import PERIOD_SECONDS, Sweeping, schedule, sweep
+from tests.simulation.world import Listener, World
+
+DRAIN_SECONDS = 1800.0  # after the last client left, until everything has to be final
+LOG_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    mode: str
+    seed: int
+    world: World
+    violations: list[str]
+
+    def report(self) -> str:
+        """What a failed assertion shows."""
+        world = self.world
+        lines = [f"{at:9.3f} {where:>4} {text}" for at, where, text in list(world.log)[-LOG_LINES:]]
+        return "\n".join(
+            [
+                f"mode {self.mode}, seed {self.seed}, provider {world.kind}: {len(self.violations)} violations",
+                *(f"  {one}" for one in self.violations[:8]),
+                f"the last {len(lines)} lines:",
+                *lines,
+                f"again: python -m tests.simulation {self.mode} --from {self.seed} --seeds 1 --log",
+            ]
+        )
+
+
+async def scenario(world: World, sweeping: Sweeping) -> None:
+    """Faults last as long as people are there; then the sweep alone has to bring everything to its end."""
+    everybody = [world.spawn(tab.work()) for tab in tabs(world)]
+    others = [
+        world.spawn(Snoop(world, users(world)[-1]).work()),
+        world.spawn(world.outages()),
+        world.spawn(world.server.strangers()),
+        world.spawn(schedule(world, sweeping, world.rng.uniform(0, PERIOD_SECONDS))),
+    ]
+    await asyncio.gather(*everybody)
+    world.profile = world.profile.quiet()
+    world.note("everybody has left, nothing fails any more")
+    quiet_at = world.now
+    while world.database.open_turns() and world.now < quiet_at + DRAIN_SECONDS:  # noqa: ASYNC110
+        await asyncio.sleep(5)
+    world.drained_in = world.now - quiet_at
+    for task in others:
+        task.cancel()
+    await asyncio.sleep(EXPIRY_SECONDS + 100)
+
+
+def simulate(
+    database: Database,
+    mode: str,
+    seed: int,
+    *,
+    profile: Profile | None = None,
+    sweeping: Sweeping = sweep,
+    verbose: bool = False,
+) -> Result:
+    database.clear()
+    loop = SimLoop(seed)
+    with _ids(seed), _listening(world := World(loop, seed, profile or MODES[mode], database)):
+        world.verbose = verbose
+        world.server = Server(world)
+        try:
+            loop.run_until_complete(scenario(world, sweeping))
+        finally:
+            _end(loop)
+    return Result(mode, seed, world, [*world.violations, *checker.check(world)])
+
+
+def _end(loop: SimLoop) -> None:
+    """Nothing is left running: what asks for one more wait on its way out gets it."""
+    for _ in range(20):
+        tasks = asyncio.all_tasks(loop)
+        if not tasks:
+            break
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1))
+    loop.close()
+
+
+@contextmanager
+def _ids(seed: int) -> Iterator[None]:
+    """The service's own ids, the same for the same seed."""
+    dice = random.Random(f"ids {seed}")
+    with patch.object(uuid, "uuid4", lambda: uuid.UUID(int=dice.getrandbits(128), version=4)):
+        yield
+
+
+@contextmanager
+def _listening(world: World) -> Iterator[None]:
+    logger: Any = logging.getLogger("multi_agent_chat")
+    handler, level, passes_on = Listener(world), logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = passes_on

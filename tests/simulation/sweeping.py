@@ -1,0 +1,38 @@
+"""What the platform's scheduler does: every minute, have somebody carry on the conversations that nobody serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from functions.maintenance.app import ANSWER_SECONDS, CALL_SECONDS
+from functions.maintenance.sweep import Sweep
+from shared.clock import LoopClock
+from shared.core.errors import StoreUnavailable
+from tests.simulation.instance import Instance
+from tests.simulation.world import World
+
+PERIOD_SECONDS = 60.0
+
+Sweeping = Callable[[Instance], Awaitable[None]]
+
+
+async def sweep(instance: Instance) -> None:
+    """One call of the maintenance function, without its door."""
+    with contextlib.suppress(StoreUnavailable):
+        deadline = instance.world.now + CALL_SECONDS - ANSWER_SECONDS
+        await Sweep(instance.store, instance.chat, LoopClock()).run(deadline)
+
+
+async def no_sweep(instance: Instance) -> None:
+    """The schedule was forgotten."""
+
+
+async def schedule(world: World, sweeping: Sweeping, first: float) -> None:
+    """`first`: seconds until the first call."""
+    await asyncio.sleep(first)
+    while True:
+        instance = Instance(world)
+        instance.run(sweeping(instance))
+        await asyncio.sleep(PERIOD_SECONDS)

@@ -1,0 +1,142 @@
+"""The world of one seed: its clock, its dice, its instances and what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.simulation.database import Database
+from tests.simulation.modes import Profile
+
+if TYPE_CHECKING:
+    from tests.simulation.instance import Instance
+
+T = TypeVar("T")
+
+WHERE: ContextVar[str] = ContextVar("where", default="-")
+RESET_SECONDS = 0.05  # until a client sees that its connection broke
+
+
+class Reset(Exception):
+    """The instance died under the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response as its client got it."""
+
+    what: str
+    user_id: str
+    key: str | None
+    wait: float  # the request's budget, in seconds
+    took: float
+    frozen: bool  # the instance did not run for some of that time: nothing can be promised
+    code: str  # "final", "open", or the code of the error
+    turn: Any = None  # shared.core.model.Turn
+
+
+class World:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seed: int, profile: Profile, database: Database) -> None:
+        self.loop, self.profile, self.database = loop, profile, database
+        self.rng = random.Random(f"world {seed}")
+        self.kind = profile.kinds[seed % len(profile.kinds)]
+        self.never: asyncio.Future[None] = loop.create_future()
+        self.instances: list[Instance] = []
+        self.server: Any = None  # tests.simulation.servers.Server
+        self.mode_fails = profile != profile.quiet()
+        self.verbose = False  # database calls in the log as well
+        self.steps = 0
+        self.labels: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.answers: list[Answer] = []
+        self.violations: list[str] = []
+        self.log: deque[tuple[float, str, str]] = deque(maxlen=400)
+        self.outage_until = 0.0
+        self.crashed_at: float | None = None
+        self.drained_in = 0.0
+        # what people did, for the checker
+        self.owners: dict[str, str] = {}  # turn id -> user id, of every turn a 2xx was sent for
+        self.sent: dict[tuple[str, str], tuple[str, str]] = {}  # user, key -> conversation, text
+        self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
+        self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
+        self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered
+        self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def now(self) -> float:
+        return self.loop.time()
+
+    def chance(self, share: float) -> bool:
+        return share > 0 and self.rng.random() < share
+
+    def note(self, text: str) -> None:
+        self.log.append((self.now, WHERE.get(), text))
+
+    def blame(self, text: str) -> None:
+        """A promise seen broken while it happened."""
+        self.violations.append(f"at {self.now:.2f}: {text}")
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Something that goes on whoever started it: the network, the provider, people."""
+        task = self.loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def pick(self) -> Instance:
+        """Where the platform sends a request: a live instance, or one it has just started."""
+        from tests.simulation.instance import Instance
+
+        live = [one for one in self.instances if one.alive and not one.paused]
+        if live and (len(live) >= 4 or self.rng.random() < 0.7):
+            return self.rng.choice(live)
+        return Instance(self)
+
+    async def request(self, work: Callable[[Instance], Awaitable[T]]) -> tuple[T, bool]:
+        """What an instance answers, and whether it was frozen meanwhile. Raises Reset where it dies."""
+        instance = self.pick()
+        task = instance.run(work(instance))
+        ends: set[asyncio.Future[Any]] = {task, instance.dead}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if instance.dead.done():
+            await asyncio.sleep(RESET_SECONDS)
+            raise Reset
+        return task.result(), instance.frozen_since(task)
+
+    def see_turn(self, user_id: str, row: dict[str, Any]) -> None:
+        """Every turn the database shows: the right tenant's, and once final always the same."""
+        if row["user_id"] != user_id:
+            self.blame(f"G7 {user_id} was shown turn {row['turn_id']} of {row['user_id']}")
+        if row["status"] in ("completed", "failed", "cancelled"):
+            outcome = (row["status"], row["text"], row["reply"], str(row["error"]))
+            first = self.finals.setdefault(row["turn_id"], outcome)
+            if first != outcome:
+                self.blame(f"G1 the final turn {row['turn_id']} changed from {first} to {outcome}")
+
+    async def outages(self) -> None:
+        while True:
+            await asyncio.sleep(self.rng.expovariate(1 / 60))
+            if self.chance(self.profile.outages):
+                self.outage_until = self.now + self.rng.uniform(2, 20)
+                self.note(f"database away until {self.outage_until:.2f}")
+
+
+class Listener(logging.Handler):
+    """The service's own log lines, in the world's log."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.INFO)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {name: str(value)[:60] for name, value in getattr(record, "event", {}).items()}
+        fields.pop("conversation_id", None)
+        self._world.counts[record.getMessage()] += 1
+        self._world.note(f"{record.getMessage()} {' '.join(f'{name}={value}' for name, value in fields.items())}")
