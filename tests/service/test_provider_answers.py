@@ -1,0 +1,93 @@
+"""Whatever a provider answers: the turn ends as the table says, and never with a second run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from dev.emulator.testing import RunningEmulator, running_emulator
+from tests.db.database import Database
+from tests.service.instances import Instances, somebody
+from tests.service.provider_answers import TABLE, WIRES, Row
+from tests.service.scripted import scripted
+
+CREATE = {"responses": "/responses$", "assistants": "/threads/[^/]+/runs$"}
+LOOK = {"responses": "/responses/[^/]+$", "assistants": "/threads/[^/]+/runs/[^/]+$"}
+OPEN = ("queued", "starting")
+AT_ONCE = 16  # every row waits most of its time
+CASES = [(wire, row) for wire in WIRES for row in TABLE if wire in row.wires]
+
+
+@dataclass(frozen=True)
+class Seen:
+    status: str
+    code: str | None
+    reply: str | None
+    runs: int
+    struck: int
+    active: int
+
+
+async def play(row: Row, wire: str, dsn: str, emulator: RunningEmulator) -> Seen:
+    """One conversation with a provider of its own in front: a turn that goes well, then the one of the row."""
+    async with scripted(emulator.base_url) as front, Instances(dsn, front.base_url, wire) as made:
+        one, user = await made.make(provider_timeout_seconds="1.5", lease_seconds="6"), somebody()
+        first = await one.send(user, "hello")
+        assert first.status == "completed", first
+        pattern = (CREATE if row.at == "create" else LOOK)[wire]
+        method = "POST" if row.at == "create" else "GET"
+        times = 0 if row.always else 1 if row.at == "create" else 2
+        front.answer(method, pattern, *[row.answer] * times, for_ever=row.answer if row.always else None)
+        turn = await one.send(user, "again", first.conversation_id, wait=row.wait)
+        jobs = [*emulator.emulator.runs.values(), *emulator.emulator.responses.values()]
+        runs = sum(job.metadata.get("turn_id") == turn.turn_id for job in jobs)
+        places = [*emulator.emulator.threads.values(), *emulator.emulator.conversations.values()]
+        active = max(place.max_active for place in places)
+        code = None if turn.error is None else str(turn.error["code"])
+        return Seen(turn.status.value, code, turn.reply, runs, front.struck, active)
+
+
+async def play_all(dsn: str) -> dict[tuple[str, str], Seen | BaseException]:
+    gate = asyncio.Semaphore(AT_ONCE)
+    async with running_emulator() as emulator:
+
+        async def one(wire: str, row: Row) -> Seen:
+            async with gate:
+                return await play(row, wire, dsn, emulator)
+
+        seen = await asyncio.gather(*(one(wire, row) for wire, row in CASES), return_exceptions=True)
+    return {(wire, row.name): result for (wire, row), result in zip(CASES, seen, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def seen(server: Database) -> Iterator[dict[tuple[str, str], Seen | BaseException]]:
+    """All rows at once, each with a user of its own: one after the other they would take minutes."""
+    server.run("update public.agents set assistant_id = null")
+    yield asyncio.run(play_all(server.dsn))
+    server.run("update public.agents set assistant_id = null")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("wire", "row"), CASES, ids=[f"{wire}: {row.name}" for wire, row in CASES])
+def test_what_follows(wire: str, row: Row, seen: dict[tuple[str, str], Seen | BaseException]) -> None:
+    result = seen[wire, row.name]
+    if isinstance(result, BaseException):
+        raise result
+    assert result.status == row.status or (row.status == "open" and result.status in OPEN), result
+    assert row.code is None or result.code == row.code, result
+    assert result.runs <= row.runs, result
+    assert result.active == 1
+    assert result.struck > 0  # else the answer was never given, and nothing was tested
+    assert row.attempts is None or result.struck <= row.attempts, result
+    if row.status == "completed":
+        assert result.runs >= 1
+        assert result.reply is not None
+        assert result.reply.endswith("to: again")
+
+
+def test_the_table_is_large_enough() -> None:
+    assert len({row.name for row in TABLE if row.at == "create"}) >= 40
+    assert len({row.name for row in TABLE if row.at == "look"}) >= 20
