@@ -112,8 +112,8 @@ class Hold:
                         self.check(through_displacement=through_displacement)
             return task.result()
         finally:
+            task.add_done_callback(_forget)
             if not task.done():
-                task.add_done_callback(_forget)
                 task.cancel()
                 await asyncio.wait({task}, timeout=RELEASE_SECONDS)
 
