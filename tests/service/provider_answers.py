@@ -32,8 +32,8 @@ class Row:
     attempts: int | None = None  # creates sent at most
 
 
-def html(status: int, **headers: str) -> Answer:
-    return http(status, HTML, content_type="text/html", **headers)
+def html(status: int) -> Answer:
+    return http(status, HTML, content_type="text/html")
 
 
 def changed(**fields: Any) -> Answer:
