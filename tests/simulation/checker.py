@@ -17,6 +17,7 @@ from tests.simulation.world import Answer, World
 
 LATE_SECONDS = 0.5  # what a response may be late
 CANCEL_SECONDS = 10.0  # until a cancelled turn is final, where nothing fails
+STUBBORN_SECONDS = 30.0  # where its run ignores the cancel: every holder waits for it anew
 MAX_ATTEMPTS = 60  # creates of one turn, refusals included: a loop that asks without end is found by it
 LOOK_SECONDS = 1.0  # how old a look may be when the create after it arrives, the intent's commit in between
 SAME_MOMENT = 1e-3
@@ -56,7 +57,9 @@ def check(world: World) -> list[str]:
 def accepted_is_final(record: Record) -> Iterator[str]:
     """G1, G3: what a 2xx was sent for is there, and everything that is there has ended."""
     for turn_id in record.world.owners:
-        if turn_id not in record.by_id:
+        if turn_id in record.world.withdrawn:
+            record.world.counts["taken back after a 202"] += 1
+        elif turn_id not in record.by_id:
             yield f"G3 accepted turn {turn_id} is lost"
     for turn in record.turns:
         if turn["finished"] is None:
@@ -116,6 +119,8 @@ def one_run(record: Record) -> Iterator[str]:
     for create in record.world.server.creates:
         if create.repeats:
             yield f"G4 the create {create.run_key} was sent again"
+        if create.stale:
+            yield f"G4 the create {create.run_key} was sent at {create.sent_at:.2f}, its turn had moved on"
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
             failed = earlier.ended_at is not None and earlier.status != "completed"
@@ -156,7 +161,7 @@ def one_turn_a_key(record: Record) -> Iterator[str]:
     """G4: whoever sends a key gets the same turn, unless it was taken back in between."""
     turns: dict[tuple[str, str], set[str]] = defaultdict(set)
     for answer in _with_turn(record):
-        if answer.key is not None and answer.turn.turn_id in record.by_id:
+        if answer.key is not None and answer.turn.turn_id not in record.world.withdrawn:
             turns[answer.user_id, answer.key].add(answer.turn.turn_id)
     yield from (f"G4 key {key} of {user} means {found}" for (user, key), found in turns.items() if len(found) > 1)
     keys = [(turn["user_id"], turn["key"]) for turn in record.turns if turn["key"] is not None]
@@ -192,7 +197,9 @@ def cancel_works(record: Record) -> Iterator[str]:
         return
     for turn_id, at in record.world.cancels.items():
         turn = record.by_id.get(turn_id)
-        if turn is not None and turn["finished"] is not None and turn["finished"] > at + CANCEL_SECONDS:
+        stubborn = any(run.ignores_cancel for run in record.runs[turn_id])
+        bound = at + (STUBBORN_SECONDS if stubborn else CANCEL_SECONDS)
+        if turn is not None and turn["finished"] is not None and turn["finished"] > bound:
             yield f"G11 {_name(turn)} ended {turn['finished'] - at:.1f} s after its cancel"
 
 

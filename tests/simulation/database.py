@@ -83,6 +83,19 @@ class Database:
     def lines(self) -> list[Row]:
         return self._admin.execute(f"{LINES} order by user_id, conversation_id, seq".encode()).fetchall()
 
+    def lease_left(self, now: float) -> float:
+        """Seconds until the last lease lapses; 0 where there is none."""
+        query = "select max(extract(epoch from lease_until))::float8 as until from public.conversations"
+        row = self._admin.execute(query).fetchone()
+        assert row is not None
+        return max(row["until"] - EPOCH - now, 0.0) if row["until"] is not None else 0.0
+
+    def run_key(self, turn_id: str) -> str | None:
+        """Of the attempt that is under way; None where there is none."""
+        query = "select run_key from public.turns where id = %s and status in ('starting', 'running')"
+        row = self._admin.execute(query, (turn_id,)).fetchone()
+        return None if row is None else str(row["run_key"])
+
     def open_turns(self) -> int:
         row = self._admin.execute("select count(*) as n from public.turns where finished_at is null").fetchone()
         assert row is not None

@@ -94,7 +94,7 @@ class Instance:
     def die(self, label: str) -> None:
         self.alive = False
         self.dead.set_result(None)
-        self.world.crashed_at = self.world.now
+        self.world.crashed_at, self.world.died_at = self.world.now, label
         self.world.counts["crashes"] += 1
         self.world.note(f"{self.name} died at {label}")
         for task in self._tasks:  # what still runs of it can reach nothing any more

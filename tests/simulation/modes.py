@@ -36,6 +36,7 @@ class Profile:
     crash: float = 0.0  # of all effect boundaries
     pause: float = 0.0
     crash_at: int | None = None  # the number of the one boundary to die at
+    cold_starts: float = 0.3  # of the requests: the platform starts one more instance
     # database
     call_refused: float = 0.0
     answer_lost: float = 0.0  # committed, then the connection broke or nothing came
@@ -43,6 +44,7 @@ class Profile:
     outages: float = 0.0  # of all minutes: nothing reaches the database for 2 to 20 s
     # provider
     network: Network = field(default_factory=Network)
+    run_seconds: tuple[float, float] = (0.3, 12.0)
     run_fails: float = 0.0
     asks_for_tools: float = 0.0
     ignores_cancel: float = 0.2  # of the runs: `cancelling` until they expire
@@ -67,6 +69,7 @@ MODES: Mapping[str, Profile] = {
         network=Network(refused=0.1, limited=0.12), run_fails=0.1, asks_for_tools=0.05, foreign=0.1, thread_lost=0.03
     ),
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
+    "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(network=Network(late=0.12, lost=0.04), kinds=("threads", "responses", "threads", "unlocked")),
     "zombie": Profile(pause=0.008, crash=0.002, vanishes=0.2),
     "storm": Profile(

@@ -43,6 +43,7 @@ class FakeProvider:
         server, world = self._server, self._world
         create = Create(start.turn_id, start.run_key, start.thread.thread_id or "", world.now, self._instance)
         create.repeats = sum(other.run_key == start.run_key for other in server.creates)
+        create.stale = world.database.run_key(start.turn_id) != start.run_key
         server.creates.append(create)
         foreground = server.kind == "foreground"
         try:

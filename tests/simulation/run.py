@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,9 @@ from tests.simulation.world import Listener, World
 
 DRAIN_SECONDS = 1800.0  # after the last client left, until everything has to be final
 LOG_LINES = 40
+
+
+Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,18 @@ def simulate(
     sweeping: Sweeping = sweep,
     verbose: bool = False,
 ) -> Result:
+    return play(database, mode, seed, profile or MODES[mode], lambda world: scenario(world, sweeping), verbose=verbose)
+
+
+def play(database: Database, mode: str, seed: int, profile: Profile, story: Story, *, verbose: bool = False) -> Result:
+    """One story in a world of its own, and what the checker says to it."""
     database.clear()
     loop = SimLoop(seed)
-    with _ids(seed), _listening(world := World(loop, seed, profile or MODES[mode], database)):
+    with _ids(seed), _listening(world := World(loop, seed, profile, database)):
         world.verbose = verbose
         world.server = Server(world)
         try:
-            loop.run_until_complete(scenario(world, sweeping))
+            loop.run_until_complete(story(world))
         finally:
             _end(loop)
     return Result(mode, seed, world, [*world.violations, *checker.check(world)])

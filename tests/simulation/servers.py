@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 EXPIRY_SECONDS = 600.0
+FOREIGN_SECONDS = (0.3, 40.0)
 PASSING = "server_error"
 FOREIGN = "somebody else's"
 
@@ -55,6 +56,7 @@ class Create:
     place_id: str
     sent_at: float
     sender: Instance
+    stale: bool = False  # its turn's row already named another attempt, or an end, when it was about to be sent
     repeats: int = 0  # times the same key had been sent before
     fate: str = "sent"  # then what its sender took it for: "heard", "refused" or "lost"
     very_late: bool = False
@@ -187,7 +189,8 @@ class Server:
         self.runs[run.run_id] = run
         world.counts["runs"] += 1
         world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id}")
-        world.spawn(self._life(run, world.rng.uniform(0.3, 12 if create is not None else 40)))
+        seconds = profile.run_seconds if create is not None else FOREIGN_SECONDS
+        world.spawn(self._life(run, world.rng.uniform(*seconds)))
         return run
 
     async def _life(self, run: Run, seconds: float) -> None:

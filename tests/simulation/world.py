@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.core.events import EventName
 from tests.simulation.database import Database
 from tests.simulation.modes import Profile
 
@@ -52,13 +53,13 @@ class World:
         self.mode_fails = profile != profile.quiet()
         self.verbose = False  # database calls in the log as well
         self.steps = 0
-        self.labels: list[str] = []
         self.counts: Counter[str] = Counter()
         self.answers: list[Answer] = []
         self.violations: list[str] = []
-        self.log: deque[tuple[float, str, str]] = deque(maxlen=400)
+        self.log: deque[tuple[float, str, str]] = deque(maxlen=5000)
         self.outage_until = 0.0
         self.crashed_at: float | None = None
+        self.died_at: str | None = None  # the boundary's name
         self.drained_in = 0.0
         # what people did, for the checker
         self.owners: dict[str, str] = {}  # turn id -> user id, of every turn a 2xx was sent for
@@ -66,6 +67,7 @@ class World:
         self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
         self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
         self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered
+        self.withdrawn: set[str] = set()
         self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -95,7 +97,7 @@ class World:
         from tests.simulation.instance import Instance
 
         live = [one for one in self.instances if one.alive and not one.paused]
-        if live and (len(live) >= 4 or self.rng.random() < 0.7):
+        if live and (len(live) >= 4 or not self.chance(self.profile.cold_starts)):
             return self.rng.choice(live)
         return Instance(self)
 
@@ -139,4 +141,6 @@ class Listener(logging.Handler):
         fields = {name: str(value)[:60] for name, value in getattr(record, "event", {}).items()}
         fields.pop("conversation_id", None)
         self._world.counts[record.getMessage()] += 1
+        if record.getMessage() == EventName.TURN_WITHDRAWN.value:
+            self._world.withdrawn.add(fields["turn_id"])
         self._world.note(f"{record.getMessage()} {' '.join(f'{name}={value}' for name, value in fields.items())}")

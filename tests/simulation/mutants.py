@@ -1,0 +1,181 @@
+"""The protocol broken on purpose, one rule at a time. A checker that does not notice is not worth its seeds."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from shared.admission import Admission
+from shared.core.conflict import Conflict
+from shared.core.errors import OutcomeUnknown
+from shared.core.model import RunStart, RunState
+from shared.lease import Hold
+from shared.wakeups import LocalWakeups
+from tests.simulation.database import Database
+from tests.simulation.providers import FakeProvider
+from tests.simulation.sweeping import Sweeping, no_sweep, sweep
+
+Change = Callable[[Database], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    name: str
+    mode: str  # the one that notices
+    changes: tuple[Change, ...]
+    sweeping: Sweeping = sweep
+    says: str = ""  # how the violations begin that it is known for; empty where it differs from seed to seed
+
+    @contextmanager
+    def applied(self, database: Database) -> Iterator[None]:
+        with ExitStack() as stack:
+            for change in self.changes:
+                stack.enter_context(change(database))
+            yield
+
+
+def in_sql(function: str, *swaps: tuple[str, str]) -> Change:
+    """The database function with its text changed, as long as the mutant lives."""
+
+    @contextmanager
+    def change(database: Database) -> Iterator[None]:
+        original = database.definition(function)
+        database.execute(_swapped(original, function, swaps))
+        try:
+            yield
+        finally:
+            database.execute(original)
+
+    return change
+
+
+def in_python(owner: type, method: str, *swaps: tuple[str, str]) -> Change:
+    """The method compiled anew from its changed source, in the module it comes from."""
+
+    @contextmanager
+    def change(_: Database) -> Iterator[None]:
+        original = getattr(owner, method)
+        source = _swapped(textwrap.dedent(inspect.getsource(original)), method, swaps)
+        made: dict[str, Any] = {}
+        exec(compile(f"from __future__ import annotations\n{source}", method, "exec"), original.__globals__, made)
+        with patch.object(owner, method, made[method]):
+            yield
+
+    return change
+
+
+def instead(owner: type, method: str, stand_in: Any) -> Change:
+    return lambda _: _patched(owner, method, stand_in)
+
+
+def without(undo: str, redo: str) -> Change:
+    @contextmanager
+    def change(database: Database) -> Iterator[None]:
+        database.execute(undo)
+        try:
+            yield
+        finally:
+            database.clear()
+            database.execute(redo)
+
+    return change
+
+
+@contextmanager
+def _patched(owner: type, method: str, stand_in: Any) -> Iterator[None]:
+    with patch.object(owner, method, stand_in):
+        yield
+
+
+def _swapped(text: str, where: str, swaps: tuple[tuple[str, str], ...]) -> str:
+    for old, new in swaps:
+        assert text.count(old) == 1, f"{where} has {old!r} {text.count(old)} times: the mutant has to follow the code"
+        text = text.replace(old, new)
+    return text
+
+
+_start_run = FakeProvider.start_run
+
+
+async def _start_run_twice(self: FakeProvider, start: RunStart) -> RunState:
+    """As a client library does that retries by itself."""
+    try:
+        return await _start_run(self, start)
+    except OutcomeUnknown:
+        return await _start_run(self, start)
+
+
+async def _unsecured(self: Hold) -> None:
+    return None
+
+
+def _unheard(self: LocalWakeups, conversation_id: str) -> None:
+    return None
+
+
+FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
+
+MUTANTS = (
+    Mutant("no reconcile", "ambiguous", (
+        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, FindRun())",
+                                       "return replace(state, doubt_since=None)._start(since)")),
+    ), says="G4"),
+    Mutant("a lost intent is taken for none", "crash", (
+        in_python(Admission, "came", ("unsent = claim.fresh or", "unsent = True or")),
+    ), says="G4"),
+    Mutant("no settle wait", "late", (
+        in_python(Conflict, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
+    ), says="G4"),
+    Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
+    Mutant("no fencing check", "zombie", (in_sql("public.advance_turn", FENCED),)),
+    Mutant("lease ignored", "clean", (
+        in_sql("internal.lease_free", (
+            "select c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
+            "select true")),
+    )),
+    Mutant("no head-of-line order", "clean", (
+        in_sql("internal.head", ("order by t.seq limit 1", "order by t.seq desc limit 1")),
+    ), says="G2"),
+    Mutant("a final row can be rewritten", "zombie", (
+        in_sql("public.advance_turn", FENCED, ("if t.finished_at is not null then", "if false then")),
+        in_sql("internal.may_move", ("else false end", "else true end")),
+        without("alter table public.turns disable trigger guard_turn",
+                "alter table public.turns enable trigger guard_turn"),
+    )),
+    Mutant("keys are not looked up", "crash", (
+        in_sql("public.submit_turn", ("(id = p_turn or (p_key is not null and idempotency_key = p_key))",
+                                      "id = p_turn")),
+        without("drop index public.turns_one_per_key",
+                "create unique index turns_one_per_key on public.turns (user_id, idempotency_key) "
+                "where idempotency_key is not null"),
+    ), says="G4"),
+    Mutant("a repeated write is not recognised", "database", (
+        in_sql("public.advance_turn", ("if p_op = any (t.ops) then", "if false then")),
+    )),
+    Mutant("no look at the lease before a create", "zombie", (instead(Hold, "secure", _unsecured),), says="G4"),
+    Mutant("a turn is read without its user", "clean", (
+        in_sql("public.get_turn", ("where id = p_turn and user_id = p_user", "where id = p_turn")),
+    ), says="G7"),
+    Mutant("lost creates are not counted", "dark", (
+        in_python(Conflict, "_not_found", ("if self.failures >= self.rules.max_failures:", "if False:")),
+    ), says="G13"),
+    Mutant("nobody sweeps", "crash", (), sweeping=no_sweep, says="G1"),
+    Mutant("numbers are not given out under the lock", "clean", (
+        in_sql("public.submit_turn", ("set next_seq = next_seq + 1,",
+                                      "set next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
+    )),
+    Mutant("no intent before a create", "definite", (
+        in_python(Admission, "_start", ("if not hold.fresh:", "if False:")),
+    )),
+    Mutant("a cancel is not noticed", "clean", (
+        in_python(Hold, "check", ("self.turn.cancel_requested or ", "")),
+    ), says="G11"),
+)  # fmt: skip
+
+# Wake-ups are a hint: without them everything takes longer and nothing breaks.
+HARMLESS = Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),))
