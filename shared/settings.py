@@ -127,7 +127,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     }  # fmt: skip
     faults: dict[str, str] = {}
     try:
-        settings = Settings.model_validate(given)
+        settings = _with_poll_interval(Settings.model_validate(given), given)
     except ValidationError as error:
         faults = {str(fault["loc"][0]): _sentence(fault) for fault in error.errors(include_input=False)}
         settings = _without(given, faults)
@@ -138,6 +138,15 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ordered = {name.upper(): faults[name] for name in Settings.model_fields if name in faults}
         raise SettingsError(ordered, settings.allowed_origins)
     return settings
+
+
+def _with_poll_interval(settings: Settings, given: Mapping[str, str]) -> Settings:
+    """Where only one end of the interval is given, the default of the other gives way."""
+    low, high = settings.poll_min_seconds, settings.poll_max_seconds
+    if low <= high or {"poll_min_seconds", "poll_max_seconds"} <= given.keys():
+        return settings
+    end = low if "poll_min_seconds" in given else high
+    return settings.model_copy(update={"poll_min_seconds": end, "poll_max_seconds": end})
 
 
 def _sentence(fault: Any) -> str:

@@ -57,6 +57,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "cancel_requested": turn.cancel_requested,
         "superseded_by": turn.superseded_by,
         "error": None if turn.error is None else stored_error(turn.error),
+        "partial": None if turn.error is None else _partial(turn.error),
         "metadata": dict(turn.metadata),
         "created_at": turn.created_at,
         "finished_at": turn.finished_at,
@@ -64,6 +65,12 @@ def turn_state(turn: Turn) -> dict[str, Any]:
     if not turn.status.final:
         state["retry_after"] = retry_seconds(turn)
     return state
+
+
+def _partial(error: JsonObject) -> dict[str, str] | None:
+    """What the agent had said when the turn ended without a reply. It stands in no error: those quote nobody."""
+    text = str(error.get("partial_text") or "")
+    return {"text": text} if text else None
 
 
 def retry_seconds(turn: Turn) -> int:

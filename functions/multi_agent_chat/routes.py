@@ -206,7 +206,7 @@ async def _limited(work: Awaitable[T], seconds: float) -> T:
 
 
 def _ended(turn: Turn, replayed: bool) -> Conflict | TurnFailed:
-    details = {"turn": render.turn_answer(turn, replayed)} | _said(turn)
+    details = {"turn": render.turn_answer(turn, replayed)}
     if turn.superseded_by is not None:
         return _superseded(turn)
     if turn.status is TurnStatus.CANCELLED:
@@ -216,14 +216,8 @@ def _ended(turn: Turn, replayed: bool) -> Conflict | TurnFailed:
 
 
 def _superseded(turn: Turn) -> Conflict:
-    details = {"turn_id": turn.turn_id, "superseded_by": turn.superseded_by} | _said(turn)
+    details = {"turn_id": turn.turn_id, "superseded_by": turn.superseded_by}
     return Conflict(sentence_of("superseded"), code="superseded", details=details)
-
-
-def _said(turn: Turn) -> dict[str, Any]:
-    """What the agent had said when the turn ended without a reply."""
-    partial = (turn.error or {}).get("partial_text")
-    return {"partial_text": partial} if partial else {}
 
 
 def _state(turn: Turn) -> dict[str, Any]:

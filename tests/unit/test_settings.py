@@ -57,7 +57,7 @@ def test_all_faults_are_named_at_once_and_in_order() -> None:
                 "SUPABASE_JWT_SECRET": "canary-5c1a",
                 "ALLOWED_ORIGINS": f"https://{CANARY}.example.com/path",
                 "POLL_MIN_SECONDS": "3",
-                "LEASE_SECONDS": "9",
+                "POLL_MAX_SECONDS": "2",
                 "MAX_OPEN_TURNS": "0",
                 "LOG_LEVEL": CANARY,
             }
@@ -70,7 +70,6 @@ def test_all_faults_are_named_at_once_and_in_order() -> None:
         "SUPABASE_JWT_SECRET",
         "ALLOWED_ORIGINS",
         "POLL_MIN_SECONDS",
-        "LEASE_SECONDS",
         "MAX_OPEN_TURNS",
         "LOG_LEVEL",
     ]
@@ -110,13 +109,25 @@ def test_addresses_are_addresses(name: str, value: str) -> None:
 
 
 def test_settings_that_contradict_each_other() -> None:
-    assert list(faults(POLL_MIN_SECONDS="2.5")) == ["POLL_MIN_SECONDS"]
-    assert list(faults(PROVIDER_TIMEOUT_SECONDS="14")) == ["LEASE_SECONDS"]
-    load_settings(REQUIRED | {"PROVIDER_TIMEOUT_SECONDS": "13"})
+    assert list(faults(POLL_MIN_SECONDS="2.5", POLL_MAX_SECONDS="2")) == ["POLL_MIN_SECONDS"]
+
+
+@pytest.mark.parametrize(
+    ("given", "poll"),
+    [
+        ({}, (0.25, 2)),
+        ({"POLL_MIN_SECONDS": "3"}, (3, 3)),
+        ({"POLL_MAX_SECONDS": "0.1"}, (0.1, 0.1)),
+        ({"POLL_MIN_SECONDS": "0.1"}, (0.1, 2)),
+    ],
+)
+def test_one_end_of_the_poll_interval_moves_the_other(given: dict[str, str], poll: tuple[float, float]) -> None:
+    settings = load_settings(REQUIRED | given)
+    assert (settings.poll_min_seconds, settings.poll_max_seconds) == poll
 
 
 def test_a_wrong_setting_is_not_blamed_on_another_one() -> None:
-    assert list(faults(LEASE_SECONDS="none", PROVIDER_TIMEOUT_SECONDS="100")) == ["LEASE_SECONDS"]
+    assert list(faults(POLL_MIN_SECONDS="none", POLL_MAX_SECONDS="0.1")) == ["POLL_MIN_SECONDS"]
 
 
 def test_secrets_are_not_shown() -> None:
