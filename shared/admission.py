@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from shared.core.conflict import Conflict, Rules
@@ -27,7 +26,7 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, Message, RunRecord, RunStart, RunState, Thread, TurnStatus
+from shared.core.model import Claim, RunRecord, RunState, Thread, TurnStatus
 from shared.core.signals import (
     Admit,
     CancelAccepted,
@@ -60,6 +59,7 @@ from shared.core.signals import (
     TurnEnded,
     Woke,
 )
+from shared.creating import Carry, Creating
 from shared.lease import Hold, World
 from shared.ports import Advance, Busy, Lessee, Provider
 
@@ -67,14 +67,6 @@ log = logging.getLogger("multi_agent_chat")
 
 RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
 ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
-
-
-@dataclass(frozen=True, slots=True)
-class Carry:
-    """How much of the transcript travels when the provider has none: in lines."""
-
-    seed_lines: int  # into a new thread (rotation)
-    transcript_lines: int  # with every create, where the server keeps no thread
 
 
 class Admission:
@@ -100,6 +92,7 @@ class Admission:
         self._user_id, self._conversation_id, self._turn_id = user_id, conversation_id, turn_id
         self._serve_other = serve_other
         self._rotations = 0
+        self._creating: Creating | None = None
         self._own_ended = False
 
     async def run_to_end(self, event: Submitted | TurnCame) -> Admit | Refuse | Detach:
@@ -144,6 +137,12 @@ class Admission:
     def _provider(self) -> Provider:
         return self._providers(self._held.agent.provider)
 
+    @property
+    def creating(self) -> Creating:
+        if self._creating is None:
+            self._creating = Creating(self._world.store, self._provider, self._carry)
+        return self._creating
+
     # --- our own queue ----------------------------------------------------------------------------------------------
 
     async def _claim(self) -> Event:
@@ -187,13 +186,20 @@ class Admission:
             hold.check()
         hold.fresh = False
         try:
-            await self._ensure_thread()
-            start = await self.run_start()
+            if await self.creating.ensure_thread(hold):
+                self._note(EventName.THREAD_CREATED)
+            start = await self.creating.run_start(hold)
             await hold.secure()
             self.run = await hold.keep(self._provider.start_run(start), through_displacement=True)
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
-        except (ThreadGone, ConversationIgnored, UnansweredCalls) as gone:
+        except UnansweredCalls as poisoned:
+            if poisoned.call_id is None or not self.creating.repair(poisoned.call_id):
+                return await self._rotate(poisoned)
+            await hold.advance(Advance(to=TurnStatus.QUEUED))
+            self._note(EventName.THREAD_REPAIRED, call_id=poisoned.call_id)
+            return StartDeferred(0)
+        except (ThreadGone, ConversationIgnored) as gone:
             return await self._rotate(gone)
         except (RateLimited, NotSent) as refusal:
             seconds = RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
@@ -207,49 +213,6 @@ class Admission:
             return StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
         return RunStarted()
-
-    async def _ensure_thread(self) -> None:
-        hold, provider = self._held, self._provider
-        if hold.thread is not None or not provider.keeps_threads:
-            return
-        try:
-            thread = await hold.keep(provider.create_thread(await self._history(self._carry.seed_lines)))
-        except OutcomeUnknown as unknown:
-            # a thread that nobody knows of is harmless, so this is a definite "nothing was started"
-            raise NotSent(unknown.message, status=unknown.status) from unknown
-        hold.displaced = ()  # what they asked and said is among the seeds
-        if thread.thread_id is not None:
-            await hold.advance(Advance(thread=thread))
-            self._note(EventName.THREAD_CREATED)
-
-    async def run_start(self) -> RunStart:
-        """What a create of this turn consists of, now."""
-        hold, provider = self._held, self._provider
-        turn = hold.turn
-        history: tuple[Message, ...] = ()
-        if not provider.keeps_threads:
-            history = await self._history(self._carry.transcript_lines)
-        return RunStart(
-            turn_id=turn.turn_id,
-            run_key=turn.run_key or turn.turn_id,
-            agent=hold.agent,
-            thread=hold.thread or Thread(provider.name),
-            text=turn.whole_text,
-            history=history,
-            displaced=hold.displaced if provider.keeps_threads else (),
-            repeated=turn.attempt > 1,
-            known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
-        )
-
-    async def _history(self, lines: int) -> tuple[Message, ...]:
-        hold = self._held
-        if hold.message_count == 0 or lines == 0:
-            return ()
-        newest = await self._world.store.list_messages(
-            self._user_id, self._conversation_id, after_seq=0, limit=lines + 1, newest=True
-        )
-        earlier = [line for line in newest if line.turn_id != hold.turn.turn_id]
-        return tuple(earlier[-lines:])
 
     async def _conflicted(self, conflict: ActiveRun) -> Event:
         await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
@@ -285,18 +248,25 @@ class Admission:
     async def _find(self) -> Event:
         hold = self._held
         try:
-            found = await hold.keep(self._provider.find_run(await self.run_start()))
+            found = await hold.keep(self._provider.find_run(await self.creating.run_start(hold)))
         except (ThreadGone, NotFoundAtProvider):
             return RunNotFound()
         except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
             return LookFailed()
         if found is None:
             return RunNotFound()
-        if hold.turn.status is TurnStatus.QUEUED:
-            await hold.advance(Advance(to=TurnStatus.STARTING))
+        return await self._adopt(found)
+
+    async def _adopt(self, found: RunState) -> Event:
+        """A run of this turn, from an attempt whose answer was lost."""
+        if self._held.turn.status is TurnStatus.QUEUED:
+            await self._held.advance(Advance(to=TurnStatus.STARTING))
         self.run = found
         await self._record(EventName.RUN_FOUND)
         return RunFound()
+
+    def _is_new(self, run: RunState) -> bool:
+        return run.run_id not in {record.run_id for record in self._held.turn.runs}
 
     async def _check_holder(self, holder: str | None) -> Event:
         hold = self._held
@@ -313,7 +283,11 @@ class Admission:
             return LookFailed()
         if found is None:
             return HolderStatus(None)
-        return HolderStatus(found.status, found.run_id, found.poll_after_seconds)
+        if found.turn_id == self._turn_id and not found.terminal and self._is_new(found):
+            return await self._adopt(found)
+        # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
+        orphan = found.turn_id is not None and found.turn_id != self._turn_id
+        return HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
 
     def _own_record(self) -> str | None:
         """Our newest run on this thread, as long as it has not been seen to end."""

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 from openai import AsyncOpenAI
 
-from shared.admission import Carry
 from shared.chat import ChatOptions, ChatService
+from shared.creating import Carry
 from shared.lease import World
 from shared.ports import Clock, Limits, Provider, Store
 from shared.providers.openai_assistants import AssistantsProvider

@@ -150,7 +150,7 @@ class Conflict:
                 fresh = Conflict(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
-            case (Phase.FINDING, RunFound()):
+            case (Phase.FINDING | Phase.FOLLOWING, RunFound()):
                 return self._end(Admit())
             case (Phase.FINDING, RunNotFound()):
                 return self._not_found(now)
@@ -200,14 +200,16 @@ class Conflict:
         state = replace(self, holder=seen.holder or self.holder)
         if seen.status is not None and is_terminal(seen.status) and state.holder != self.ended_holder:
             return replace(state, ended_holder=state.holder, pauses=0)._start(now)
-        if self.rotate_at is not None and now >= self.rotate_at:
+        if seen.orphan and state.rotate_at is None:
+            state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
+        if state.rotate_at is not None and now >= state.rotate_at:
             return state._go(Phase.ROTATING, RotateThread())
         if seen.status is None or is_terminal(seen.status):
             # refused, yet nobody to be seen, or one that has ended: the refusal is the truth, so only another try
             # tells when it is over
             return state._pause(now, StartRun())
         # a suspect's holder may be its own lost attempt: that is waited for, not ended
-        asks = self.rules.strategy.displaces and not self.suspect and self.rotate_at != NEVER
+        asks = (self.rules.strategy.displaces or seen.orphan) and not self.suspect and self.rotate_at != NEVER
         if asks and state.holder is not None and state.holder != self.cancel_asked:
             return replace(state, cancel_asked=state.holder, pauses=0)._go(Phase.CANCELLING, CancelRun(state.holder))
         return state._pause(now, CheckHolder(state.holder), seen.poll_after_seconds)

@@ -24,3 +24,4 @@ class EventName(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"
+    THREAD_REPAIRED = "thread.repaired"

@@ -161,6 +161,7 @@ class RunState:
     poll_after_seconds: float | None = None  # the provider's hint when to ask again
     cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
     thread_id: str | None = None  # the thread the server says it used: not always the one it was given
+    turn_id: str | None = None  # our mark in its metadata: the turn it was started for
 
     @property
     def terminal(self) -> bool:

@@ -61,6 +61,7 @@ class HolderStatus:
     status: str | None
     holder: str | None = None  # its id, where the look has found it out
     poll_after_seconds: float | None = None
+    orphan: bool = False  # it is of an earlier turn of ours, which is over: nobody follows it
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ def run_state(run: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
         error_message=message,
         poll_after_seconds=poll_after(headers or {}),
         thread_id=fields.identifier(run, "thread_id"),
+        turn_id=fields.text(fields.inner(run, "metadata"), "turn_id") or None,
     )
 
 

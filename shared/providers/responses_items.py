@@ -33,6 +33,7 @@ def run_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = N
         poll_after_seconds=poll_after(headers or {}),
         cursor=_last_id(output),
         thread_id=fields.named(response, "conversation"),
+        turn_id=fields.text(fields.inner(response, "metadata"), "turn_id") or None,
     )
 
 

@@ -285,6 +285,22 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, HolderStatus("in_progress"), Sleep(0.25)),
         ],
     ),
+    "a run of an earlier turn that nobody follows is ended, whatever the strategy": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, HolderStatus("requires_action", "a", orphan=True), CancelRun("a")),
+            (0, CancelAccepted(), Sleep(0.25)),
+            (0.25, Woke(), CheckHolder("a")),
+            (15, HolderStatus("cancelling", "a", orphan=True), RotateThread()),
+            (15, ThreadRotated(), StartRun()),
+        ],
+    ),
+    "what is in the way may be our own": (
+        RULES,
+        [(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, RunFound(), Admit())],
+    ),
     "rate limited": (
         RULES,
         [
@@ -438,7 +454,7 @@ LEGAL: dict[Phase, set[type]] = {
     Phase.CLAIMING: {Queued, TurnCame, TurnEnded, CallerGone},
     Phase.QUEUED: {Woke, CallerGone},
     Phase.STARTING: {RunStarted, RunConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
-    Phase.FOLLOWING: {HolderStatus, LookFailed, CallerGone},
+    Phase.FOLLOWING: {HolderStatus, RunFound, LookFailed, CallerGone},
     Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed, CallerGone},
     Phase.ROTATING: {ThreadRotated, CallerGone},
     Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},

@@ -6,6 +6,7 @@ from pathlib import Path
 from functions.multi_agent_chat.http_errors import TABLE, as_chat_error, error_body, error_response, status_of
 from shared.core import errors
 from shared.core.errors import ChatError, ProviderRefused
+from shared.core.model import TERMINAL_RUN_STATUSES
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +26,7 @@ def test_every_code_that_is_raised_anywhere_has_a_row() -> None:
     used: dict[str, Path] = {}
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         if path.parent.name == "providers":
-            continue  # their codes are the servers' words; those that reach a turn are in SENTENCES below
+            continue  # their codes are the servers' words; those that reach a turn are looked at below
         for code in re.findall(r"""\bcode\s*=\s*["']([a-z0-9_]+)["']""", path.read_text()):
             used[code] = path
     assert "duplicate_header" in used
@@ -33,9 +34,12 @@ def test_every_code_that_is_raised_anywhere_has_a_row() -> None:
 
 
 def test_every_way_a_turn_can_fail_has_a_row() -> None:
-    from shared.serving import SENTENCES
-
-    assert SENTENCES.keys() - TABLE.keys() == set()
+    source = "".join((ROOT / "shared" / name).read_text() for name in ("serving.py", "outcomes.py", "core/conflict.py"))
+    named = set(re.findall(r"""(?:fail|_fail_open|retry_or_fail)\(\w*,?\s*(?:hold, )?"([a-z_]+)\"""", source))
+    named |= set(re.findall(r"""Refuse\("([a-z_]+)"\)""", source))
+    assert {"run_timeout", "empty_reply", "provider_unavailable"} <= named
+    ends = {f"run_{status}" for status in TERMINAL_RUN_STATUSES - {"completed"}}
+    assert (named | ends) - TABLE.keys() == set()
 
 
 def test_every_refusal_that_a_provider_can_be_given_has_a_row() -> None:

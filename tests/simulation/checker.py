@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.multi_agent_chat.routes import ACCEPT_SECONDS
-from shared.serving import MAX_FAILURES
+from shared.outcomes import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified
 from tests.simulation.servers import Create, Run, answer_to

@@ -1,0 +1,79 @@
+"""What a create consists of: its thread, made and seeded where there is none, and everything that travels with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.core.errors import NotSent, OutcomeUnknown
+from shared.core.model import Message, RunStart, Thread, ToolOutput
+from shared.lease import Hold
+from shared.ports import Advance, Provider, Store
+
+NOT_RUN = '{"error": {"code": "not_run", "message": "This call was never carried out."}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """How much of the transcript travels when the provider has none: in lines."""
+
+    seed_lines: int  # into a new thread (rotation)
+    transcript_lines: int  # with every create, where the server keeps no thread
+
+
+class Creating:
+    """Prepares the creates of one turn."""
+
+    def __init__(self, store: Store, provider: Provider, carry: Carry) -> None:
+        self._store, self._provider, self._carry = store, provider, carry
+        self._repairs: dict[str, ToolOutput] = {}
+
+    def repair(self, call_id: str) -> bool:
+        """Answer a function call that nobody will ever answer, with the next create; False where that was tried."""
+        if call_id in self._repairs:
+            return False
+        self._repairs[call_id] = ToolOutput(call_id, NOT_RUN)
+        return True
+
+    async def ensure_thread(self, hold: Hold) -> bool:
+        """Make the thread where there is none, and put it on record before anything is started in it.
+
+        True where one was made. Raises RateLimited, NotSent, ProviderRefused: nothing was started.
+        """
+        if hold.thread is not None or not self._provider.keeps_threads:
+            return False
+        seeds = await self._history(hold, self._carry.seed_lines)
+        try:
+            thread = await hold.keep(self._provider.create_thread(seeds))
+        except OutcomeUnknown as unknown:
+            # a thread that nobody knows of is harmless, so this is a definite "nothing was started"
+            raise NotSent(unknown.message, status=unknown.status) from unknown
+        self._repairs.clear()
+        hold.displaced = ()  # what they asked and said is among the seeds
+        if thread.thread_id is not None:
+            await hold.advance(Advance(thread=thread))
+        return thread.thread_id is not None
+
+    async def run_start(self, hold: Hold) -> RunStart:
+        """What a create of this turn consists of, now."""
+        turn, keeps = hold.turn, self._provider.keeps_threads
+        return RunStart(
+            turn_id=turn.turn_id,
+            run_key=turn.run_key or turn.turn_id,
+            agent=hold.agent,
+            thread=hold.thread or Thread(self._provider.name),
+            text=turn.whole_text,
+            tool_outputs=tuple(self._repairs.values()),
+            history=() if keeps else await self._history(hold, self._carry.transcript_lines),
+            displaced=hold.displaced if keeps else (),
+            repeated=turn.attempt > 1,
+            known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
+        )
+
+    async def _history(self, hold: Hold, lines: int) -> tuple[Message, ...]:
+        if hold.message_count == 0 or lines == 0:
+            return ()
+        own = {hold.turn.turn_id, *hold.turn.covers}
+        newest = await self._store.list_messages(
+            hold.turn.user_id, hold.turn.conversation_id, after_seq=0, limit=lines + len(own), newest=True
+        )
+        return tuple([line for line in newest if line.turn_id not in own][-lines:])

@@ -1,0 +1,79 @@
+"""Follows a run of ours until it ends, or until there is a reason to stop following."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.core.conflict import BACKOFF
+from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
+from shared.core.model import RunState, Thread
+from shared.ending import Pace
+from shared.lease import Hold
+from shared.ports import Clock, Provider
+
+GONE_SECONDS = 3.0  # a run that was just made may be unknown for a moment where lists and reads lag
+# A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
+# busy server may really take that long.
+STUCK_SECONDS = 20.0
+
+
+class Verdict(StrEnum):
+    ENDED = "ended"  # terminal, or waiting for outputs of tools
+    DETACHED = "detached"  # the caller's deadline came first
+    TIMED_OUT = "timed_out"  # the run's own budget is used up
+    STUCK = "stuck"  # still queued at the provider, for too long
+    GONE = "gone"  # the provider no longer knows the run
+    THREAD_GONE = "thread_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    verdict: Verdict
+    run: RunState | None
+
+
+async def follow(
+    hold: Hold,
+    provider: Provider,
+    clock: Clock,
+    pace: Pace,
+    run: RunState | None,
+    *,
+    deadline: float,
+    run_budget_seconds: float,
+) -> Followed:
+    """`run` is the last that is known of it; None: only its id, on record. Raises Stopped, Fenced, StoreUnavailable."""
+    followed_for = (hold.turn.running_ms or 0) / 1000
+    over_at = clock.now() + run_budget_seconds - followed_for
+    stuck_at = clock.now() + STUCK_SECONDS * 2**hold.turn.failures - followed_for
+    seen_at, pause = clock.now(), pace.min_seconds
+    while run is None or not (run.terminal or run.status == "requires_action"):
+        if clock.now() >= over_at:
+            return Followed(Verdict.TIMED_OUT, run)
+        if clock.now() >= deadline:
+            return Followed(Verdict.DETACHED, run)
+        if run is not None and run.status == "queued" and clock.now() >= stuck_at:
+            return Followed(Verdict.STUCK, run)
+        hold.check()
+        if run is not None:
+            await hold.sleep(min(run.poll_after_seconds or pause, max(deadline - clock.now(), 0)))
+            pause = min(pause * BACKOFF, pace.max_seconds)
+        try:
+            run = await _look(hold, provider)
+            seen_at = clock.now()
+        except NotFoundAtProvider:
+            if clock.now() >= seen_at + GONE_SECONDS:
+                return Followed(Verdict.GONE, run)
+        except ThreadGone:
+            return Followed(Verdict.THREAD_GONE, run)
+        except ProviderError:
+            pass  # a look that failed says nothing of the run
+        run = run or RunState(hold.turn.run_id, "unknown")
+    return Followed(Verdict.ENDED, run)
+
+
+async def _look(hold: Hold, provider: Provider) -> RunState:
+    if hold.turn.run_id is None:
+        raise NotFoundAtProvider("a run without an id cannot be followed")
+    return await hold.keep(provider.get_run(hold.thread or Thread(provider.name), hold.turn.run_id))

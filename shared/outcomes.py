@@ -1,0 +1,83 @@
+"""The one record of how a turn ended, or that it is to be started once more."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from shared.core.events import EventName
+from shared.core.model import RunRecord, RunState, Thread, Turn, TurnStatus
+from shared.ending import Ending
+from shared.lease import Hold
+from shared.ports import Advance
+
+log = logging.getLogger("multi_agent_chat")
+
+MAX_FAILURES = 4  # creates lost or runs failed for a passing reason, before the turn fails
+
+
+def note(name: EventName, turn: Turn, **fields: Any) -> None:
+    """One event, with the ids of its turn. Never anybody's words."""
+    ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
+    log.info(name.value, extra={"event": ids | fields})
+
+
+async def complete(hold: Hold, run: RunState) -> None:
+    thread = None
+    if hold.thread is not None and run.cursor is not None:
+        thread = Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)
+    step = Advance(to=TurnStatus.COMPLETED, run=_record(hold, run), reply=run.text, usage=run.usage, thread=thread)
+    await hold.advance(step, release=True)
+    note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
+
+
+async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
+    """`code` is a row of the table of errors; what the agent had said so far is kept beside it."""
+    error = {"code": code}
+    if run is not None and run.error_code is not None:
+        error["provider_code"] = run.error_code
+    if run is not None and run.text.strip():
+        error["partial_text"] = run.text
+    step = Advance(
+        to=TurnStatus.FAILED,
+        error=error,
+        run=None if run is None else _record(hold, run),
+        usage=None if run is None else run.usage,
+        forget_thread=forget_thread,
+    )
+    await hold.advance(step, release=True)
+    note(EventName.TURN_FAILED, hold.turn, code=code)
+
+
+async def cancel(hold: Hold, ending: Ending, *, forget_thread: bool) -> None:
+    step = Advance(
+        to=TurnStatus.CANCELLED,
+        run=None if ending.run is None else _record(hold, ending.run),
+        partial=ending.said or None,
+        forget_thread=forget_thread,
+    )
+    await hold.advance(step, release=True)
+    note(EventName.TURN_CANCELLED, hold.turn, superseded_by=hold.turn.superseded_by)
+
+
+async def retry_or_fail(
+    hold: Hold, code: str, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
+) -> bool:
+    """True where the turn is to be started once more, after a pause that doubles; else it has failed with `code`."""
+    if hold.turn.failures + 1 >= MAX_FAILURES:
+        await fail(hold, code, run, forget_thread=forget_thread)
+        return False
+    step = Advance(
+        to=TurnStatus.QUEUED,
+        run=None if run is None else _record(hold, run),
+        usage=None if run is None else run.usage,
+        count_failure=True,
+        forget_thread=forget_thread,
+    )
+    await hold.advance(step)
+    await hold.sleep(pause_seconds * 2 ** (hold.turn.failures - 1))
+    return True
+
+
+def _record(hold: Hold, run: RunState) -> RunRecord:
+    return RunRecord(run.run_id, hold.agent.slug, run.status)
