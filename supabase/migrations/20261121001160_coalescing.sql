@@ -1,13 +1,14 @@
 -- Strategy `coalesce`: messages that wait are joined, in order, into the turn that starts next, and share its outcome.
 -- The caller holds the conversation's row lock.
 
--- Those right behind the head, up to the first that wants something else.
+-- Those right behind the head, up to the first that wants something else. Only with the first attempt: once the provider
+-- may have heard of the turn, what was asked stays as it was.
 create function internal.join_waiting(t public.turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   m public.turns;
 begin
-  if t.strategy <> 'coalesce' then
+  if t.strategy <> 'coalesce' or t.attempt > 1 or t.cancel_requested then
     return;
   end if;
   for m in
@@ -31,11 +32,13 @@ begin
   where id = (internal.head(c)).id and status = 'queued' and strategy = 'coalesce' and attempt = 0;
 end $$;
 
--- The outcome of a run is that of every message it answered. A head that its own user cancelled lets the others go on.
+-- The outcome of a run is that of every message it answered. A head that its own user cancelled lets the others go on,
+-- as if they had not been joined.
 create function internal.close_joined(t public.turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
   if t.status = 'cancelled' and t.superseded_by is null then
+    perform internal.take_back_lines(t, true);
     update public.turns set joined_to = null, updated_at = p_now
     where user_id = t.user_id and joined_to = t.id and finished_at is null;
     return;
