@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.core.conflict import BACKOFF
 from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
 from shared.core.model import RunState, Thread
 from shared.ending import Pace
 from shared.lease import Hold
 from shared.ports import Clock, Provider
 
+GROWTH = 1.2  # of the pause between two looks: an answer lies unseen for a tenth of the time it took, on average
 GONE_SECONDS = 3.0  # a run that was just made may be unknown for a moment where lists and reads lag
 # A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
 # busy server may really take that long.
@@ -58,7 +58,7 @@ async def follow(
         hold.check()
         if run is not None:
             await hold.sleep(min(run.poll_after_seconds or pause, max(deadline - clock.now(), 0)))
-            pause = min(pause * BACKOFF, pace.max_seconds)
+            pause = min(pause * GROWTH, pace.max_seconds)
         try:
             run = await _look(hold, provider)
             seen_at = clock.now()
