@@ -28,6 +28,7 @@ _HOSTED_SQL = (_HERE / "supabase/roles.sql", _HERE / "hosted.sql")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.02
+_AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 # Nothing here survives the process, so nothing is written with care.
 _SETTINGS = {
     "fsync": "off",
@@ -50,19 +51,24 @@ def postgres(*, hosted: bool = True) -> Iterator[str]:
     Yields a DSN over a unix socket, for the superuser `postgres`. With `hosted`, the database already holds the
     roles and schemas of a hosted Supabase project, so `supabase/migrations` apply to it unchanged.
     """
+    with _server() as server:
+        if hosted:
+            apply_sql(server.dsn, *_HOSTED_SQL)
+        yield server.dsn
+
+
+@contextmanager
+def _server() -> Iterator[_Server]:
     with Guard(grace_seconds=2) as guard:
         # Short and directly below /tmp: a socket path may have about a hundred characters.
         home = Path(tempfile.mkdtemp(prefix="mac-pg-", dir="/tmp"))
         guard.remove_at_end(home)
-        server = _start(home, guard)
-        dsn = f"postgresql://postgres@/postgres?host={home}"
+        server = _Server(home, guard)
         try:
-            _wait_ready(dsn, server, home / "log")
-            if hosted:
-                apply_sql(dsn, *_HOSTED_SQL)
-            yield dsn
+            server.start()
+            yield server
         finally:
-            _stop(server)
+            server.stop()
 
 
 def apply_sql(dsn: str, *files: Path) -> None:
@@ -73,37 +79,48 @@ def apply_sql(dsn: str, *files: Path) -> None:
                 connection.execute(file.read_bytes())
 
 
-def _start(home: Path, guard: Guard) -> subprocess.Popen[bytes]:
-    user = _unprivileged_user()
-    if user is not None:
-        os.chown(home, user, -1)
-    binaries = _binaries(home, user)
-    data = home / "data"
-    made = subprocess.run(
-        [binaries / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
-         "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync"],
-        user=user, capture_output=True, text=True, timeout=_START_SECONDS, check=False,
-    )  # fmt: skip
-    if made.returncode != 0:
-        raise PostgresError(f"initdb failed:\n{made.stdout}{made.stderr}")
-    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    with (home / "log").open("wb") as output:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", home, *settings],
-            user=user, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+class _Server:
+    """One data directory below `home`, and the process that serves it."""
+
+    def __init__(self, home: Path, guard: Guard) -> None:
+        self.dsn = f"postgresql://postgres@/postgres?host={home}"
+        self._home, self._guard, self._user = home, guard, _unprivileged_user()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            os.chown(home, self._user, -1)
+        self._binaries = _binaries(home, self._user)
+        made = subprocess.run(
+            [self._binaries / "initdb", "--pgdata", home / "data", "--username", "postgres", "--auth", "trust",
+             "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+             "--no-sync"],
+            user=self._user, capture_output=True, text=True, timeout=_START_SECONDS, check=False,
         )  # fmt: skip
-    guard.watch_group(server.pid)
-    return server
+        if made.returncode != 0:
+            raise PostgresError(f"initdb failed:\n{made.stdout}{made.stderr}")
 
+    def start(self) -> None:
+        """Return once it takes connections."""
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        log = self._home / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._home / "data", "-k", self._home, *settings],
+                user=self._user, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        self._guard.watch_group(self._process.pid)
+        _wait_ready(self.dsn, self._process, log)
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """A fast shutdown: SIGINT closes the sessions still open, where SIGTERM would wait for them."""
-    server.send_signal(signal.SIGINT)
-    try:
-        server.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait(_STOP_SECONDS)
+    def stop(self) -> None:
+        """A fast shutdown: SIGINT closes the sessions still open, where SIGTERM would wait for them."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_SECONDS)
+        self._guard.forget_group(self._process.pid)
 
 
 def _unprivileged_user() -> int | None:
@@ -138,12 +155,16 @@ def _wait_ready(dsn: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _main() -> None:
-    """Run a server until SIGTERM: `python -m dev.postgres` prints `ready DSN`."""
-    with postgres(hosted="--bare" not in sys.argv[1:]) as dsn:
-        print(f"ready {dsn}", flush=True)
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    """Run a server until SIGTERM: `python -m dev.postgres` prints `ready DSN`. SIGHUP restarts it: sessions are cut."""
+    with _server() as server:
+        if "--bare" not in sys.argv[1:]:
+            apply_sql(server.dsn, *_HOSTED_SQL)
+        print(f"ready {server.dsn}", flush=True)
+        while signal.sigwait(_AWAITED) is signal.SIGHUP:
+            server.stop()
+            server.start()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     _main()

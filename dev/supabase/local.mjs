@@ -18,6 +18,13 @@ const HOST = "127.0.0.1";
 const TOKEN_SECONDS = 12 * 3600; // a printed token works for a day of development
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
+// A restart of the database leaves the driver writing once more to a socket that it has given up. That query is lost
+// with its connection and the pool makes a new one; without this the whole process would end.
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  if (!/node_modules\/postgres\//.test(String(error?.stack))) process.exit(1);
+});
+
 const { values: options } = parseArgs({
   options: {
     port: { type: "string" },

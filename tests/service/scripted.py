@@ -50,7 +50,8 @@ def http(
 
 def error(status: int, code: str | None = None, message: str = "No.", **headers: str) -> Answer:
     """An error as the vendor words it."""
-    return http(status, {"error": {"message": message, "type": "error", "code": code, "param": None}}, **headers)
+    body = {"error": {"message": message, "type": "error", "code": code, "param": None}}
+    return http(status, body, length=None, **headers)
 
 
 def http_date(seconds_from_now: float) -> str:
@@ -101,7 +102,7 @@ class Scripted:
             real = await self.upstream.request(method, path, headers=kept, content=body)
         if chosen is None:
             kept = {name: value for name, value in real.headers.items() if name not in {*_HOP, "content-encoding"}}
-            chosen = http(real.status_code, real.content, **kept)
+            chosen = http(real.status_code, real.content, length=None, **kept)
         elif chosen.rewrite:
             chosen = http(real.status_code, chosen.rewrite(real.json()))
         await self._say(chosen, reader, writer)

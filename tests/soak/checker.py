@@ -1,0 +1,95 @@
+"""What must hold at the end, over the database's rows, the emulator's memory and every answer anybody got."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.soak.people import Message
+
+Rows = list[dict[str, Any]]
+
+
+def read_rows(dsn: str) -> tuple[Rows, Rows]:
+    """Turns and lines, in order."""
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        turns = connection.execute("select * from public.turns order by conversation_id, seq").fetchall()
+        lines = connection.execute("select * from public.messages order by conversation_id, seq").fetchall()
+    return turns, lines
+
+
+def violations(messages: Sequence[Message], turns: Rows, lines: Rows, emulator: dict[str, Any]) -> list[str]:
+    """Every broken promise in a sentence."""
+    return [
+        *_of_messages(messages, turns),
+        *_of_conversations(turns, lines),
+        *_of_provider(turns, emulator),
+    ]
+
+
+def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
+    found = []
+    by_key = defaultdict(list)
+    for turn in turns:
+        by_key[turn["idempotency_key"]].append(turn)
+    for message in messages:
+        rows = by_key[message.key]
+        if len(rows) != 1:
+            found.append(f"{message.text}: {len(rows)} turns of one key")
+            continue
+        row, outcomes = rows[0], message.outcomes()
+        if row["finished_at"] is None:
+            found.append(f"{message.text}: never ended, still {row['status']}")
+        elif len(outcomes) != 1:
+            found.append(f"{message.text}: shown as {outcomes or 'nothing final'}")
+        elif (shown := next(iter(outcomes))) != (str(row["id"]), row["seq"], row["status"], row["reply"]):
+            found.append(f"{message.text}: shown as {shown}, on record as {row['status']} {row['reply']!r}")
+        if row["status"] == "completed" and not row["reply"].endswith(f"to: {message.text}"):
+            found.append(f"{message.text}: has the reply {row['reply']!r}")
+        if row["text"] != message.text or str(row["conversation_id"]) != message.conversation:
+            found.append(f"{message.text}: stands elsewhere, as {row['text']!r}")
+    return found
+
+
+def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
+    found = []
+    for conversation in {turn["conversation_id"] for turn in turns}:
+        own = [turn for turn in turns if turn["conversation_id"] == conversation]
+        said = [line for line in lines if line["conversation_id"] == conversation]
+        if [turn["seq"] for turn in own] != list(range(1, len(own) + 1)):
+            found.append(f"{conversation}: its turns have gaps")
+        if [line["seq"] for line in said] != list(range(1, len(said) + 1)):
+            found.append(f"{conversation}: its transcript has gaps")
+        expected = [
+            (turn["seq"], role, turn["text"] if role == "user" else turn["reply"])
+            for turn in own
+            for role in (("user", "assistant") if turn["status"] == "completed" else ("user",))
+            if turn["status"] != "cancelled"
+        ]
+        if [(line["turn_seq"], line["role"], line["text"]) for line in said] != expected:
+            found.append(f"{conversation}: its transcript is not what was said, in order")
+        ends = [turn["finished_at"] for turn in own if turn["finished_at"] is not None]
+        if ends != sorted(ends):
+            found.append(f"{conversation}: turns ended out of order")
+    return found
+
+
+def _of_provider(turns: Rows, emulator: dict[str, Any]) -> list[str]:
+    found = [f"two active at once: {overlap}" for overlap in emulator["violations"]]
+    found += [f"{place} had {most} active at once" for place, most in emulator["max_active"].items() if most > 1]
+    seqs = {str(turn["id"]): turn["seq"] for turn in turns}
+    jobs = {job["id"]: job for job in [*emulator["runs"], *emulator["responses"]]}
+    for place in [*emulator["threads"], *emulator["conversations"]]:
+        order = [seqs.get(jobs[job]["metadata"].get("turn_id", ""), 0) for job in place["jobs"] if job in jobs]
+        if order != sorted(order):
+            found.append(f"{place['id']}: runs of turns {order}, out of order")
+    return found
+
+
+def runs_of(emulator: dict[str, Any]) -> Counter[str]:
+    """How many runs the provider has of each turn."""
+    return Counter(job["metadata"].get("turn_id", "") for job in [*emulator["runs"], *emulator["responses"]])

@@ -1,0 +1,94 @@
+"""People with tabs, who send, give up, send again with the same key, and remember every answer they got."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+
+from dev import functions
+from dev.emulator.testing import local_client
+from tests.soak.stage import Stage
+
+GIVE_UP_SECONDS = 240.0  # no message may take longer to be answered, whatever happens
+
+
+@dataclass
+class Message:
+    """One message, its key, and everything that was ever answered about it."""
+
+    user: str
+    conversation: str
+    text: str
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    stayed: bool = True
+    sent_at: float = 0.0
+    answered_at: float | None = None
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> bool:
+        return any("turn_id" in body or "turn" in body.get("details", {}) for _, body in self.answers)
+
+    def outcomes(self) -> set[tuple[Any, ...]]:
+        """Every final outcome that was shown for it: there must be one, and always the same."""
+        return {shown for status, body in self.answers if (shown := outcome(status, body)) is not None}
+
+
+def outcome(status: int, body: dict[str, Any]) -> tuple[Any, ...] | None:
+    turn = body.get("details", {}).get("turn", body)
+    if "turn_id" not in turn or turn.get("status") not in ("completed", "failed", "cancelled"):
+        return None
+    return turn["turn_id"], turn["seq"], turn["status"], (turn.get("reply") or {}).get("text")
+
+
+class Person:
+    """Somebody signed in; any number of tabs may call at once, each at whichever instance the wind blows it to."""
+
+    def __init__(self, stage: Stage, chance: random.Random) -> None:
+        self.id = str(uuid.uuid4())
+        claims = {"sub": self.id, "role": "authenticated", "aud": "authenticated", "iss": stage.issuer}
+        token = jwt.encode({**claims, "exp": int(time.time()) + 7200}, stage.keys.jwt_secret, algorithm="HS256")
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._stage, self._chance = stage, chance
+        self.http = local_client("http://127.0.0.1", **self._headers)
+
+    async def send(self, message: Message, *, stay: bool) -> None:
+        """Send until there is a final answer; one who does not stay leaves as soon as the message is accepted."""
+        message.sent_at, message.stayed = time.monotonic(), stay
+        while time.monotonic() - message.sent_at < GIVE_UP_SECONDS:
+            if await self._once(message, self._chance.uniform(1, 8) if stay else 0):
+                return
+            if not stay and message.accepted:
+                return
+            await asyncio.sleep(self._chance.uniform(0.05, 0.5))
+
+    async def _once(self, message: Message, wait_seconds: float) -> bool:
+        """Whether the answer was final."""
+        body = {"message": message.text, "conversation_id": message.conversation, "wait_seconds": wait_seconds}
+        url = functions.url(self._chance.choice(self._stage.ports))
+        try:
+            answer = await self.http.post(
+                f"{url}/", json=body, headers={"idempotency-key": message.key}, timeout=wait_seconds + 5
+            )
+        except httpx.HTTPError:
+            return False
+        message.answers.append((answer.status_code, answer.json()))
+        if outcome(answer.status_code, answer.json()) is None:
+            return False
+        message.answered_at = message.answered_at or time.monotonic()
+        return True
+
+    async def read(self, message: Message) -> None:
+        """Ask once more, by key and by id, at every instance."""
+        await self._once(message, 5)
+        turn_id = next((shown[0] for shown in message.outcomes()), None)
+        for port in self._stage.ports if turn_id else []:
+            answer = await self.http.get(f"{functions.url(port)}/turns/{turn_id}", timeout=30)
+            message.answers.append((answer.status_code, answer.json()))
