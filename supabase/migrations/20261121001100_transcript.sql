@@ -2,9 +2,10 @@
 
 create function internal.lines_of(t public.turns) returns setof public.messages
 language sql stable set search_path = '' as $$
-  select m.* from public.messages m
-  where m.turn_id = t.id
-     or m.turn_id in (select j.id from public.turns j where j.user_id = t.user_id and j.joined_to = t.id)
+  select m.* from public.messages m where m.turn_id = t.id
+  union all
+  select m.* from public.turns j join public.messages m on m.turn_id = j.id
+  where j.user_id = t.user_id and j.joined_to = t.id
 $$;
 
 create function internal.add_line(
@@ -24,18 +25,20 @@ begin
   values (t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, p_text, p_partial, p_now);
 end $$;
 
--- Of a turn and those joined to it. Turns are served one at a time, so their lines are the newest; should they not be,
--- they stay, because `seq` keeps no gap.
-create function internal.take_back_lines(t public.turns) returns void
+-- Of a turn and those joined to it, or only of those joined. Turns are served one at a time, so their lines are the
+-- newest; should they not be, they stay, because `seq` keeps no gap.
+create function internal.take_back_lines(t public.turns, p_joined_only boolean default false) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   lines int;
   first int;
+  ids uuid[];
 begin
-  select count(*), min(m.seq) into lines, first from internal.lines_of(t) m;
+  select count(*), min(m.seq), array_agg(m.id) into lines, first, ids
+  from internal.lines_of(t) m where m.turn_id <> t.id or not p_joined_only;
   if lines > 0 and first + lines = (
       select c.next_message_seq from public.conversations c where c.user_id = t.user_id and c.id = t.conversation_id) then
-    delete from public.messages where id in (select m.id from internal.lines_of(t) m);
+    delete from public.messages where id = any (ids);
     update public.conversations set next_message_seq = first where user_id = t.user_id and id = t.conversation_id;
   end if;
 end $$;

@@ -32,8 +32,10 @@ begin
     end if;
   else
     v := internal.now();
-    update public.turns set status = 'cancelled', text = '', idempotency_key = null, finished_at = v, updated_at = v
-    where id = t.id;
+    update public.turns set status = 'cancelled', text = '', idempotency_key = null, finished_at = v, updated_at = v,
+      superseded_by = null, superseded_how = null
+    where id = t.id returning * into t;
+    perform internal.close_joined(t, v);
   end if;
   return jsonb_build_object('outcome', 'ok');
 end $$;

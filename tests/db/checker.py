@@ -1,0 +1,74 @@
+"""What holds of a conversation at every moment, whatever was called in whatever order."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from tests.db.database import Chat
+
+OPEN_TURNS = ("queued", "starting", "running", "requires_action")
+Rows = dict[str, dict[str, Any]]
+
+
+def check(chat: Chat, *, over: bool = False) -> None:
+    """`over`: nothing is open any more."""
+    (conversation,) = chat.db.rows("select * from public.conversations where user_id = %s", chat.user)
+    found = chat.db.rows("select *, id::text, joined_to::text as lead from public.turns where user_id = %s", chat.user)
+    turns: Rows = {row["id"]: row for row in sorted(found, key=lambda row: row["seq"])}
+    assert [row["seq"] for row in turns.values()] == list(range(1, conversation["next_seq"]))
+    still_open = [row for row in turns.values() if row["finished_at"] is None]
+    assert not (over and still_open)
+    assert len({row["place"] for row in still_open}) == len(still_open)
+    assert sum(row["status"] in OPEN_TURNS[1:] for row in still_open) <= 1
+    heads = sorted((row for row in still_open if row["lead"] is None), key=lambda row: row["place"])
+    assert not any(row["status"] in OPEN_TURNS[1:] for row in heads[1:]), "only the head is under way"
+    for row in still_open:
+        assert row["lead"] in (None, heads[0]["id"]), "one that is joined is reached from the head"
+        assert row["lead"] is None or row["status"] == "queued"
+    for row in turns.values():
+        _check_turn(row, turns)
+    _check_lines(chat, conversation["next_message_seq"], turns)
+
+
+def _check_turn(row: dict[str, Any], turns: Rows) -> None:
+    by = None if row["superseded_by"] is None else str(row["superseded_by"])
+    if by is not None:
+        assert by != row["id"]
+        assert turns[by]["strategy"] == row["superseded_how"]
+        assert row["finished_at"] is None or row["status"] == "cancelled", "what came first stands"
+        assert row["finished_at"] is None or row["error"]["superseded_by"] == by
+    if row["lead"] is not None:
+        lead = turns[row["lead"]]
+        assert lead["lead"] is None
+        assert (lead["strategy"], row["strategy"]) == ("coalesce", "coalesce")
+        cancelled = row["status"] == "cancelled" and by is None
+        if row["finished_at"] is not None and not cancelled:
+            for shared in ("status", "reply", "superseded_by", "superseded_how", "finished_at"):
+                assert row[shared] == lead[shared], shared
+
+
+def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
+    lines = chat.db.rows("select *, turn_id::text from public.messages where user_id = %s order by seq", chat.user)
+    assert [line["seq"] for line in lines] == list(range(1, following)), "no gaps"
+    spoken = [(turns[line["turn_id"]]["lead"] or line["turn_id"], line) for line in lines]
+    groups = [key for key, _ in groupby(spoken, key=lambda one: one[0])]
+    assert len(groups) == len(set(groups)), "what belongs together stands together"
+    asked = [line["turn_id"] for line in lines if line["role"] == "user"]
+    said = {line["turn_id"]: line for line in lines if line["role"] == "assistant"}
+    for line in lines:
+        assert line["role"] == "assistant" or line["text"] == turns[line["turn_id"]]["text"]
+    for turn, row in turns.items():
+        if row["status"] in ("completed", "failed") or row["superseded_how"] == "interrupt":
+            assert row["finished_at"] is None or turn in asked
+        if row["finished_at"] is not None and row["superseded_how"] == "rollback":
+            assert turn not in asked
+            assert turn not in said
+        if row["status"] == "completed" and row["lead"] is None:
+            assert said[turn]["text"] == row["reply"]
+        elif turn in said:
+            assert row["superseded_how"] == "interrupt"
+            assert said[turn]["text"] == row["error"]["partial_text"]
+        assert turn not in said or said[turn]["partial"] == (row["status"] != "completed")
+    places = [turns[turns[turn]["lead"] or turn]["place"] for turn in asked]
+    assert places == sorted(places), "asked in the order of service"
