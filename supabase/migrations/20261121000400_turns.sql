@@ -56,5 +56,5 @@ create unique index turns_one_active on public.turns (user_id, conversation_id)
 create unique index turns_one_per_key on public.turns (user_id, idempotency_key) where idempotency_key is not null;
 create index turns_open on public.turns (user_id, conversation_id, place, seq) where finished_at is null;
 create index turns_joined on public.turns (user_id, joined_to) where joined_to is not null;
-create index turns_interrupted on public.turns (user_id, conversation_id) where superseded_how = 'interrupt';
+create index turns_interrupted on public.turns (user_id, conversation_id, finished_at) where superseded_how = 'interrupt';
 create index turns_by_age on public.turns (user_id, created_at);

@@ -19,11 +19,28 @@ end $$;
 create function internal.superseded(t public.turns, p_partial text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('code', 'superseded', 'superseded_by', t.superseded_by)
-    || case when p_partial <> '' then jsonb_build_object('partial_text', p_partial) else '{}' end
+    || case when p_partial ~ '\S' then jsonb_build_object('partial_text', p_partial) else '{}' end
 $$;
 
--- A head that waits ends at once: every create is preceded by a write that a final turn refuses, so its holder, if it
--- has one, can start nothing any more and its lease is free. One under way is for its holder to end.
+-- A turn that waits can be ended at once: every create is preceded by a write that a final turn refuses, so its holder,
+-- if it has one, can start nothing any more.
+create function internal.end_waiting(t public.turns, p_now timestamptz) returns public.turns
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.turns set
+    status = 'cancelled', cancel_requested = true, finished_at = p_now, updated_at = p_now,
+    error = case when superseded_by is not null then internal.superseded(t, null) end
+  where id = t.id returning * into t;
+  perform internal.close_turn(t, 'queued', null, p_now);
+  if t.superseded_how = 'rollback' and t.attempt > 0 then
+    -- an attempt that was refused may have left its message behind
+    update public.conversations set thread_id = null, thread_provider = null, thread_cursor = null
+    where user_id = t.user_id and id = t.conversation_id;
+  end if;
+  return t;
+end $$;
+
+-- A head that waits ends at once, and its lease is free. One under way is for its holder to end.
 create function internal.displace_head(c public.conversations, p_by public.turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -35,27 +52,22 @@ begin
   update public.turns set
     cancel_requested = true, superseded_by = p_by.id, superseded_how = p_by.strategy, updated_at = p_now
   where id = h.id returning * into h;
-  if h.status <> 'queued' then
-    return;
+  if h.status = 'queued' then
+    perform internal.end_waiting(h, p_now);
+    update public.conversations set lease_owner = null, lease_until = null where user_id = c.user_id and id = c.id;
   end if;
-  update public.turns set status = 'cancelled', error = internal.superseded(h, null), finished_at = p_now
-  where id = h.id returning * into h;
-  perform internal.close_turn(h, 'queued', null, p_now);
-  update public.conversations set
-    lease_owner = null, lease_until = null,
-    -- an attempt that was refused may have left its message behind
-    thread_id = case when h.superseded_how = 'rollback' and h.attempt > 0 then null else thread_id end,
-    thread_provider = case when h.superseded_how = 'rollback' and h.attempt > 0 then null else thread_provider end,
-    thread_cursor = case when h.superseded_how = 'rollback' and h.attempt > 0 then null else thread_cursor end
-  where user_id = c.user_id and id = c.id;
 end $$;
 
 -- What was asked and said in interrupted turns since the last answer: providers may have dropped it from the thread.
+-- Joined messages were asked as one, so they are told as one.
 create function internal.displaced(c public.conversations) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(jsonb_build_object(
-    'turn_id', t.id, 'text', t.text, 'partial', coalesce(t.error ->> 'partial_text', '')) order by t.place, t.seq), '[]')
+    'turn_id', t.id, 'partial', coalesce(t.error ->> 'partial_text', ''),
+    'text', coalesce((select string_agg(j.value ->> 'text', E'\n\n' order by j.ordinality)
+                      from jsonb_array_elements(internal.joined(t)) with ordinality j), t.text))
+    order by t.place, t.seq), '[]')
   from public.turns t
   where t.user_id = c.user_id and t.conversation_id = c.id and t.superseded_how = 'interrupt'
-    and t.status = 'cancelled' and t.finished_at > coalesce(c.answered_at, '-infinity')
+    and t.status = 'cancelled' and t.joined_to is null and t.finished_at > coalesce(c.answered_at, '-infinity')
 $$;

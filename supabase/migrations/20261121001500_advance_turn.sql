@@ -102,7 +102,7 @@ begin
     perform internal.add_line(t, 'user', null, t.text, p_now);
   elsif t.superseded_how = 'interrupt' then
     perform internal.add_line(t, 'user', null, t.text, p_now);
-    if p_partial <> '' then
+    if p_partial ~ '\S' then  -- providers refuse a message without anything to be seen in it
       perform internal.add_line(t, 'assistant', speaker, p_partial, p_now, true);
     end if;
   elsif t.superseded_how = 'rollback' or (p_from = 'queued' and t.runs = '[]' and t.joined_to is null) then

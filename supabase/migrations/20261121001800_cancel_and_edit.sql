@@ -22,9 +22,7 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
   if t.status = 'queued' then
-    update public.turns set status = 'cancelled', cancel_requested = true, finished_at = v, updated_at = v
-    where id = p_turn returning * into t;
-    perform internal.close_turn(t, 'queued', null, v);
+    t := internal.end_waiting(t, v);
   elsif t.finished_at is null and not t.cancel_requested then
     update public.turns set cancel_requested = true, updated_at = v where id = p_turn returning * into t;
   end if;
