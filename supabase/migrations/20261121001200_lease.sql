@@ -73,8 +73,9 @@ language sql stable set search_path = '' as $$
     'fresh', t.status = 'starting' and t.ops[1] = p_op,
     'thread_id', c.thread_id, 'thread_provider', c.thread_provider, 'thread_cursor', c.thread_cursor,
     'last_run_id', c.last_run_id,
-    'message_count', (select count(*) from public.messages m
-                      where m.user_id = c.user_id and m.conversation_id = c.id and m.turn_id <> t.id),
+    'message_count', (select n.next_message_seq - 1 from public.conversations n
+                      where n.user_id = c.user_id and n.id = c.id)
+                     - (select count(*) from public.messages m where m.turn_id = t.id),
     'displaced', internal.displaced(c),
     'agent', internal.agent_json(internal.agent_or_default(t.user_id, t.agent)),
     'turn', internal.turn_json(t))

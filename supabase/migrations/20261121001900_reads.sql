@@ -68,7 +68,7 @@ begin
     'outcome', 'ok',
     'conversation', internal.conversation_json(c) || jsonb_build_object(
       'open_turns', coalesce((
-        select jsonb_agg(internal.turn_json(t) order by t.seq) from public.turns t
+        select jsonb_agg(internal.turn_json(t) order by t.place, t.seq) from public.turns t
         where t.user_id = p_user and t.conversation_id = p_conversation and t.finished_at is null), '[]'),
       'statistics', internal.statistics(p_user, p_conversation)));
 end $$;
@@ -84,10 +84,13 @@ begin
     select jsonb_build_object('outcome', 'ok', 'messages', coalesce(jsonb_agg(
       internal.message_json(page) order by page.seq), '[]'))
     from (
-      select m.* from public.messages m
-      where m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_after_seq
-      order by case when p_newest then -m.seq else m.seq end
-      limit least(greatest(p_limit, 1), 1000)) page);
+      (select m.* from public.messages m
+       where not p_newest and m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_after_seq
+       order by m.seq limit least(greatest(p_limit, 1), 1000))
+      union all
+      (select m.* from public.messages m
+       where p_newest and m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_after_seq
+       order by m.seq desc limit least(greatest(p_limit, 1), 1000))) page);
 end $$;
 
 -- Conversations with open turns that nobody serves, the longest unattended first: for a sweep.

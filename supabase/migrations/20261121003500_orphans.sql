@@ -1,11 +1,11 @@
--- What nobody serves, as a sweep needs it: with the newest open turn, the one after which nothing is open any more.
+-- What nobody serves, as a sweep needs it: with the last of its open turns, the one after which nothing is open any more.
 
 create or replace function public.list_orphans(p_limit int) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('outcome', 'ok', 'orphans', coalesce(jsonb_agg(jsonb_build_object(
     'user_id', o.user_id, 'conversation_id', o.id, 'newest_turn_id', o.newest) order by o.since, o.id), '[]'))
   from (
-    select c.user_id, c.id, min(t.updated_at) as since, (array_agg(t.id order by t.seq desc))[1] as newest
+    select c.user_id, c.id, min(t.updated_at) as since, (array_agg(t.id order by t.place desc, t.seq desc))[1] as newest
     from public.turns t
     join public.conversations c on c.user_id = t.user_id and c.id = t.conversation_id
     where t.finished_at is null and internal.claimable(c, internal.head(c), internal.now())
