@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check lint fmt lock clean
+.PHONY: help venv dev test check lint soak bench fmt lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,13 @@ lint: $(STAMP) ## the checks that run no test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(STAMP) ## 300 messages on each wire while processes die, connections break and the database restarts
+	$(BIN)/python -m tests.soak --messages 300 --wire responses
+	$(BIN)/python -m tests.soak --messages 300 --wire assistants
+
+bench: $(STAMP) ## measure latency, memory and cold start, beside the baselines
+	$(BIN)/python -m bench
 
 fmt: $(STAMP) ## write the code the way the checks want it
 	$(BIN)/ruff check --fix .
