@@ -149,6 +149,12 @@ def test_nobody_elses_turn_is_displaced(chat: Chat) -> None:
     assert [turn["cancel_requested"] for turn in told] == [True, False, False]
     chat.advance(*started[0], "cancelled", lease_ms=0)
     assert other.lines() == elsewhere.lines() == [(1, "user", "hello")]
+    for one in (chat, other, elsewhere):
+        chat.db.let_pass(15)
+        claim = one.claim()
+        one.submit(strategy="interrupt", text="again", owner=None)
+        one.advance(claim["epoch"], claim["turn"]["turn_id"], "cancelled", lease_ms=0)
+        assert [told["turn_id"] for told in one.claim()["displaced"]] == [claim["turn"]["turn_id"]]
 
 
 def test_open_turns_are_listed_in_the_order_of_service(chat: Chat) -> None:
