@@ -205,7 +205,9 @@ class Serving:
         else:
             # a create whose answer is still owed, or a run that will not end, may write to the thread later
             stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED
-            if not stray and hold.turn.superseded_how is MultitaskStrategy.ROLLBACK:
+            # joined messages stand in the thread as one: the others are asked again without it
+            again = not displaced and len(hold.turn.joined) > 1
+            if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
                 stray = not await self._erase(admission, hold)
             await outcomes.cancel(hold, ending, forget_thread=stray)
         return False

@@ -254,6 +254,22 @@ async def test_interrupting_joined_messages_displaces_them_all(
     assert users[2:] == ["now"]
 
 
+async def test_those_joined_to_a_cancelled_message_are_answered_and_asked_once(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user, conversation = await instances.make(coalesce_seconds="0.3"), somebody(), str(uuid.uuid4())
+    texts = ("[[never]] a", "b", "c")
+    first, *others = [await one.send(user, text, conversation, wait=0, strategy=COALESCE) for text in texts]
+    waiting = [asyncio.create_task(one.wait(user, turn)) for turn in others]
+    await running(emulator)
+    ended = await one.chat.cancel_turn(user, first.turn_id, asyncio.get_running_loop().time() + 10)
+    assert (ended.status, ended.superseded_by) == (TurnStatus.CANCELLED, None)
+    assert [turn.reply for turn in await asyncio.gather(*waiting)] == ["Emulated reply 1 to: b\n\nc"] * 2
+    held = await thread_texts(emulator, await place_of(db, conversation))
+    assert [text for role, text in held if role == "user"] == ["b\n\nc"]
+    assert [text for role, text in await lines(one, user, conversation) if role == "user"] == list(texts)
+
+
 async def test_cancel_against_completion(instances: Instances, emulator: RunningEmulator) -> None:
     """Whichever comes first is what both see."""
     one, two = await instances.make(), await instances.make()
