@@ -9,7 +9,7 @@ import pytest
 
 from tests.db.checker import check
 from tests.db.database import Chat, new_id
-from tests.db.test_coalescing import cancel, queue
+from tests.db.test_coalescing import cancel, joined, queue
 from tests.db.test_displacement import RUN, served
 
 
@@ -30,6 +30,16 @@ def test_they_share_the_outcome(chat: Chat, to: str, patch: dict[str, Any]) -> N
     assert other["error"] == (None if lead["error"] is None else {"code": "x"})
     assert [one["status"] for one in other["joined"]] == [to, "cancelled", to]
     assert abs(other["waited_ms"] - lead["waited_ms"]) < 1000
+    check(chat, over=True)
+
+
+def test_what_was_asked_is_shown_also_of_one_that_its_user_cancelled(chat: Chat) -> None:
+    turns = queue(chat, "a", "b")
+    claim = chat.claim()
+    assert cancel(chat, turns[1])["turn"]["status"] == "cancelled"
+    assert joined(chat.get(turns[0])) == ["a", "b"], "it has been sent"
+    assert [line[2] for line in chat.lines()[2:]] == ["a", "b"]
+    chat.complete(claim["epoch"], turns[0])
     check(chat, over=True)
 
 
