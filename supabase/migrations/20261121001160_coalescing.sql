@@ -8,7 +8,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   m public.turns;
 begin
-  if t.strategy <> 'coalesce' or t.attempt > 1 or t.cancel_requested then
+  if t.strategy <> 'coalesce' or t.attempt > 1 then
     return;
   end if;
   for m in

@@ -66,6 +66,8 @@ def test_a_message_for_another_agent_is_not_joined(chat: Chat) -> None:
     claims = []
     while (claim := chat.claim())["outcome"] == "claimed":
         claims.append((claim["agent"]["slug"], joined(claim)))
+        told = [chat.get(one["turn_id"])["turn"]["agent"] for one in claim["turn"]["joined"]]
+        assert set(told) <= {claim["agent"]["slug"]}, "whoever answers one answers all"
         run = {"run_id": "r", "agent": claim["agent"]["slug"], "status": "completed"}
         patch = json.dumps({"reply": "x", "run": run})
         chat.advance(claim["epoch"], claim["turn"]["turn_id"], "completed", patch, lease_ms=0)

@@ -21,6 +21,7 @@ def test_they_share_the_outcome(chat: Chat, to: str, patch: dict[str, Any]) -> N
     turns = queue(chat, "a", "b", "c")
     claim = chat.claim()
     cancel(chat, turns[1])
+    chat.db.let_pass(5)
     run = {"run_id": "r", "agent": "a", "status": to}
     lead = chat.advance(claim["epoch"], turns[0], to, json.dumps(patch | {"run": run}), lease_ms=0)["turn"]
     own, other = chat.get(turns[1])["turn"], chat.get(turns[2])["turn"]
