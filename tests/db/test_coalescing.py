@@ -138,7 +138,9 @@ def test_nobody_elses_messages_are_joined(chat: Chat) -> None:
     turns = queue(chat, "a", "b")
     assert joined(chat.claim()) == ["a", "b"]
     # even a row that names a turn of another user is shown nothing of it, and shows it nothing
+    other.submit(owner=None)
     foreign = other.submit(strategy="coalesce", text="foreign", owner=None)["turn"]["turn_id"]
     chat.db.run("update public.turns set joined_to = %s where id = %s", turns[0], foreign)
     assert "foreign" not in json.dumps(chat.get(turns[1]))
-    assert [one["text"] for one in other.get(foreign)["turn"]["joined"]] == ["foreign"]
+    row = other.get(foreign)["turn"]
+    assert ([one["text"] for one in row["joined"]], row["position"]) == (["foreign"], 2)
