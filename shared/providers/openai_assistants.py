@@ -81,7 +81,9 @@ class AssistantsProvider:
 
     async def find_run(self, start: RunStart) -> RunState | None:
         """By the turn's mark in the run's metadata. With its text where it has ended."""
-        thread_id = _thread_id(start.thread)
+        thread_id = start.thread.thread_id
+        if not thread_id:
+            return None  # a thread that was given up shows nothing any more
         run = own_run(await self._newest_runs(thread_id, NEWEST_RUNS), start)
         if run is None:
             return None

@@ -1,0 +1,31 @@
+"""What once went wrong, each with the smallest course of events that brought it about."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dev.emulator.testing import RunningEmulator
+from shared.core.model import TurnStatus
+from tests.db.database import Database
+from tests.service.instances import Instances, somebody
+from tests.service.test_answering import place_of
+from tests.service.test_strategies import running
+
+
+def lose_thread(emulator: RunningEmulator, wire: str, place: str) -> None:
+    if wire == "assistants":
+        del emulator.emulator.threads[place]
+    else:
+        del emulator.emulator.conversations[place]
+
+
+async def test_a_thread_that_goes_while_its_run_is_followed_is_made_again(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    asked = asyncio.create_task(one.send(user, "[[slow 1]] again", first.conversation_id, wait=12))
+    await running(emulator, 2)
+    lose_thread(emulator, wire, await place_of(db, first.conversation_id))
+    turn = await asked
+    assert turn.status is TurnStatus.COMPLETED
