@@ -279,7 +279,9 @@ class Admission:
                     found, self._own_ended = None, True
             if found is None:
                 found = await hold.keep(self._provider.find_holder(thread))
-        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone):
+        except ThreadGone:
+            return HolderStatus(None)  # the next create will say so too, and then the thread is made again
+        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
             return LookFailed()
         if found is None:
             return HolderStatus(None)

@@ -8,7 +8,7 @@ from dev.emulator.testing import RunningEmulator
 from shared.core.model import TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
-from tests.service.test_answering import place_of
+from tests.service.test_answering import block, place_of
 from tests.service.test_strategies import running
 
 
@@ -27,5 +27,20 @@ async def test_a_thread_that_goes_while_its_run_is_followed_is_made_again(
     asked = asyncio.create_task(one.send(user, "[[slow 1]] again", first.conversation_id, wait=12))
     await running(emulator, 2)
     lose_thread(emulator, wire, await place_of(db, first.conversation_id))
+    turn = await asked
+    assert turn.status is TurnStatus.COMPLETED
+
+
+async def test_a_thread_that_goes_while_a_foreign_run_is_followed_is_made_again(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    place = await place_of(db, first.conversation_id)
+    await block(emulator, wire, place, None)
+    asked = asyncio.create_task(one.send(user, "again", first.conversation_id, wait=8))
+    await one.rpc.next_call()
+    await asyncio.sleep(0.3)
+    lose_thread(emulator, wire, place)
     turn = await asked
     assert turn.status is TurnStatus.COMPLETED
