@@ -251,7 +251,7 @@ class Admission:
             found = await hold.keep(self._provider.find_run(await self.creating.run_start(hold)))
         except (ThreadGone, NotFoundAtProvider):
             return RunNotFound()
-        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
+        except ProviderError:
             return LookFailed()
         if found is None:
             return RunNotFound()
@@ -281,7 +281,7 @@ class Admission:
                 found = await hold.keep(self._provider.find_holder(thread))
         except ThreadGone:
             return HolderStatus(None)  # the next create will say so too, and then the thread is made again
-        except (RateLimited, NotSent, OutcomeUnknown, ProviderRefused):
+        except ProviderError:
             return LookFailed()
         if found is None:
             return HolderStatus(None)
@@ -304,7 +304,7 @@ class Admission:
             return CancelRefused(never=refusal.code == "runs_in_foreground")
         except (NotFoundAtProvider, ProviderRefused):
             return CancelRefused()
-        except (RateLimited, NotSent, OutcomeUnknown, ThreadGone):
+        except ProviderError:
             return LookFailed()
         self._note(EventName.RUN_CANCELLED, run_id=holder)
         return CancelAccepted()

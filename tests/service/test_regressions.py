@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
 
 from dev.emulator.testing import RunningEmulator
 from shared.core.model import TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
-from tests.service.test_answering import block, place_of
+from tests.service.scripted import Scripted, error, scripted
+from tests.service.test_answering import block, create_path, place_of
 from tests.service.test_strategies import running
+
+
+@pytest.fixture
+async def front(emulator: RunningEmulator) -> AsyncIterator[Scripted]:
+    async with scripted(emulator.base_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def behind(db: Database, front: Scripted, wire: str) -> AsyncIterator[Instances]:
+    """Instances whose provider answers as the test's script says."""
+    db.run("update public.agents set assistant_id = null")
+    async with Instances(db.dsn, front.base_url, wire) as made:
+        yield made
 
 
 def lose_thread(emulator: RunningEmulator, wire: str, place: str) -> None:
@@ -43,4 +61,19 @@ async def test_a_thread_that_goes_while_a_foreign_run_is_followed_is_made_again(
     await asyncio.sleep(0.3)
     lose_thread(emulator, wire, place)
     turn = await asked
+    assert turn.status is TurnStatus.COMPLETED
+
+
+@pytest.mark.parametrize("status", [400, 409])
+async def test_a_look_that_is_refused_because_of_the_lock_says_nothing(
+    behind: Instances, front: Scripted, emulator: RunningEmulator, wire: str, status: int
+) -> None:
+    one, user = await behind.make(), somebody()
+    first = await one.send(user, "hello")
+    taken = {"kind": "status", "status": 502, "when": "after"}
+    await emulator.fault(path=create_path(wire), method="POST", action=taken)
+    locked = error(status, "conversation_locked", "Another process is currently operating on this conversation.")
+    front.answer("GET", "/runs$" if wire == "assistants" else "/items$", locked)
+    turn = await one.send(user, "again", first.conversation_id)
+    assert front.struck
     assert turn.status is TurnStatus.COMPLETED
