@@ -15,6 +15,7 @@ from shared.core.errors import (
     ConversationIgnored,
     Fenced,
     NotCancellable,
+    NotFound,
     NotFoundAtProvider,
     NotSent,
     OutcomeUnknown,
@@ -228,7 +229,7 @@ class Admission:
         return StartDeferred(0)
 
     async def _record(self, name: EventName) -> None:
-        """Put the run on record. A newer holder's claim means that this run is nobody's: ask for its end."""
+        """Put the run on record. Where a newer holder has not found it, this run is nobody's: ask for its end."""
         hold, run = self._held, self.run
         if run is None:
             raise AssertionError("no run to record")
@@ -238,10 +239,17 @@ class Admission:
         try:
             await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))
         except Fenced:
-            if run.run_id is not None and not run.terminal and hold.thread is not None:
+            if run.run_id is not None and hold.thread is not None and not await self._adopted_elsewhere(run.run_id):
                 await _quietly(self._provider.cancel_run(hold.thread, run.run_id))
             raise
         self._note(name, run_id=run.run_id, attempt=hold.turn.attempt)
+
+    async def _adopted_elsewhere(self, run_id: str) -> bool:
+        """Whether the newer holder has found this run, and follows it. Raises StoreUnavailable."""
+        try:
+            return (await self._world.store.get_turn(self._user_id, self._turn_id)).turn.run_id == run_id
+        except NotFound:
+            return False
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -77,3 +78,23 @@ async def test_a_look_that_is_refused_because_of_the_lock_says_nothing(
     turn = await one.send(user, "again", first.conversation_id)
     assert front.struck
     assert turn.status is TurnStatus.COMPLETED
+
+
+@pytest.mark.parametrize("wire", ["assistants"])
+async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_one(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, two, user = await instances.make(), await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    # the older holder hears of its run only after a newer one has found it
+    await emulator.fault(
+        path=create_path(wire), method="POST", action={"kind": "delay", "seconds": 0.8, "when": "after"}
+    )
+    asked = asyncio.create_task(one.send(user, "[[slow 2]] again", first.conversation_id))
+    await emulator.started(2)
+    await asyncio.sleep(0.1)
+    db.run("update public.conversations set lease_until = now() where user_id = %s", uuid.UUID(user.id))
+    found = await two.store.get_conversation(user.id, first.conversation_id)
+    other = asyncio.create_task(two.wait(user, found.open_turns[0]))
+    assert (await asked).status is TurnStatus.COMPLETED
+    assert (await other).status is TurnStatus.COMPLETED
