@@ -16,7 +16,7 @@ from dev import functions
 from dev.emulator.testing import local_client
 from tests.soak.stage import Stage
 
-GIVE_UP_SECONDS = 240.0  # no message may take longer to be answered, whatever happens
+GIVE_UP_SECONDS = 90.0  # no message may take longer to be answered, whatever happens
 
 
 @dataclass

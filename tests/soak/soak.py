@@ -23,7 +23,7 @@ PEOPLE = 6
 TABS = 2  # of each person
 CONVERSATIONS = 2  # of each person, and every tab may write to each
 STAY = 0.85  # of the messages have a sender who waits; the others are left to the sweep
-SETTLE_SECONDS = 150.0  # after the last message, for everything to come to its end
+SETTLE_SECONDS = 60.0  # after the last message, for everything to come to its end
 READERS = 8
 
 
