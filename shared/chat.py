@@ -16,7 +16,7 @@ from shared.core.events import EventName
 from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
 from shared.lease import World
 from shared.ports import Lessee, Limits, Provider, Submission
-from shared.serving import Serving, ServingOptions, rejected
+from shared.serving import Serving, ServingOptions, Until, rejected
 
 log = logging.getLogger("multi_agent_chat")
 
@@ -119,11 +119,12 @@ class ChatService:
     async def _see_through(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> Turn:
         """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here."""
         clock = self._world.clock
+        until = Until.of(deadline, clock.now())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not turn.status.final and clock.now() < deadline:
                     try:
-                        served = await self._serving.serve(turn, claim, claimed_at, deadline)
+                        served = await self._serving.serve(turn, claim, claimed_at, until)
                         turn = served or (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
                         if not turn.status.final:
                             await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)

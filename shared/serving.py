@@ -38,6 +38,18 @@ class ServingOptions:
     carry: Carry
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """When a request stops waiting, on the clock, and how long before that it starts nothing any more."""
+
+    deadline: float
+    start_margin_seconds: float
+
+    @classmethod
+    def of(cls, deadline: float, now: float) -> Until:
+        return cls(deadline, min(LATEST_START_SECONDS, max(deadline - now, 0) / 5))
+
+
 class Serving:
     def __init__(self, world: World, providers: Mapping[str, Provider], options: ServingOptions, owner: str) -> None:
         self._world, self._providers, self._options, self._owner = world, providers, options, owner
@@ -46,24 +58,24 @@ class Serving:
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
 
-    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> Turn | None:
-        """Bring `turn` as far as it gets by `deadline`: the turn where it came to its end here, else its row knows.
+    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, until: Until) -> Turn | None:
+        """Bring `turn` as far as it gets by the deadline: the turn where it came to its end here, else its row knows.
 
         Raises Conflict (strategy reject, and the turn is taken back), Fenced, StoreUnavailable.
         """
         admission = Admission(
             self._world,
             self.provider,
-            self._rules(turn, deadline),
+            self._rules(turn, until),
             self._options.carry,
             owner=self._owner,
             user_id=turn.user_id,
             conversation_id=turn.conversation_id,
             turn_id=turn.turn_id,
-            serve_other=lambda other, at: self._serve_other(other, at, deadline),
+            serve_other=lambda other, at: self._serve_other(other, at, until),
         )
         try:
-            await self._serve(admission, claim, claimed_at, deadline)
+            await self._serve(admission, claim, claimed_at, until.deadline)
         except Fenced:
             outcomes.note(EventName.TURN_FENCED, turn)
             raise
@@ -87,20 +99,19 @@ class Serving:
                     return
                 admission.run, event = None, TurnCame(Intent.STARTED)
 
-    async def _serve_other(self, claim: Claim, claimed_at: float, deadline: float) -> None:
+    async def _serve_other(self, claim: Claim, claimed_at: float, until: Until) -> None:
         """The head of the queue is another turn that nobody serves: whoever comes does the work."""
         with contextlib.suppress(Conflict):  # told to its own sender, should one still ask
-            await self.serve(claim.turn, claim, claimed_at, deadline)
+            await self.serve(claim.turn, claim, claimed_at, until)
 
-    def _rules(self, turn: Turn, deadline: float) -> Rules:
-        left = deadline - self._world.clock.now()
+    def _rules(self, turn: Turn, until: Until) -> Rules:
         return Rules(
             strategy=turn.strategy,
-            deadline=deadline,
+            deadline=until.deadline,
             poll_min_seconds=self._options.poll_min_seconds,
             poll_max_seconds=self._options.poll_max_seconds,
             settle_seconds=self._options.provider_timeout_seconds + self._options.settle_seconds,
-            start_margin_seconds=min(LATEST_START_SECONDS, left / 5),
+            start_margin_seconds=until.start_margin_seconds,
             max_failures=outcomes.MAX_FAILURES,
             cancel_wait_seconds=self._options.cancel_wait_seconds,
         )
