@@ -233,6 +233,7 @@ class Admission:
         hold, run = self._held, self.run
         if run is None:
             raise AssertionError("no run to record")
+        hold.fresh = False
         if run.terminal:  # its end is the record: one write instead of two
             return
         record = RunRecord(run.run_id, hold.agent.slug, run.status)

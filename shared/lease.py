@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shared.core.errors import Fenced, StoreUnavailable
-from shared.core.model import Agent, Claim, Thread, Turn
+from shared.core.model import Agent, Claim, Thread, Turn, TurnStatus
 from shared.ports import Advance, Clock, Lease, Store, Wakeups
 
 T = TypeVar("T")
@@ -131,13 +131,20 @@ class Hold:
             await self.advance(Advance())
 
     async def release(self) -> None:
-        """Let the next one claim at once; where that fails the lease lapses by itself. Never raises."""
+        """Let the next one claim at once; where that fails the lease lapses by itself. Never raises.
+
+        An intent that came with the claim and was never used goes back with it: else it would be looked for.
+        """
         if not self._held:
             return
         self._held = False
+        unused = self.fresh and self.turn.status is TurnStatus.STARTING
         with contextlib.suppress(Fenced, StoreUnavailable, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._store.release(self._lease)
+                if unused:
+                    await self._store.advance_turn(self._lease, self.turn.turn_id, Advance(to=TurnStatus.QUEUED), 0.0)
+                else:
+                    await self._store.release(self._lease)
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -14,7 +14,7 @@ from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted
 from tests.service.test_answering import block, create_path, place_of
-from tests.service.test_strategies import running
+from tests.service.test_strategies import COALESCE, running
 
 
 @pytest.fixture
@@ -63,6 +63,18 @@ async def test_a_thread_that_goes_while_a_foreign_run_is_followed_is_made_again(
     lose_thread(emulator, wire, place)
     turn = await asked
     assert turn.status is TurnStatus.COMPLETED
+
+
+async def test_a_turn_that_is_claimed_too_late_to_be_started_is_not_taken_for_a_lost_one(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, user = await instances.make(coalesce_seconds="0.9", provider_timeout_seconds="8"), somebody()
+    first = await one.send(user, "hello")
+    turn = await one.send(user, "again", first.conversation_id, wait=1.0, strategy=COALESCE)
+    assert not turn.status.final
+    turn = await one.wait(user, turn, 4)
+    assert turn.status is TurnStatus.COMPLETED
+    assert turn.failures == 0
 
 
 @pytest.mark.parametrize("status", [400, 409])
