@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.events import EventName
 from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
-from shared.lease import World
+from shared.lease import Hold, World
 from shared.ports import Lessee, Limits, Provider, Submission
 from shared.serving import Serving, ServingOptions, Until, rejected
 
@@ -123,8 +123,9 @@ class ChatService:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not turn.status.final and clock.now() < deadline:
+                    ours, claim = claim, None
                     try:
-                        served = await self._serving.serve(turn, claim, claimed_at, until)
+                        served = await self._serving.serve(turn, ours, claimed_at, until)
                         turn = served or (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
                         if not turn.status.final:
                             await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
@@ -132,7 +133,8 @@ class ChatService:
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:
                         raise rejected() from None  # only a turn of strategy reject is ever taken back
-                    claim = None
+        if claim is not None:  # it came when nobody waited any more
+            await Hold(self._world, claim, claimed_at).release()
         return turn if turn.status.final else await self._last_look(turn)
 
     async def _last_look(self, turn: Turn) -> Turn:

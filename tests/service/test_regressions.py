@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared.core.model import TurnStatus
+from shared.core.model import JsonObject, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted
@@ -75,6 +76,26 @@ async def test_a_turn_that_is_claimed_too_late_to_be_started_is_not_taken_for_a_
     turn = await one.wait(user, turn, 4)
     assert turn.status is TurnStatus.COMPLETED
     assert turn.failures == 0
+
+
+async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
+    instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, user = await instances.make(provider_timeout_seconds="8"), somebody()
+    first = await one.send(user, "hello")
+    call = one.rpc.call
+
+    async def slow(function: str, read: Callable[[JsonObject], Any], **arguments: Any) -> Any:
+        answer = await call(function, read, **arguments)
+        if function == "submit_turn":
+            await asyncio.sleep(0.3)
+        return answer
+
+    monkeypatch.setattr(one.rpc, "call", slow)
+    turn = await one.send(user, "again", first.conversation_id, wait=0.2)
+    assert not turn.status.final
+    two = await instances.make()
+    assert (await two.wait(user, turn, 5)).status is TurnStatus.COMPLETED
 
 
 @pytest.mark.parametrize("status", [400, 409])
