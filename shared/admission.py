@@ -151,7 +151,9 @@ class Admission:
         peek = await store.get_turn(self._user_id, self._turn_id)
         if peek.turn.status.final:
             return TurnEnded()
-        if not peek.claimable:
+        # what could not be started any more is left as it is: a claim would commit an intent for nothing
+        late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
+        if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return Queued(peek.turn.position)
         asked = self._world.clock.now()
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
