@@ -186,7 +186,8 @@ class Conflict:
         return state._go(Phase.FINDING, FindRun())
 
     def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, Command]:
-        if self.rules.strategy is MultitaskStrategy.REJECT:
+        # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
+        if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
             return self._end(Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
         # a wire that shows a run only when it is over: what held the thread may turn out to be the lost attempt

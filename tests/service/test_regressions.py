@@ -14,7 +14,7 @@ from shared.core.model import JsonObject, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted
-from tests.service.test_answering import block, create_path, place_of
+from tests.service.test_answering import REJECT, block, create_path, creates, place_of
 from tests.service.test_strategies import COALESCE, running
 
 
@@ -76,6 +76,18 @@ async def test_a_turn_whose_time_comes_too_late_to_be_started_is_left_as_it_is(
     turn = await one.wait(user, turn, 4)
     assert turn.status is TurnStatus.COMPLETED
     assert turn.failures == 0
+
+
+@pytest.mark.parametrize("wire", ["responses"])
+async def test_a_message_that_may_be_answered_already_is_not_taken_back(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, user = await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})
+    turn = await one.send(user, "[[slow 4]] again", first.conversation_id, strategy=REJECT)
+    assert turn.status is TurnStatus.COMPLETED
+    assert await creates(emulator) == 2
 
 
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
