@@ -154,7 +154,7 @@ class Serving:
             case (Verdict.ENDED, RunState() as ended):
                 return await self._ended(hold, ended)
             case (Verdict.TIMED_OUT, last):
-                await self._fail_open(hold, "run_timeout", last)
+                return await self._fail_open(hold, "run_timeout", last)
             case (Verdict.STUCK, last):
                 ending = await self._end(hold, CANCEL_WITHIN_SECONDS)
                 if ending.run is not None and ending.run.status == "completed":
@@ -174,8 +174,8 @@ class Serving:
     async def _ended(self, hold: Hold, run: RunState) -> bool:
         outcomes.note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
         if run.status == "requires_action":
-            await self._fail_open(hold, "unknown_tool", run)
-        elif run.status == "completed" and run.text.strip():
+            return await self._fail_open(hold, "unknown_tool", run)
+        if run.status == "completed" and run.text.strip():
             await outcomes.complete(hold, run)
         elif run.status == "completed":
             await outcomes.fail(hold, "empty_reply", run)
@@ -189,15 +189,18 @@ class Serving:
         provider = self.provider(hold.agent.provider)
         return await end_run(hold, provider, self._world.clock, self._pace, patience_seconds)
 
-    async def _fail_open(self, hold: Hold, code: str, run: RunState | None) -> None:
-        """The turn fails with its run still open: end that, or leave its thread to it."""
+    async def _fail_open(self, hold: Hold, code: str, run: RunState | None) -> bool:
+        """The turn fails with its run still open: end that, or leave its thread to it. What came first stands."""
         waits = run is not None and run.status == "requires_action"
         if waits and self.provider(hold.agent.provider).outputs_start_run:
             # it has ended, and its thread takes no other run before it has the outputs
             await outcomes.fail(hold, code, run, forget_thread=True)
-            return
+            return False
         ending = await self._end(hold, CANCEL_WITHIN_SECONDS)
+        if ending.run is not None and ending.run.status == "completed":
+            return await self._ended(hold, ending.run)
         await outcomes.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
+        return False
 
     async def _stop(self, admission: Admission, hold: Hold) -> bool:
         """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came

@@ -125,6 +125,17 @@ async def test_a_look_that_is_refused_because_of_the_lock_says_nothing(
     assert turn.status is TurnStatus.COMPLETED
 
 
+async def test_a_run_that_completes_while_its_time_runs_out_is_an_answer(
+    behind: Instances, front: Scripted, emulator: RunningEmulator, wire: str
+) -> None:
+    one, user = await behind.make(run_budget_seconds="1"), somebody()
+    cancel = "/cancel$"
+    refusal = error(400, None, "Cannot cancel run with status 'completed'.")
+    front.answer("POST", cancel, for_ever=refusal)
+    turn = await one.send(user, "[[slow 2]] hello")
+    assert (turn.status, turn.error) == (TurnStatus.COMPLETED, None)
+
+
 @pytest.mark.parametrize("wire", ["assistants"])
 async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_one(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
