@@ -209,16 +209,16 @@ class Serving:
             return False
         displaced = hold.turn.superseded_by is not None
         ending = await self._end(hold, self._options.cancel_wait_seconds if displaced else CANCEL_WITHIN_SECONDS)
+        # a create whose answer is still owed, or a run that will not end, may write to the thread later
+        stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED
         if ending.run is not None and ending.run.status == "completed" and ending.run.text.strip():
             await outcomes.complete(hold, ending.run)
         elif not hold.turn.cancel_requested:
-            await outcomes.fail(hold, "turn_expired", ending.run)
+            await outcomes.fail(hold, "turn_expired", ending.run, forget_thread=stray)
         elif displaced and ending.never:
             await hold.advance(Advance(undisturbed=True))
             return True
         else:
-            # a create whose answer is still owed, or a run that will not end, may write to the thread later
-            stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED
             # joined messages stand in the thread as one: the others are asked again without it
             again = not displaced and len(hold.turn.joined) > 1
             if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from dev.emulator.testing import RunningEmulator
+from functions.multi_agent_chat import adapters
+from shared import serving
 from shared.core.model import JsonObject, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
@@ -88,6 +90,22 @@ async def test_a_message_that_may_be_answered_already_is_not_taken_back(
     turn = await one.send(user, "[[slow 4]] again", first.conversation_id, strategy=REJECT)
     assert turn.status is TurnStatus.COMPLETED
     assert await creates(emulator) == 2
+
+
+async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
+    instances: Instances, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "CANCEL_WITHIN_SECONDS", 0.3)
+    await emulator.configure(lock=False)
+    one, user = await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    monkeypatch.setattr(adapters, "TURN_TTL_SECONDS", 1.0)
+    two = await instances.make()
+    late = await two.send(user, "[[slow 4]] [[ignore-cancel]] again", first.conversation_id)
+    assert late.error is not None
+    assert late.error["code"] == "turn_expired"
+    assert (await one.send(user, "next", first.conversation_id)).status is TurnStatus.COMPLETED
+    assert set((await emulator.state())["max_active"].values()) == {1}
 
 
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
