@@ -13,6 +13,7 @@ create table public.conversations (
   thread_cursor    text,
   last_run_id      text,
   answered_at      timestamptz,  -- when the newest reply was recorded
+  seeded_at        timestamptz,  -- when the thread was made: what was said before stands in it
   next_seq         int         not null default 1,
   next_message_seq int         not null default 1,
   lease_epoch      bigint      not null default 0,

@@ -58,7 +58,8 @@ begin
   end if;
 end $$;
 
--- What was asked and said in interrupted turns since the last answer: providers may have dropped it from the thread.
+-- What was asked and said in interrupted turns since the last answer: providers may have dropped it from the thread. One
+-- made since then was made with it.
 -- Joined messages were asked as one, so they are told as one.
 create function internal.displaced(c public.conversations) returns jsonb
 language sql stable set search_path = '' as $$
@@ -69,5 +70,6 @@ language sql stable set search_path = '' as $$
     order by t.place, t.seq), '[]')
   from public.turns t
   where t.user_id = c.user_id and t.conversation_id = c.id and t.superseded_how = 'interrupt'
-    and t.status = 'cancelled' and t.joined_to is null and t.finished_at > coalesce(c.answered_at, '-infinity')
+    and t.status = 'cancelled' and t.joined_to is null
+    and t.finished_at > coalesce(greatest(c.answered_at, c.seeded_at), '-infinity')
 $$;

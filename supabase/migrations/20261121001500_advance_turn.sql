@@ -41,6 +41,8 @@ language sql volatile set search_path = '' as $$
                      when p_patch ? 'forget_thread' then null else thread_id end,
     thread_cursor = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'cursor'
                          when p_patch ? 'forget_thread' then null else thread_cursor end,
+    seeded_at = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '') then internal.now()
+                     else seeded_at end,
     last_run_id = coalesce(p_patch -> 'run' ->> 'run_id', last_run_id)
   where user_id = c.user_id and id = c.id
 $$;

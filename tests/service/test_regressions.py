@@ -17,7 +17,7 @@ from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted
 from tests.service.test_answering import REJECT, block, create_path, creates, place_of
-from tests.service.test_strategies import COALESCE, running
+from tests.service.test_strategies import COALESCE, INTERRUPT, running, superseded, thread_texts
 
 
 @pytest.fixture
@@ -106,6 +106,25 @@ async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
     assert late.error["code"] == "turn_expired"
     assert (await one.send(user, "next", first.conversation_id)).status is TurnStatus.COMPLETED
     assert set((await emulator.state())["max_active"].values()) == {1}
+
+
+async def test_what_was_interrupted_is_not_told_twice_to_a_thread_made_since(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(cancel_wait_seconds="0.5"), somebody()
+    first = await one.send(user, "hello")
+    asked = asyncio.create_task(one.send(user, "[[never]] [[ignore-cancel]] second", first.conversation_id))
+    await running(emulator, 2)
+    # the thread is made again, then the create in it is refused for longer than the sender waits
+    await emulator.fault(
+        path=create_path(wire), method="POST", action={"kind": "status", "status": 429, "headers": {"retry-after": "2"}}
+    )
+    third = await one.send(user, "third", first.conversation_id, strategy=INTERRUPT, wait=2.0)
+    superseded(await asked, third)
+    third = await one.wait(user, third)
+    assert third.status is TurnStatus.COMPLETED
+    texts = [text for _, text in await thread_texts(emulator, await place_of(db, first.conversation_id))]
+    assert texts.count("[[never]] [[ignore-cancel]] second") == 1
 
 
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
