@@ -22,11 +22,19 @@ def note(name: EventName, turn: Turn, **fields: Any) -> None:
     log.info(name.value, extra={"event": ids | fields})
 
 
-async def complete(hold: Hold, run: RunState) -> None:
+async def complete(hold: Hold, run: RunState, *, in_thread: bool) -> None:
+    """`in_thread`: the server keeps the thread, and the answer stands in it. One that lacks an answer is given up."""
     thread = None
-    if hold.thread is not None and run.cursor is not None:
+    if in_thread and hold.thread is not None and run.cursor is not None:
         thread = Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)
-    step = Advance(to=TurnStatus.COMPLETED, run=_record(hold, run), reply=run.text, usage=run.usage, thread=thread)
+    step = Advance(
+        to=TurnStatus.COMPLETED,
+        run=_record(hold, run),
+        reply=run.text,
+        usage=run.usage,
+        thread=thread,
+        forget_thread=not in_thread,
+    )
     await hold.advance(step, release=True)
     note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 

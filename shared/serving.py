@@ -176,7 +176,7 @@ class Serving:
         if run.status == "requires_action":
             return await self._fail_open(hold, "unknown_tool", run)
         if run.status == "completed" and run.text.strip():
-            await outcomes.complete(hold, run)
+            await outcomes.complete(hold, run, in_thread=self.provider(hold.agent.provider).keeps_threads)
         elif run.status == "completed":
             await outcomes.fail(hold, "empty_reply", run)
         elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS:
@@ -212,7 +212,8 @@ class Serving:
         # a create whose answer is still owed, or a run that will not end, may write to the thread later
         stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED
         if ending.run is not None and ending.run.status == "completed" and ending.run.text.strip():
-            await outcomes.complete(hold, ending.run)
+            in_thread = self.provider(hold.agent.provider).keeps_threads
+            await outcomes.complete(hold, ending.run, in_thread=in_thread)
         elif not hold.turn.cancel_requested:
             await outcomes.fail(hold, "turn_expired", ending.run, forget_thread=stray)
         elif displaced and ending.never:

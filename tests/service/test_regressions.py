@@ -127,6 +127,16 @@ async def test_what_was_interrupted_is_not_told_twice_to_a_thread_made_since(
     assert texts.count("[[never]] [[ignore-cancel]] second") == 1
 
 
+@pytest.mark.parametrize("wire", ["responses"])
+async def test_a_conversation_answered_by_transcript_meanwhile_is_made_again(instances: Instances) -> None:
+    """Instances learn what a server does each for itself, and may come to know different things."""
+    keeps, sends = await instances.make(), await instances.make(responses_state="transcript")
+    user = somebody()
+    first = await keeps.send(user, "hello")
+    assert (await sends.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
+    assert (await keeps.send(user, "more", first.conversation_id)).reply == "Emulated reply 3 to: more"
+
+
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
     instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,3 +201,16 @@ async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_on
     other = asyncio.create_task(two.wait(user, found.open_turns[0]))
     assert (await asked).status is TurnStatus.COMPLETED
     assert (await other).status is TurnStatus.COMPLETED
+
+
+@pytest.mark.parametrize("wire", ["responses"])
+async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
+    instances: Instances, db: Database
+) -> None:
+    one, user, conversation = await instances.make(responses_state="transcript"), somebody(), str(uuid.uuid4())
+    try:
+        for n, provider in enumerate(["assistants", None, "assistants"], 1):
+            db.run("update public.agents set provider = %s", provider)
+            assert (await one.send(user, "hello", conversation)).reply == f"Emulated reply {n} to: hello"
+    finally:
+        db.run("update public.agents set provider = null")
