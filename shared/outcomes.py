@@ -24,15 +24,12 @@ def note(name: EventName, turn: Turn, **fields: Any) -> None:
 
 async def complete(hold: Hold, run: RunState, *, in_thread: bool) -> None:
     """`in_thread`: the server keeps the thread, and the answer stands in it. One that lacks an answer is given up."""
-    thread = None
-    if in_thread and hold.thread is not None and run.cursor is not None:
-        thread = Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)
     step = Advance(
         to=TurnStatus.COMPLETED,
         run=_record(hold, run),
         reply=run.text,
         usage=run.usage,
-        thread=thread,
+        thread=_thread_after(hold, run) if in_thread else None,
         forget_thread=not in_thread,
     )
     await hold.advance(step, release=True)
@@ -51,6 +48,10 @@ async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thr
         error=error,
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
+        # an answer cut off stands in the thread like a whole one: it must not be taken for that of a later turn
+        thread=_thread_after(hold, run)
+        if run is not None and run.status == "incomplete" and not forget_thread
+        else None,
         forget_thread=forget_thread,
     )
     await hold.advance(step, release=True)
@@ -85,6 +86,13 @@ async def retry_or_fail(
     await hold.advance(step)
     await hold.sleep(pause_seconds * 2 ** (hold.turn.failures - 1))
     return True
+
+
+def _thread_after(hold: Hold, run: RunState) -> Thread | None:
+    """The thread with this run's end as the last that is known of it."""
+    if hold.thread is None or run.cursor is None:
+        return None
+    return Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)
 
 
 def _record(hold: Hold, run: RunState) -> RunRecord:

@@ -214,3 +214,18 @@ async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
             assert (await one.send(user, "hello", conversation)).reply == f"Emulated reply {n} to: hello"
     finally:
         db.run("update public.agents set provider = null")
+
+
+@pytest.mark.parametrize("wire", ["responses"])
+async def test_an_earlier_answer_to_the_same_words_is_not_taken_for_a_lost_one(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, user = await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    cut_off = await one.send(user, "[[incomplete]] go on", first.conversation_id)
+    await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502})
+    again = await one.send(user, "[[incomplete]] go on", first.conversation_id)
+    assert again.error is not None
+    assert cut_off.error is not None
+    assert await creates(emulator) == 3
+    assert again.error["partial_text"] != cut_off.error["partial_text"]
