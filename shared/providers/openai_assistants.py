@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shared.core.errors import OutcomeUnknown, ProviderError, ProviderRefused
+from shared.core.errors import NotFound, OutcomeUnknown, ProviderError, ProviderRefused
 from shared.core.model import Agent, Message, RunStart, RunState, Thread, ToolOutput
 from shared.ports import Clock
 from shared.providers import fields
@@ -142,7 +142,10 @@ class AssistantsProvider:
                 return known
             body = {"model": agent.model, "name": agent.name[:256], "instructions": agent.instructions}
             made = _required_id((await self._wire.post("assistants", body=body)).body, "assistant")
-            self._assistants[agent.agent_id] = await self._remember_assistant(agent.agent_id, made)
+            try:
+                self._assistants[agent.agent_id] = await self._remember_assistant(agent.agent_id, made)
+            except NotFound:  # the agent's row went meanwhile: this turn still has what it needs
+                return made
             return self._assistants[agent.agent_id]
 
     async def _turns_present(self, thread_id: str, start: RunStart) -> set[str]:

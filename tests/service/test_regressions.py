@@ -12,6 +12,7 @@ import pytest
 from dev.emulator.testing import RunningEmulator
 from functions.multi_agent_chat import adapters
 from shared import serving
+from shared.core.errors import NotFound
 from shared.core.model import JsonObject, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
@@ -135,6 +136,22 @@ async def test_a_conversation_answered_by_transcript_meanwhile_is_made_again(ins
     first = await keeps.send(user, "hello")
     assert (await sends.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
     assert (await keeps.send(user, "more", first.conversation_id)).reply == "Emulated reply 3 to: more"
+
+
+@pytest.mark.parametrize("wire", ["assistants"])
+async def test_an_agent_that_goes_while_its_assistant_is_made_is_no_conflict(
+    instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, user = await instances.make(), somebody()
+    call = one.rpc.call
+
+    async def gone(function: str, read: Callable[[JsonObject], Any], **arguments: Any) -> Any:
+        if function == "remember_assistant":
+            raise NotFound("No such object.")
+        return await call(function, read, **arguments)
+
+    monkeypatch.setattr(one.rpc, "call", gone)
+    assert (await one.send(user, "hello")).status is TurnStatus.COMPLETED
 
 
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
