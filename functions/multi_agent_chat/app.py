@@ -13,9 +13,8 @@ from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.routes import Parts, Routes, Service
 from shared.auth import KeySet, TokenVerifier
 from shared.clock import LoopClock
-from shared.core.errors import ChatError
 from shared.ports import Clock, Store
-from shared.settings import Settings, SettingsError
+from shared.settings import Settings
 
 MAX_CONNECTIONS = 200
 KEEP_ALIVE_SECONDS = 20.0
@@ -84,15 +83,6 @@ def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) 
         keys=KeySet(settings.jwks_url, client, clock),
         operator_role=settings.operator_role,
     )
-
-
-def build_misconfigured_app(error: SettingsError) -> ASGIApp:
-    """What answers when the settings are wrong: every request alike, without their values."""
-
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        raise ChatError("The service is not set up correctly.", code="misconfigured")
-
-    return Door(refuse, clock=LoopClock(), allowed_origins=error.allowed_origins, max_concurrent=100)
 
 
 class LazyApp:

@@ -97,12 +97,8 @@ class Door:
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
         chat_error = as_chat_error(error)
-        # a turn's own failure was an event when it happened, a wrong setting when it was found
-        if (
-            status_of(chat_error.code) >= 500
-            and not isinstance(error, TurnFailed)
-            and chat_error.code != "misconfigured"
-        ):
+        # a turn's own failure was an event when it happened
+        if status_of(chat_error.code) >= 500 and not isinstance(error, TurnFailed):
             level = logging.WARNING if isinstance(error, ChatError) else logging.ERROR
             _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
         answer.code = chat_error.code

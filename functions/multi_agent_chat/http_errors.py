@@ -45,7 +45,6 @@ TABLE: Mapping[str, tuple[int, str]] = {
     "too_many_open": (429, "Too many messages wait to be answered."),
     "headers_too_large": (431, "The headers are too large."),
     "internal_error": (500, "Something went wrong here."),
-    "misconfigured": (500, "The service is not set up correctly; its log says what is wrong."),
     "run_failed": (502, "The agent could not answer."),
     "run_cancelled": (502, "The run was cancelled at the provider."),
     "run_incomplete": (502, "The agent's answer was cut off."),
