@@ -14,6 +14,7 @@ from shared.core.model import MultitaskStrategy, Scope, ScopeKind
 
 MAX_TEXT = 32_000
 MAX_KEY = 255
+DEFAULT_KEY = "default"  # of a user's scope that names none
 MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
 MAX_SLUG = 52
 
@@ -112,7 +113,7 @@ def scope(document: Mapping[str, Any]) -> Scope | None:
     value = known(document["scope"], ("kind", "key"), "scope")
     kind = _word(ScopeKind, value.get("kind"), "scope.kind")
     if kind is ScopeKind.USER and "key" not in value:
-        return Scope(kind, "")
+        return Scope(kind, DEFAULT_KEY)
     return Scope(kind, _short_text(value.get("key"), "scope.key", MAX_KEY))
 
 

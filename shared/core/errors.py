@@ -11,6 +11,7 @@
     │   ├── ProviderRefused     a definite no that no repetition changes
     │   └── OutcomeUnknown      the request may or may not have taken effect
     ├── StoreUnavailable        the database cannot be reached: nothing is half accepted
+    ├── StoreRefused            the database refuses a call of ours: a fault of this program
     └── Fenced                  a newer holder of the lease exists; this one must stop writing
 
 `code` is stable and snake_case; the HTTP status of each code stands in one table, functions/…/http_errors.py.
@@ -166,6 +167,10 @@ class OutcomeUnknown(ProviderError):
 class StoreUnavailable(ChatError):
     code = "store_unavailable"
     retryable = True
+
+
+class StoreRefused(ChatError):
+    """The database is there and says no to a call of ours: a fault of this program, not of its surroundings."""
 
 
 class Fenced(ChatError):

@@ -15,7 +15,7 @@ import httpx
 # Part of the `supabase` package; imported alone it costs a cold start a third less than the whole.
 from postgrest import APIError, AsyncPostgrestClient
 
-from shared.core.errors import StoreUnavailable
+from shared.core.errors import StoreRefused, StoreUnavailable
 from shared.core.model import JsonObject
 from shared.stores.storable import storable
 
@@ -23,9 +23,11 @@ T = TypeVar("T")
 
 BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
-# PostgREST gives Postgres' SQLSTATE, a code of its own, or the bare HTTP status. These say no whenever asked: bad
-# arguments, broken constraints, missing rights and functions, our triggers, a refused key.
-_DEFINITE = re.compile(r"(?:22|23|28|42|55)[0-9A-Z]{3}|P0001|PGRST[123]\d\d|4(?!08|29)\d\d")
+# PostgREST gives Postgres' SQLSTATE, a code of its own, or the bare HTTP status. These say no whenever asked: missing
+# rights and functions, a refused key.
+_DEFINITE = re.compile(r"(?:28|42)[0-9A-Z]{3}|PGRST[123]\d\d|4(?!08|29)\d\d")
+# And these say that what we asked cannot be: bad arguments, broken constraints, our triggers.
+_OUR_FAULT = re.compile(r"(?:22|23|55)[0-9A-Z]{3}|P0001")
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -38,7 +40,7 @@ class Rpc:
         self._call_seconds = call_seconds
 
     async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T:
-        """What `read` makes of the answer; what it raises of our own errors passes. Raises StoreUnavailable."""
+        """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused."""
         parameters = {f"p_{name}": storable(value) for name, value in arguments.items()}
         try:
             async with asyncio.timeout(self._call_seconds):
@@ -49,6 +51,8 @@ class Rpc:
                             answer: Any = (await self._client.rpc(function, parameters).execute()).data
                         return read(answer)
                     except APIError as error:
+                        if _OUR_FAULT.fullmatch(str(error.code)):
+                            raise StoreRefused(f"{function} was refused with {error.code}.") from None
                         if _DEFINITE.fullmatch(str(error.code)):
                             break
                     except (httpx.HTTPError, TimeoutError, *_UNREADABLE):

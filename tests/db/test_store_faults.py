@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from shared.core.errors import NotFound, StoreUnavailable
+from shared.core.errors import NotFound, StoreRefused, StoreUnavailable
 from shared.ports import Advance, Lease
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import new_id
@@ -55,13 +55,15 @@ PASSING: dict[str, Any] = {
     "302": httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
 }
 FINAL: dict[str, Any] = {
-    "400 bad argument": pg_error(400, "22P02"),
     "401 refused by the gateway": httpx.Response(401, text=CANARY),
     "403 no right": pg_error(403, "42501"),
     "404 no such function": pg_error(404, "PGRST202"),
+    "404 no such project": httpx.Response(404, text=CANARY),
+}
+OUR_FAULT: dict[str, Any] = {
+    "400 bad argument": pg_error(400, "22P02"),
     "409 constraint": pg_error(409, "23505"),
     "400 trigger": pg_error(400, "55000"),
-    "404 no such project": httpx.Response(404, text=CANARY),
 }
 
 
@@ -92,6 +94,18 @@ async def test_a_no_is_not_asked_again(fault: Any, respx_mock: respx.MockRouter)
             await SupabaseStore(URL, SECRET, http).ping()
     assert route.call_count == 1
     check_silent(caught.value)
+
+
+@pytest.mark.parametrize("fault", OUR_FAULT.values(), ids=OUR_FAULT)
+async def test_what_we_asked_wrongly_is_no_absence(fault: Any, respx_mock: respx.MockRouter) -> None:
+    """Told to retry, a caller would retry for ever."""
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=fault)
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(StoreRefused) as caught:
+            await SupabaseStore(URL, SECRET, http).ping()
+    assert route.call_count == 1
+    assert (caught.value.code, caught.value.retryable) == ("internal_error", False)
+    assert "canary" not in f"{caught.value!r}"
 
 
 def check_silent(error: StoreUnavailable) -> None:

@@ -60,7 +60,7 @@ async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.Asyn
 
 async def test_a_user_scope_needs_no_key(http: httpx.AsyncClient, chat: FakeChat) -> None:
     assert_answer(await http.post("/", json={"message": "x", "scope": {"kind": "user"}}, headers=bearer()), 200)
-    assert chat.asks[0][1].scope == Scope(ScopeKind.USER, "")
+    assert chat.asks[0][1].scope == Scope(ScopeKind.USER, "default")
 
 
 async def test_a_replay_says_so(http: httpx.AsyncClient, chat: FakeChat) -> None:
