@@ -39,7 +39,9 @@ async def end_run(hold: Hold, provider: Provider, clock: Clock, pace: Pace, pati
             state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
             said = max(said, state.text, key=len)
             if not state.terminal and state.status != "cancelling":
-                state = await hold.keep(provider.cancel_run(thread, hold.turn.run_id), stoppable=False)
+                await hold.keep(provider.cancel_run(thread, hold.turn.run_id), stoppable=False)
+                state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
+                said = max(said, state.text, key=len)
             if state.terminal:
                 return Ending(state, said)
         except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be

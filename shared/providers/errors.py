@@ -43,11 +43,13 @@ _LOCK_CODE = re.compile(
 _NOT_A_LOCK = re.compile(r"(?:^|_)(?:no|not|non|inactive|invalid|max|unlock\w*|found|limit|exceeded|missing)(?:_|$)")
 # With these beside it a sentence may still be a lock's: they say no more than the HTTP status does.
 _SAYS_NOTHING = re.compile(
-    r"invalid_request(?:_error|_exception)?|(?:\w+_)?bad_request(?:_error|_exception)?|conflict(?:_error)?|error|locked"
+    r"invalid_request(?:_error|_exception)?|(?:value|validation|runtime)_error|(?:\w+_)?bad_request(?:_error|_exception)?|conflict(?:_error)?|error|locked"
     r"|unprocessable_(?:entity|content)(?:_error)?|null|none|unknown|user_error|client_error|api_error|http_(?:error|exception)"
     r"|(?:\w+_)?(?:conflict|busy|lock|concurren|state|precondition)\w*|openai_error|failed"
 )
-_REQUEST_PARAMS = re.compile(r"^(?:body|input|messages?|additional_messages|content|metadata|instructions|tools?)\b")
+_REQUEST_PARAMS = re.compile(
+    r"^(?:body\W+\w+|input|messages?|additional_messages|content|metadata|instructions|tools?)\b"
+)
 
 _AUTH_STATUSES = frozenset({401, 403, 407})
 _QUOTA_CODE = re.compile(

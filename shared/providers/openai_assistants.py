@@ -77,7 +77,7 @@ class AssistantsProvider:
         state = run_state(answer.body, answer.headers)
         if state.run_id is None:
             raise OutcomeUnknown("The provider started a run and did not name it.")
-        return state
+        return await self._with_text(thread_id, state) if state.terminal else state
 
     async def find_run(self, start: RunStart) -> RunState | None:
         """By the turn's mark in the run's metadata. With its text where it has ended."""
@@ -155,6 +155,13 @@ class AssistantsProvider:
         asked = [m for m in await self._newest_messages(thread_id, {}) if fields.text(m, "role") == "user"]
         turns = (start.turn_id, *(one.turn_id for one in start.displaced))
         return {turn_id for turn_id in turns if any(belongs(message, turn_id) for message in asked)}
+
+    async def _with_text(self, thread_id: str, state: RunState) -> RunState:
+        """For a create that was answered when its run was over. What cannot be read now is asked for again."""
+        try:
+            return replace(state, text=await self._text(thread_id, str(state.run_id)))
+        except ProviderError:
+            return replace(state, status="unknown")
 
     async def _text(self, thread_id: str, run_id: str) -> str:
         return answer_text(await self._newest_messages(thread_id, {"run_id": run_id}), run_id)

@@ -49,6 +49,18 @@ async def test_message_and_run_go_in_one_call(provider: AssistantsProvider, api:
     }
 
 
+async def test_a_create_that_is_answered_when_its_run_is_over_brings_the_answer(
+    provider: AssistantsProvider, api: respx.MockRouter
+) -> None:
+    api.post("/threads/thread_1/runs").respond(json={**RUN, "status": "completed"})
+    said = {"role": "assistant", "run_id": "run_1", "content": "done"}
+    messages = api.get("/threads/thread_1/messages").respond(json={"data": [said]})
+    state = await provider.start_run(start(THREAD, "Hi"))
+    assert (state.status, state.text) == ("completed", "done")
+    messages.respond(503)
+    assert (await provider.start_run(start(THREAD, "Hi"))).terminal is False
+
+
 async def test_the_agents_row_overrides_only_what_it_names(provider: AssistantsProvider, api: respx.MockRouter) -> None:
     route = api.post("/threads/thread_1/runs").respond(json=RUN)
 

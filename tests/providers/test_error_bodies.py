@@ -34,6 +34,9 @@ def body(
         pytest.param(json.dumps({"detail": {"message": BUSY}}), id="detail-message"),
         pytest.param(json.dumps({"detail": [{"msg": BUSY}]}), id="detail-list"),
         pytest.param(json.dumps({"detail": [BUSY]}), id="detail-list-of-text"),
+        pytest.param(
+            json.dumps({"detail": [{"loc": ["body"], "msg": BUSY, "type": "value_error"}]}), id="detail-of-a-framework"
+        ),
         pytest.param(json.dumps({"error": BUSY}), id="error-text"),
         pytest.param(json.dumps({"message": BUSY}), id="bare-message"),
         pytest.param(json.dumps({"errors": [{"message": BUSY}]}), id="errors"),
