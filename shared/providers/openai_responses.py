@@ -7,6 +7,7 @@ from its answers and remembered for as long as the process lives; what was asked
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -37,6 +38,8 @@ from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+log = logging.getLogger("multi_agent_chat")
 
 PING_SECONDS = 3.0
 
@@ -96,7 +99,7 @@ class ResponsesProvider:
             except ProviderError as error:
                 if not lacks_route(error):
                     raise
-                self._habits.conversations = False
+                self._give_conversations_up()
         return Thread(self.name)
 
     async def start_run(self, start: RunStart) -> RunState:
@@ -169,6 +172,11 @@ class ResponsesProvider:
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)
 
+    def _give_conversations_up(self) -> None:
+        """From now on, in this process, the transcript travels, and no lock of the server's protects it."""
+        self._habits.conversations = False
+        log.warning("provider.conversations_missed", extra={"event": {"provider": self.name}})
+
     def _conversation(self, thread: Thread) -> str | None:
         return thread.thread_id if self._habits.conversations else None
 
@@ -188,7 +196,7 @@ class ResponsesProvider:
                 answer = found
         except ProviderError as error:
             if conversation is not None and refuses_conversation(error):
-                self._habits.conversations = False
+                self._give_conversations_up()
                 raise ConversationIgnored(error.message, status=error.status, details=error.details) from error
             raise
         return await self._accepted(start, conversation, answer, background=background)
@@ -205,7 +213,7 @@ class ResponsesProvider:
             self._habits.background = answer.body.get("background") is True or not ended
         if conversation is None or _same(state.thread_id, conversation):
             return state
-        self._habits.conversations = False
+        self._give_conversations_up()
         if start.thread.cursor is None and not start.history and not start.known_run_ids:
             return state  # there was nothing to be forgotten
         if state.run_id is not None and not ended:
