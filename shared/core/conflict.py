@@ -128,7 +128,7 @@ class Conflict:
             case (Phase.STARTING, RunConflicted(holder=holder)):
                 return self._conflicted(holder, now)
             case (Phase.STARTING, StartDeferred(seconds=seconds)):
-                return self._pause(now, StartRun(), max(seconds, self._interval()))
+                return self._looked_anew()._pause(now, StartRun(), max(seconds, self._interval()))
             case (Phase.STARTING, StartRefused(reason=reason)):
                 return self._end(Refuse(reason))
             case (Phase.STARTING, StartUnknown()):
@@ -185,14 +185,16 @@ class Conflict:
         state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
         return state._go(Phase.FINDING, FindRun())
 
+    def _looked_anew(self) -> Conflict:
+        """A wire may show a run only when it is over: after every pause the lost attempt may be there to be found."""
+        return replace(self, doubt_since=SETTLED if self.suspect else None)
+
     def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, Command]:
         # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
             return self._end(Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
-        # a wire that shows a run only when it is over: what held the thread may turn out to be the lost attempt
-        owed = SETTLED if self.suspect else None
-        state = replace(self, holder=holder, pauses=0 if news else self.pauses, doubt_since=owed)
+        state = replace(self._looked_anew(), holder=holder, pauses=0 if news else self.pauses)
         if self.rules.strategy.displaces and (news or self.rotate_at is None):
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         return state._go(Phase.FOLLOWING, CheckHolder(holder))

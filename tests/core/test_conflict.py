@@ -327,6 +327,16 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (21.4, RunStarted(), Admit()),
         ],
     ),
+    "a lost create is looked for again after every pause": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, age_seconds=600), FindRun()),
+            (0, RunNotFound(), StartRun(repeats_lost=True)),
+            (0, StartDeferred(3), Sleep(3)),
+            (3, Woke(), FindRun()),
+            (3, RunNotFound(), StartRun()),
+        ],
+    ),
     "a lost create is found": (
         RULES,
         [(0, MINE, StartRun()), (8, StartUnknown(), FindRun()), (8, RunFound(), Admit())],
