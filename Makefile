@@ -12,12 +12,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # For the caller to fill in: make test PYTEST_ARGS="-k lease", make dev DEV_ARGS="--db postgres".
 PYTEST_ARGS ?=
 DEV_ARGS ?=
+SEEDS ?= 500
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check lint soak bench fmt lock clean
+.PHONY: help venv dev test check lint soak soak-simulation bench fmt lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -47,9 +48,13 @@ lint: $(STAMP) ## the checks that run no test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: $(STAMP) ## 300 messages on each wire while processes die, connections break and the database restarts
+soak: soak-simulation ## 300 messages on each wire while processes die, connections break and the database restarts
 	$(BIN)/python -m tests.soak --messages 300 --wire responses
 	$(BIN)/python -m tests.soak --messages 300 --wire assistants
+
+soak-simulation: $(STAMP) # thousands of seeds on a virtual clock, and every single crash, freeze and lost answer
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation.crashes
 
 bench: $(STAMP) ## measure latency, memory and cold start, beside the baselines
 	$(BIN)/python -m bench

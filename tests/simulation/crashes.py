@@ -1,4 +1,6 @@
-"""Two messages to one conversation, and one instance that dies: once at every boundary there is.
+"""Two messages to one conversation, and one thing that goes wrong: once at every place there is.
+
+An instance dies or freezes at an effect's boundary, or the answer to a database call is lost.
 
 `python -m tests.simulation.crashes` prints the worst delays.
 """
@@ -12,39 +14,72 @@ from dataclasses import dataclass, replace
 
 from shared.core.model import MultitaskStrategy
 from tests.simulation.database import Database, database
-from tests.simulation.modes import Profile
+from tests.simulation.modes import FREEZE_SECONDS, Profile
 from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
 from tests.simulation.sweeping import PERIOD_SECONDS, schedule, sweep
 from tests.simulation.world import World
 
-BUDGET_SECONDS = 25.0
+BUDGET_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 BOUNDS = {True: 30.0, False: 90.0}  # seconds a crash may add, with a client that comes back and without
+FREEZE_BOUND = FREEZE_SECONDS + BOUNDS[True]  # a client whose own instance is frozen waits for that as well
+LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so nobody waited for one to lapse
 CONVERSATION = "00000000-0000-0000-0000-0000000003e8"
 SEED = 1
 KINDS = ("threads", "responses")
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    boundary: int
-    label: str
+class Mishap:
+    number: int
+    where: str
     added: float  # seconds, of the later of the two answers
     result: Result
 
+    def broken(self, bound: float) -> list[str]:
+        late = [f"it added {self.added:.1f} s, more than {bound:.0f} s"] if self.added > bound else []
+        return [*self.result.violations, *late]
 
-def deaths(db: Database, kind: str, *, returning: bool) -> Iterator[Death]:
+
+def deaths(db: Database, kind: str, *, returning: bool) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one."""
-    profile = Profile(kinds=(kind,), run_seconds=(3.0, 3.0), cold_starts=0.0, ignores_cancel=0.0)
-    undisturbed = _run(db, profile, returning=returning)
-    assert not undisturbed.violations, undisturbed.report()
-    usual = _ends(undisturbed.world)
-    for boundary in range(1, undisturbed.world.steps + 1):
-        result = _run(db, replace(profile, crash_at=boundary), returning=returning)
-        ends = _ends(result.world)
-        added = max((ends[key] - usual[key] for key in ends), default=0.0)
-        yield Death(boundary, result.world.died_at or "nowhere", added, result)
+    usual = _usual(db, _profile(kind), returning=returning)
+    for number in range(1, usual.world.steps + 1):
+        result = _run(db, replace(_profile(kind), crash_at=number), returning=returning)
+        yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
+
+
+def freezes(db: Database, kind: str) -> Iterator[Mishap]:
+    """One run for each boundary; every request has an instance of its own, so the others see the lease lapse."""
+    profile = replace(_profile(kind), cold_starts=1.0, messages=3)
+    usual = _usual(db, profile, returning=True)
+    for number in range(1, usual.world.steps + 1):
+        result = _run(db, replace(profile, freeze_at=number), returning=True)
+        yield Mishap(number, f"a freeze at {result.world.frozen_at}", _added(result, usual), result)
+
+
+def lost_answers(db: Database, kind: str) -> Iterator[Mishap]:
+    """One run for each database call of the undisturbed one."""
+    usual = _usual(db, _profile(kind), returning=True)
+    for number in range(1, usual.world.counts["calls"] + 1):
+        result = _run(db, replace(_profile(kind), lose_call=number), returning=True)
+        yield Mishap(number, f"the lost answer to {result.world.lost_call}", _added(result, usual), result)
+
+
+def _profile(kind: str) -> Profile:
+    return Profile(kinds=(kind,), run_seconds=(3.0, 3.0), long_runs=0.0, cold_starts=0.0, ignores_cancel=0.0)
+
+
+def _usual(db: Database, profile: Profile, *, returning: bool) -> Result:
+    result = _run(db, profile, returning=returning)
+    assert not result.violations, result.report()
+    result.ends.update(_ends(db))
+    return result
+
+
+def _added(result: Result, usual: Result) -> float:
+    return max((at - usual.ends[key] for key, at in _ends(result.world.database).items()), default=0.0)
 
 
 def _run(db: Database, profile: Profile, *, returning: bool) -> Result:
@@ -58,7 +93,7 @@ class _Story:
     async def play(self, world: World) -> None:
         person = Person(world, users(world)[0])
         world.spawn(_worst_schedule(world))
-        await asyncio.gather(self._send(person, 0), self._send(person, 1))
+        await asyncio.gather(*(self._send(person, number) for number in range(world.profile.messages)))
         while world.database.open_turns() and world.now < 2000:  # noqa: ASYNC110
             await asyncio.sleep(1)
         await asyncio.sleep(700)
@@ -76,14 +111,13 @@ class _Story:
 
 async def _worst_schedule(world: World) -> None:
     """The sweep comes just before the dead holder's lease lapses, and then only a whole period later."""
-    while world.crashed_at is None:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+    await world.crashed.wait()
     left = world.database.lease_left(world.now)
     await schedule(world, sweep, max(left - 0.5, 0.0) if left else PERIOD_SECONDS - 0.1)
 
 
-def _ends(world: World) -> dict[str, float]:
-    return {turn["key"]: turn["finished"] for turn in world.database.turns()}
+def _ends(db: Database) -> dict[str, float]:
+    return {turn["key"]: turn["finished"] for turn in db.turns()}
 
 
 def main() -> int:
@@ -91,16 +125,21 @@ def main() -> int:
     with database() as db:
         for kind in KINDS:
             for returning, bound in BOUNDS.items():
-                found = list(deaths(db, kind, returning=returning))
-                worst = max(found, key=lambda death: death.added)
-                bad = [death for death in found if death.result.violations or death.added > bound]
-                broken += len(bad)
                 who = "a client that returns" if returning else "the sweep alone"
-                sys.stdout.write(
-                    f"{kind:9} with {who}: {len(found)} boundaries, worst added delay {worst.added:.1f} s"
-                    f" (bound {bound:.0f} s) after a death at no. {worst.boundary}, {worst.label}; broken {len(bad)}\n"
-                )
+                broken += _tell(f"{kind}, deaths, {who}", list(deaths(db, kind, returning=returning)), bound)
+            broken += _tell(f"{kind}, freezes", list(freezes(db, kind)), FREEZE_BOUND)
+            broken += _tell(f"{kind}, lost answers", list(lost_answers(db, kind)), LOST_ANSWER_SECONDS)
     return int(broken > 0)
+
+
+def _tell(what: str, found: list[Mishap], bound: float) -> int:
+    worst = max(found, key=lambda mishap: mishap.added)
+    bad = sum(bool(mishap.broken(bound)) for mishap in found)
+    sys.stdout.write(
+        f"{what}: {len(found)} places, worst added delay {worst.added:.1f} s (bound {bound:.0f} s)"
+        f" after no. {worst.number}, {worst.where}; broken {bad}\n"
+    )
+    return bad
 
 
 if __name__ == "__main__":

@@ -90,6 +90,15 @@ class Database:
         assert row is not None
         return max(row["until"] - EPOCH - now, 0.0) if row["until"] is not None else 0.0
 
+    def overtaken(self, write: Mapping[str, Any]) -> bool:
+        """Whether this call of advance_turn comes from a holder that has been followed by another, and is no repeat."""
+        query = """
+            select c.lease_epoch <> %(p_epoch)s and not %(p_op)s = any (t.ops) as overtaken
+            from public.turns t join public.conversations c on c.user_id = t.user_id and c.id = t.conversation_id
+            where t.id = %(p_turn)s"""
+        row = self._admin.execute(query, dict(write)).fetchone()
+        return row is not None and bool(row["overtaken"])
+
     def run_key(self, turn_id: str) -> str | None:
         """Of the attempt that is under way; None where there is none."""
         query = "select run_key from public.turns where id = %s and status in ('starting', 'running')"

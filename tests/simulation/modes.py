@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+FREEZE_SECONDS = 40.0  # of the one frozen boundary: longer than a lease and the time to settle
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -28,23 +30,27 @@ class Profile:
     messages: int = 2  # of each tab
     kinds: tuple[str, ...] = ("threads", "responses", "threads", "foreground")
     # people
-    cancels: float = 0.08
+    cancels: float = 0.12
     edits: float = 0.08
-    rejects: float = 0.12  # messages with strategy reject
+    strategies: Mapping[str, float] = field(default_factory=lambda: {"enqueue": 0.88, "reject": 0.12})
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
+    waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
     # instances
     crash: float = 0.0  # of all effect boundaries
     pause: float = 0.0
     crash_at: int | None = None  # the number of the one boundary to die at
+    freeze_at: int | None = None  # the one to freeze at, for FREEZE_SECONDS
     cold_starts: float = 0.3  # of the requests: the platform starts one more instance
     # database
     call_refused: float = 0.0
     answer_lost: float = 0.0  # committed, then the connection broke or nothing came
+    lose_call: int | None = None  # the number of the one call whose answer is lost
     call_late: float = 0.0  # executed only after the caller gave up on it
     outages: float = 0.0  # of all minutes: nothing reaches the database for 2 to 20 s
     # provider
     network: Network = field(default_factory=Network)
     run_seconds: tuple[float, float] = (0.3, 12.0)
+    long_runs: float = 0.1  # last three times as long as the longest of the others, and more
     run_fails: float = 0.0
     asks_for_tools: float = 0.0
     ignores_cancel: float = 0.2  # of the runs: `cancelling` until they expire
@@ -56,8 +62,9 @@ class Profile:
         """The same people and provider when nothing goes wrong any more."""
         still = Profile()
         return replace(
-            self, crash=0.0, pause=0.0, crash_at=None, call_refused=0.0, answer_lost=0.0, call_late=0.0, outages=0.0,
-            network=still.network, run_fails=0.0, asks_for_tools=0.0, foreign=0.0, thread_lost=0.0,
+            self, crash=0.0, pause=0.0, crash_at=None, freeze_at=None, call_refused=0.0, answer_lost=0.0,
+            call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0, asks_for_tools=0.0,
+            foreign=0.0, thread_lost=0.0,
         )  # fmt: skip
 
 
@@ -71,7 +78,7 @@ MODES: Mapping[str, Profile] = {
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(network=Network(late=0.12, lost=0.04), kinds=("threads", "responses", "threads", "unlocked")),
-    "zombie": Profile(pause=0.008, crash=0.002, vanishes=0.2),
+    "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(
         crash=0.004,
         pause=0.003,

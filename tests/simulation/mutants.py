@@ -29,7 +29,7 @@ class Mutant:
     mode: str  # the one that notices
     changes: tuple[Change, ...]
     sweeping: Sweeping = sweep
-    says: str = ""  # how the violations begin that it is known for; empty where it differs from seed to seed
+    says: str = ""  # the promise it is known to break; empty where that differs from seed to seed
 
     @contextmanager
     def applied(self, database: Database) -> Iterator[None]:
@@ -118,6 +118,7 @@ def _unheard(self: LocalWakeups, conversation_id: str) -> None:
     return None
 
 
+LOST_ANSWER = "one lost answer"  # crashes.py: every single database call in turn
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
@@ -132,17 +133,19 @@ MUTANTS = (
         in_python(Conflict, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
     ), says="G4"),
     Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
-    Mutant("no fencing check", "zombie", (in_sql("public.advance_turn", FENCED),)),
+    Mutant("no fencing check", "zombie", (in_sql("public.advance_turn", FENCED),), says="overtaken"),
     Mutant("lease ignored", "clean", (
         in_sql("internal.lease_free", (
             "select c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
             "select true")),
+        in_sql("internal.claimable", ("and (c.lease_owner is null or c.lease_until <= p_now)", "")),
     )),
     Mutant("no head-of-line order", "clean", (
-        in_sql("internal.head", ("order by t.seq limit 1", "order by t.seq desc limit 1")),
+        in_sql("internal.head", ("t.place, t.seq limit", "t.place desc, t.seq desc limit")),
     ), says="G2"),
     Mutant("a final row can be rewritten", "zombie", (
-        in_sql("public.advance_turn", FENCED, ("if t.finished_at is not null then", "if false then")),
+        in_sql("public.advance_turn", FENCED, ("is not null then\n    return jsonb_build_object('outcome', 'final'",
+                                               "is null and false then return jsonb_build_object('outcome', 'final'")),
         in_sql("internal.may_move", ("else false end", "else true end")),
         without("alter table public.turns disable trigger guard_turn",
                 "alter table public.turns enable trigger guard_turn"),
@@ -154,10 +157,12 @@ MUTANTS = (
                 "create unique index turns_one_per_key on public.turns (user_id, idempotency_key) "
                 "where idempotency_key is not null"),
     ), says="G4"),
-    Mutant("a repeated write is not recognised", "database", (
-        in_sql("public.advance_turn", ("if p_op = any (t.ops) then", "if false then")),
+    Mutant("a repeated claim is not recognised", LOST_ANSWER, (
+        in_sql("internal.lease_free", (" or c.claim_op is not distinct from p_op", "")),
     )),
-    Mutant("no look at the lease before a create", "zombie", (instead(Hold, "secure", _unsecured),), says="G4"),
+    Mutant("a repeated acceptance is a stranger's", LOST_ANSWER, (
+        in_sql("internal.known_turn", ("if t.id <> p_turn then", "if true then")),
+    )),
     Mutant("a turn is read without its user", "clean", (
         in_sql("public.get_turn", ("where id = p_turn and user_id = p_user", "where id = p_turn")),
     ), says="G7"),
@@ -173,9 +178,14 @@ MUTANTS = (
         in_python(Admission, "_start", ("if not hold.fresh:", "if False:")),
     )),
     Mutant("a cancel is not noticed", "clean", (
-        in_python(Hold, "check", ("self.turn.cancel_requested or ", "")),
+        in_python(Hold, "check", ("status.final or told or self", "status.final or self")),
     ), says="G11"),
 )  # fmt: skip
 
-# Wake-ups are a hint: without them everything takes longer and nothing breaks.
-HARMLESS = Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),))
+HARMLESS = (
+    # a hint: without them everything takes longer and nothing breaks
+    Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),)),
+    # a belt beside braces: every call before a create has a deadline shorter than the lease, and the wait for the
+    # create itself heartbeats; it guards against a process that hangs between the two without being in any call
+    Mutant("no look at the lease before a create", "zombie", (instead(Hold, "secure", _unsecured),)),
+)

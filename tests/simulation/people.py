@@ -13,7 +13,6 @@ from shared.core.model import MultitaskStrategy, Turn, User
 from tests.simulation.instance import Instance, Work
 from tests.simulation.world import Answer, Reset, World
 
-WAITS = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
 IMPATIENCE_SECONDS = 15.0  # beyond its budget, then the client hangs up
 TRIES = 60
 STRANGE = "not_found"
@@ -81,7 +80,8 @@ class Tab(Person):
         for number in range(world.profile.messages):
             await asyncio.sleep(rng.uniform(0, 12))
             key = f"{self._name}.{number}"
-            strategy = MultitaskStrategy.REJECT if world.chance(world.profile.rejects) else MultitaskStrategy.ENQUEUE
+            strategies = world.profile.strategies
+            strategy = MultitaskStrategy(rng.choices([*strategies], [*strategies.values()])[0])
             done = await self._see_through(key, f"message {key}", strategy)
             if done is not None and world.chance(0.3):
                 await self._ask_again(key, f"message {key}", strategy, done)
@@ -89,7 +89,7 @@ class Tab(Person):
     async def _see_through(self, key: str, text: str, strategy: MultitaskStrategy) -> Turn | None:
         world, rng, turn_id = self.world, self.world.rng, None
         for _ in range(TRIES):
-            wait = rng.choice(WAITS)
+            wait = rng.choice(world.profile.waits)
             if turn_id is not None and world.chance(0.5):
                 answer = await self.get(turn_id, wait, key)
             else:

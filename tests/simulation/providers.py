@@ -77,6 +77,10 @@ class FakeProvider:
         name = self._instance.name
         return self._state(await self._request("cancel_run", lambda: self._server.cancel(run_id, name), writes=True))
 
+    async def erase_turn(self, start: RunStart) -> bool:
+        place_id = start.thread.thread_id or ""
+        return await self._request("erase_turn", lambda: self._server.erase(place_id, start.turn_id), writes=True)
+
     async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
         if self.outputs_start_run:
             raise ProviderRefused("Here tool outputs start a new run.")
@@ -144,8 +148,7 @@ class FakeProvider:
         seconds: float = TIMEOUT_SECONDS,
     ) -> T:  # fmt: skip
         """One exchange. What was sent goes on without its sender: it may take effect when nobody listens any more."""
-        await self._instance.step(f"{name}, sent")
-        exchange = self._world.spawn(self._exchange(name, effect, writes, create))
+        exchange = await self._instance.send(f"{name}, sent", self._exchange(name, effect, writes, create))
         try:
             async with asyncio.timeout(seconds):
                 result = await asyncio.shield(exchange)

@@ -165,6 +165,12 @@ class Server:
             run.poke.set()
         return run
 
+    def erase(self, place_id: str, turn_id: str) -> bool:
+        """Only where messages carry their turn's mark they can be told apart."""
+        place = self.place(place_id)
+        place.items = [item for item in place.items if item.turn_id != turn_id]
+        return self.keeps_runs
+
     def submit(self, run_id: str) -> Run:
         run = self.run(run_id)
         if run.status != "requires_action":
@@ -189,8 +195,10 @@ class Server:
         self.runs[run.run_id] = run
         world.counts["runs"] += 1
         world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id}")
-        seconds = profile.run_seconds if create is not None else FOREIGN_SECONDS
-        world.spawn(self._life(run, world.rng.uniform(*seconds)))
+        shortest, longest = profile.run_seconds if create is not None else FOREIGN_SECONDS
+        seconds = world.rng.uniform(shortest, longest)
+        long = world.chance(profile.long_runs)
+        world.spawn(self._life(run, seconds + 3 * longest if long else seconds))
         return run
 
     async def _life(self, run: Run, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.crashes import BOUNDS, KINDS, deaths
+from tests.simulation.crashes import BOUNDS, FREEZE_BOUND, KINDS, LOST_ANSWER_SECONDS, deaths, freezes, lost_answers
 from tests.simulation.database import Database
 
 
@@ -14,7 +14,20 @@ def test_a_death_at_every_boundary(simulated: Database, kind: str, returning: bo
     found = list(deaths(simulated, kind, returning=returning))
     assert len(found) > 30
     for death in found:
-        assert death.result.world.crashed_at is not None
-        assert not death.result.violations, death.result.report()
-        late = f"{death.added:.1f} s more after a death at no. {death.boundary}, {death.label}"
-        assert death.added <= BOUNDS[returning], f"{late}\n{death.result.report()}"
+        assert death.result.world.crashed.is_set()
+        assert not death.broken(BOUNDS[returning]), f"no. {death.number}: {death.where}\n{death.result.report()}"
+
+
+def test_a_freeze_at_every_boundary(simulated: Database) -> None:
+    """Whoever goes on after its lease has lapsed does no harm, and nobody has waited for it."""
+    for freeze in freezes(simulated, KINDS[0]):
+        assert not freeze.broken(FREEZE_BOUND), f"no. {freeze.number}: {freeze.where}\n{freeze.result.report()}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lost_answer_costs_no_lease(simulated: Database, kind: str) -> None:
+    """A call that is repeated is recognised: its caller gets what it missed."""
+    found = list(lost_answers(simulated, kind))
+    assert len(found) > 10
+    for lost in found:
+        assert not lost.broken(LOST_ANSWER_SECONDS), f"no. {lost.number}: {lost.where}\n{lost.result.report()}"

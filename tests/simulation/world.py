@@ -7,12 +7,13 @@ import logging
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.core.events import EventName
 from tests.simulation.database import Database
+from tests.simulation.loop import SimLoop
 from tests.simulation.modes import Profile
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Answer:
 
 
 class World:
-    def __init__(self, loop: asyncio.AbstractEventLoop, seed: int, profile: Profile, database: Database) -> None:
+    def __init__(self, loop: SimLoop, seed: int, profile: Profile, database: Database) -> None:
         self.loop, self.profile, self.database = loop, profile, database
         self.rng = random.Random(f"world {seed}")
         self.kind = profile.kinds[seed % len(profile.kinds)]
@@ -58,8 +59,10 @@ class World:
         self.violations: list[str] = []
         self.log: deque[tuple[float, str, str]] = deque(maxlen=5000)
         self.outage_until = 0.0
-        self.crashed_at: float | None = None
+        self.crashed = asyncio.Event()
         self.died_at: str | None = None  # the boundary's name
+        self.frozen_at: str | None = None
+        self.lost_call: str | None = None  # the one whose answer was lost, where it is only one
         self.drained_in = 0.0
         # what people did, for the checker
         self.owners: dict[str, str] = {}  # turn id -> user id, of every turn a 2xx was sent for
@@ -70,6 +73,8 @@ class World:
         self.withdrawn: set[str] = set()
         self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
         self._background: set[asyncio.Task[Any]] = set()
+        self._by_name: dict[str, Instance] = {}
+        loop.frozen_until = self._frozen_until
 
     @property
     def now(self) -> float:
@@ -87,10 +92,21 @@ class World:
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Something that goes on whoever started it: the network, the provider, people."""
-        task = self.loop.create_task(work)
+        task = self.loop.create_task(work, context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+    def join(self, instance: Instance) -> str:
+        """Its name."""
+        name = f"i{len(self.instances)}"
+        self.instances.append(instance)
+        self._by_name[name] = instance
+        return name
+
+    def _frozen_until(self, context: Context) -> float:
+        instance = self._by_name.get(context.get(WHERE, ""))
+        return instance.frozen_until if instance is not None else 0.0
 
     def pick(self) -> Instance:
         """Where the platform sends a request: a live instance, or one it has just started."""

@@ -1,0 +1,83 @@
+"""The checker's part about the provider's history: what was sent, what ran, and beside what."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from tests.simulation.record import Record
+from tests.simulation.servers import Run
+
+LOOK_SECONDS = 1.0  # how old a look may be when the create after it arrives, the intent's commit in between
+
+
+def one_run(record: Record) -> Iterator[str]:
+    """G4, G8: a run key is sent once; a second run needs a first one that failed, or a create beyond all reckoning."""
+    for create in record.world.server.creates:
+        if create.repeats:
+            yield f"G4 the create {create.run_key} was sent again"
+        if create.stale:
+            yield f"G4 the create {create.run_key} was sent at {create.sent_at:.2f}, its turn had moved on"
+    for runs in record.runs.values():
+        for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
+            failed = earlier.ended_at is not None and earlier.status != "completed"
+            excused = failed or _beyond(earlier) or _beyond(later) or _missed(earlier, later, record)
+            if not excused and record.world.kind != "unlocked":
+                yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
+
+
+def never_two_at_once(record: Record) -> Iterator[str]:
+    """G2: no two of our runs are active on one thread; without a lock and with lost creates they are only counted."""
+    for earlier, later in record.world.server.overlaps:
+        if earlier.create is None or later.create is None:
+            continue
+        record.world.counts["overlaps"] += 1
+        reckoned = not _beyond(earlier) and not _beyond(later)
+        if record.world.kind != "unlocked" or (reckoned and _known(earlier, record) and _known(later, record)):
+            yield f"G2 {later.run_id} of {_key(later)} started beside {earlier.run_id} of {_key(earlier)}"
+
+
+def thread_history(record: Record) -> Iterator[str]:
+    """G2: what the model reads has every message once, in order."""
+    runs = list(itertools.chain(*record.runs.values()))
+    if record.world.kind == "unlocked" or record.world.counts["missed"] or any(map(_beyond, runs)):
+        return
+    by_text = {(turn["user_id"], turn["text"]): turn for turn in record.turns}
+    owner = {create.place_id: record.by_id.get(create.turn_id) for create in record.world.server.creates}
+    for place in record.world.server.places.values():
+        turn = owner.get(place.place_id)
+        if turn is None:
+            continue
+        asked = [by_text.get((turn["user_id"], item.text)) for item in place.items if item.role == "user"]
+        seqs = [one["seq"] for one in asked if one is not None]
+        if seqs != sorted(set(seqs)):
+            yield f"G2 {place.place_id} holds the messages {seqs}"
+
+
+def nothing_left(record: Record) -> Iterator[str]:
+    """When everything has ended here, it has ended at the provider."""
+    yield from (f"G5 {run.run_id} is still {run.status}" for run in record.world.server.runs.values() if run.active)
+
+
+def _beyond(run: Run) -> bool:
+    """Whether its create came later than anybody can reckon with, or from an instance that had been frozen."""
+    return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
+
+
+def _missed(earlier: Run, later: Run, record: Record) -> bool:
+    """A lost run that nothing shows while it goes on ended between the last look for it and the create after it."""
+    lost = earlier.create is not None and earlier.create.fate != "heard" and not record.world.server.keeps_runs
+    ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0
+    missed = lost and ended is not None and ended > sent - LOOK_SECONDS
+    record.world.counts["missed"] += missed
+    return missed
+
+
+def _known(run: Run, record: Record) -> bool:
+    """Whether its answer came and was put on record: what nobody knows of, nobody can wait for."""
+    turn = record.by_id.get(run.create.turn_id) if run.create is not None else None
+    return turn is not None and any(one["run_id"] == run.run_id for one in turn["runs"])
+
+
+def _key(run: Run) -> str:
+    return run.create.run_key if run.create is not None else "-"
