@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 CAP_SECONDS = 60.0
+FLOOR_SECONDS = 0.1  # a hint of nothing is no reason to ask without a pause
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 
 
@@ -31,7 +32,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def poll_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from `openai-poll-after-ms`: when a run is worth another look (observed on the Assistants wire)."""
     hint = _number(headers.get("openai-poll-after-ms"))
-    return None if hint is None else min(hint / 1000, CAP_SECONDS)
+    return None if hint is None else min(max(hint / 1000, FLOOR_SECONDS), CAP_SECONDS)
 
 
 def _number(value: str | None) -> float | None:

@@ -58,5 +58,6 @@ def test_a_date_alone_is_measured_from_now() -> None:
 
 def test_the_poll_hint() -> None:
     assert poll_after({"openai-poll-after-ms": "300"}) == 0.3
+    assert poll_after({"openai-poll-after-ms": "0"}) == 0.1, "no reason to ask without a pause"
     assert poll_after({"openai-poll-after-ms": "x"}) is None
     assert poll_after({}) is None
