@@ -64,7 +64,10 @@ language sql volatile set search_path = '' as $$
                             else first_started_at end,
     attempt = attempt + (p_to is not distinct from 'starting')::int,
     run_key = case when p_to = 'starting' then id::text || '.' || (attempt + 1) else run_key end,
-    starting_at = case when p_to = 'starting' then p_now else starting_at end,
+    -- the create is sent behind the thread's record: it may still arrive for as long as if the intent were of now
+    starting_at = case when p_to = 'starting' or (status = 'starting' and p_to is null and p_patch ? 'thread')
+                         then p_now
+                       else starting_at end,
     not_before = case when p_to = 'queued' then p_now + internal.span((p_patch ->> 'delay_ms')::bigint) end,
     input_tokens = input_tokens + coalesce((p_patch -> 'usage' ->> 'input_tokens')::bigint, 0),
     output_tokens = output_tokens + coalesce((p_patch -> 'usage' ->> 'output_tokens')::bigint, 0),

@@ -113,6 +113,17 @@ def test_times_are_the_databases(chat: Chat) -> None:
     assert 890_000 < looked["remaining_ms"] <= 891_000
 
 
+def test_a_create_may_still_arrive_for_as_long_as_if_it_were_sent_with_its_threads_record(chat: Chat) -> None:
+    chat.submit(owner=None)
+    claim = chat.claim()
+    turn = claim["turn"]["turn_id"]
+    chat.db.let_pass(9)
+    thread = json.dumps({"thread": {"provider": "responses", "thread_id": "t", "cursor": None}})
+    assert chat.advance(claim["epoch"], turn, None, thread)["turn"]["starting_ms"] < 1000
+    chat.db.let_pass(9)
+    assert 9000 <= chat.advance(claim["epoch"], turn, None)["turn"]["starting_ms"] < 10_000
+
+
 def test_a_known_write_is_not_written_again(chat: Chat) -> None:
     epoch, turn = bring(chat, "starting")
     op = new_id()
