@@ -108,6 +108,12 @@ class Conflict:
 
     def fold(self, event: Event, now: float) -> tuple[Conflict, Command]:
         """The next state and the one thing to do. Raises UnexpectedEvent for a pair the protocol does not know."""
+        state, command = self._heard(event, now)
+        if self._over(now) and not isinstance(command, Admit | Refuse | Detach):
+            return state._end(Detach())
+        return state, command
+
+    def _heard(self, event: Event, now: float) -> tuple[Conflict, Command]:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")

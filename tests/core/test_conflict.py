@@ -100,6 +100,10 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (4, Queued(0), Sleep(4.5)),
         ],
     ),
+    "nothing more is asked of the provider once nobody waits": (
+        RULES,
+        [(147, MINE, StartRun()), (155, RunConflicted("run_a"), Detach())],
+    ),
     "another instance brought it to its end": (
         RULES,
         [(0, Submitted(), ClaimTurn()), (0, TurnEnded(), Detach())],
