@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from shared.core.errors import Fenced, StoreUnavailable
+from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent, Claim, Thread, Turn, TurnStatus
 from shared.ports import Advance, Clock, Lease, Store, Wakeups
 
@@ -139,7 +139,7 @@ class Hold:
             return
         self._held = False
         unused = self.fresh and self.turn.status is TurnStatus.STARTING
-        with contextlib.suppress(Fenced, StoreUnavailable, TimeoutError):
+        with contextlib.suppress(ChatError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
                 if unused:
                     await self._store.advance_turn(self._lease, self.turn.turn_id, Advance(to=TurnStatus.QUEUED), 0.0)

@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 from shared.clock import LoopClock
-from shared.core.errors import OutcomeUnknown
+from shared.core.errors import OutcomeUnknown, StoreRefused
 from shared.core.model import Agent, Claim
 from shared.lease import Hold, World
 from shared.wakeups import LocalWakeups
@@ -42,3 +42,13 @@ async def test_work_that_fails_in_the_moment_it_is_given_up_is_not_reported_as_l
     await asyncio.sleep(0)
     gc.collect()
     assert lost == []
+
+
+async def test_giving_a_lease_back_never_fails() -> None:
+    class Refusing:
+        async def release(self, *_: object) -> None:
+            raise StoreRefused("release_lease was refused with 23514.")
+
+    hold = held()
+    hold._store = Refusing()  # type: ignore[assignment]  # nothing else is asked of it
+    await hold.release()
