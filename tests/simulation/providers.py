@@ -105,6 +105,8 @@ class FakeProvider:
         return None if found is None else self._state(found)
 
     def _find_items(self, start: RunStart) -> RunState | None:
+        if start.thread.thread_id is None:
+            return None
         items = self._server.place(start.thread.thread_id).items
         known = [item.item_id for item in items]
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from tests.simulation.record import Record
 from tests.simulation.servers import Run
 
-LOOK_SECONDS = 1.0  # how old a look may be when the create after it arrives, the intent's commit in between
+LOOK_SECONDS = (
+    6.0  # how old a look may be when the create after it is sent: the intent's commit may take a call's deadline
+)
 
 
 def one_run(record: Record) -> Iterator[str]:

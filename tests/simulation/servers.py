@@ -140,7 +140,9 @@ class Server:
             self._run(place, FOREIGN, None)
 
     def place(self, place_id: str | None) -> Place:
-        return self.places[place_id or ""]
+        if place_id not in self.places:
+            raise ProviderRefused("There is no thread of this name.", status=400)
+        return self.places[place_id]
 
     def run(self, run_id: str) -> Run:
         run = self.runs.get(run_id)
@@ -167,6 +169,8 @@ class Server:
 
     def erase(self, place_id: str, turn_id: str) -> bool:
         """Only where messages carry their turn's mark they can be told apart."""
+        if place_id not in self.places:
+            return False
         place = self.place(place_id)
         place.items = [item for item in place.items if item.turn_id != turn_id]
         return self.keeps_runs
