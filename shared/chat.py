@@ -98,7 +98,8 @@ class ChatService:
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
         ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
         log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
-        return await self._see_through(turn, submitted.claim, asked, deadline), submitted.replayed
+        fresh = not submitted.replayed
+        return await self._see_through(turn, submitted.claim, asked, deadline, may_withdraw=fresh), submitted.replayed
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
@@ -116,10 +117,12 @@ class ChatService:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
         return await self._world.store.edit_turn(user.id, turn_id, text)
 
-    async def _see_through(self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float) -> Turn:
+    async def _see_through(
+        self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float, *, may_withdraw: bool = False
+    ) -> Turn:
         """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here."""
         clock = self._world.clock
-        until = Until.of(deadline, clock.now())
+        until = Until.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not turn.status.final and clock.now() < deadline:

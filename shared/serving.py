@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared import outcomes
 from shared.admission import RETRY_SECONDS, Admission
@@ -20,7 +19,7 @@ from shared.lease import Hold, Stopped, World
 from shared.ports import Advance, Provider
 
 LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
-CANCEL_WITHIN_SECONDS = 8.0  # a cancel is answered within ten, the write and the look included
+CANCEL_WITHIN_SECONDS = 5.0  # a cancel is answered within ten, the heartbeat that tells of it included
 PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded"})  # as the vendor documents `last_error.code`
 
 
@@ -44,10 +43,11 @@ class Until:
 
     deadline: float
     start_margin_seconds: float
+    may_withdraw: bool  # strategy reject: by the request that brought the turn, which nobody else has been told of
 
     @classmethod
-    def of(cls, deadline: float, now: float) -> Until:
-        return cls(deadline, min(LATEST_START_SECONDS, max(deadline - now, 0) / 5))
+    def of(cls, deadline: float, now: float, *, may_withdraw: bool = False) -> Until:
+        return cls(deadline, min(LATEST_START_SECONDS, max(deadline - now, 0) / 5), may_withdraw)
 
 
 class Serving:
@@ -101,12 +101,12 @@ class Serving:
 
     async def _serve_other(self, claim: Claim, claimed_at: float, until: Until) -> None:
         """The head of the queue is another turn that nobody serves: whoever comes does the work."""
-        with contextlib.suppress(Conflict):  # told to its own sender, should one still ask
-            await self.serve(claim.turn, claim, claimed_at, until)
+        await self.serve(claim.turn, claim, claimed_at, replace(until, may_withdraw=False))
 
     def _rules(self, turn: Turn, until: Until) -> Rules:
+        accepted = turn.strategy is MultitaskStrategy.REJECT and not until.may_withdraw
         return Rules(
-            strategy=turn.strategy,
+            strategy=MultitaskStrategy.ENQUEUE if accepted else turn.strategy,
             deadline=until.deadline,
             poll_min_seconds=self._options.poll_min_seconds,
             poll_max_seconds=self._options.poll_max_seconds,

@@ -147,6 +147,19 @@ async def test_reject_finds_a_foreign_run_at_the_provider_and_stores_nothing(
     assert place.status == "in_progress"
 
 
+async def test_a_rejecting_turn_that_was_accepted_is_not_taken_back(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, two, user = await instances.make(), await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 0.5)
+    accepted = await one.send(user, "second", first.conversation_id, strategy=REJECT, key="k", wait=0)
+    assert accepted.status is TurnStatus.QUEUED
+    done = await two.send(user, "second", first.conversation_id, strategy=REJECT, key="k")
+    assert (done.turn_id, done.status) == (accepted.turn_id, TurnStatus.COMPLETED)
+    assert await emulator.reached(foreign) == "completed"
+
+
 async def test_the_budget_ends_and_another_instance_carries_on(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
