@@ -42,8 +42,12 @@ class DirectRpc:
         )
         query = sql.SQL("select public.{}({}) as answer").format(sql.Identifier(function), named)
         connection = self._idle.pop() if self._idle else await self._connect()
-        cursor = await connection.execute(query, {name: storable(value) for name, value in arguments.items()})
-        row = await cursor.fetchone()
+        try:
+            cursor = await connection.execute(query, {name: storable(value) for name, value in arguments.items()})
+            row = await cursor.fetchone()
+        except BaseException:
+            await connection.close()  # a caller that gave up has left it in the middle of an answer
+            raise
         self._idle.append(connection)
         self._returned.set()
         assert row is not None
