@@ -1,13 +1,20 @@
-"""What happens to a turn, by name: one vocabulary for logs, metrics and streams. Dotted, past tense."""
+"""What happens to a turn, by name: one vocabulary for logs, metrics and streams. Dotted, past tense.
+
+The classes below are what a stream can say of a turn while it is answered; each knows its name. They quote people and
+models, so they go to the turn's own user and never into a log.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 
 class EventName(StrEnum):
     TURN_ACCEPTED = "turn.accepted"
     TURN_REPLAYED = "turn.replayed"
+    TURN_QUEUED = "turn.queued"
     TURN_CLAIMED = "turn.claimed"
     TURN_DETACHED = "turn.detached"
     TURN_WITHDRAWN = "turn.withdrawn"
@@ -22,6 +29,81 @@ class EventName(StrEnum):
     RUN_FOUND = "run.found"
     RUN_ENDED = "run.ended"
     RUN_CANCELLED = "run.cancelled"
+    MESSAGE_DELTA = "message.delta"
+    TOOL_CALLED = "tool.called"
+    TOOL_ANSWERED = "tool.answered"
+    HANDOFF_MADE = "handoff.made"
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"
     THREAD_REPAIRED = "thread.repaired"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnQueued:
+    """It waits: `position` turns are before it."""
+
+    name: ClassVar[EventName] = EventName.TURN_QUEUED
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunConflicted:
+    """The provider refused: another run is active. `holder` is its id where anybody has named it."""
+
+    name: ClassVar[EventName] = EventName.RUN_CONFLICTED
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """`agent` (a slug) is at work. A run may be told of more than once: by its id it is known again."""
+
+    name: ClassVar[EventName] = EventName.RUN_STARTED
+    run_id: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelta:
+    """The next words of what `agent` says in this run."""
+
+    name: ClassVar[EventName] = EventName.MESSAGE_DELTA
+    run_id: str
+    agent: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The agent calls a function, or asks another agent (`ask_<slug>`). `arguments` is the model's own text."""
+
+    name: ClassVar[EventName] = EventName.TOOL_CALLED
+    call_id: str
+    tool: str
+    arguments: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What came of a call; `failed` where its output is an error that the model is told of."""
+
+    name: ClassVar[EventName] = EventName.TOOL_ANSWERED
+    call_id: str
+    tool: str
+    output: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffMade:
+    """The turn moves on to another agent."""
+
+    name: ClassVar[EventName] = EventName.HANDOFF_MADE
+    from_agent: str
+    to_agent: str
+    reason: str
+    task: str
+
+
+ChatEvent = TurnQueued | RunConflicted | RunStarted | MessageDelta | ToolCalled | ToolAnswered | HandoffMade
