@@ -137,6 +137,36 @@ class ToolOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function that a model is offered."""
+
+    name: str
+    description: str
+    parameters: JsonObject  # JSON Schema of an object
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A run that asked for tools, and what it was given."""
+
+    run_id: str | None
+    agent: str
+    text: str  # what it had said until then
+    calls: tuple[ToolCall, ...]
+    outputs: tuple[ToolOutput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """Control of a turn moves from one agent to another."""
+
+    from_agent: str
+    to_agent: str
+    reason: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, as the provider counts them; summed over a turn's runs."""
 
@@ -185,8 +215,11 @@ class RunStart:
     run_key: str  # committed before the call, carried in the run's metadata, new for every attempt
     agent: Agent
     thread: Thread
-    text: str | None = None  # the user's message; None when the run continues with tool outputs
-    tool_outputs: tuple[ToolOutput, ...] = ()
+    text: str | None = None  # the user's message; None where an earlier run of the turn has put it into the thread
+    tools: tuple[ToolSpec, ...] = ()
+    tool_outputs: tuple[ToolOutput, ...] = ()  # to calls that stand in the thread
+    steps: tuple[Step, ...] = ()  # earlier runs of this turn that the thread knows nothing of: told in full
+    handoff: Handoff | None = None  # what brought this agent in, where the thread shows no tool calls
     history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
     displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
     repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
