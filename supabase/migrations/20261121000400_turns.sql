@@ -23,6 +23,9 @@ create table public.turns (
   run_id           text,
   runs             jsonb       not null default '[]' check (jsonb_typeof(runs) = 'array'),
   handoffs         jsonb       not null default '[]' check (jsonb_typeof(handoffs) = 'array'),
+  -- the runs that asked for tools, in order: what they had said, what they called; the outputs stand in the ledger
+  steps            jsonb       not null default '[]' check (jsonb_typeof(steps) = 'array'),
+  draft            text,                  -- what the present run has said so far, where only its holder can hear it
   input_tokens     bigint      not null default 0,
   output_tokens    bigint      not null default 0,
   cancel_requested boolean     not null default false,

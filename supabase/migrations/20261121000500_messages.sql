@@ -1,5 +1,5 @@
--- The transcript, in the order people read it. A user's line appears when its turn starts, the assistant's when it
--- completes; because turns are served one at a time, `seq` has neither gaps nor interleaved answers.
+-- The transcript, in the order people read it. A user's line appears when its turn starts, an agent's when it hands over
+-- and when the turn completes; because turns are served one at a time, `seq` has neither gaps nor interleaved answers.
 
 create table public.messages (
   id              uuid        primary key default gen_random_uuid(),
@@ -10,10 +10,12 @@ create table public.messages (
   turn_seq        int         not null,
   role            text        not null check (role in ('user', 'assistant')),
   agent           text        check ((agent is null) = (role = 'user')),
+  part            int         not null default 0,      -- of the turn's answers: one for each agent that had control
+  handoff_to      text        check (handoff_to is null or role = 'assistant'),  -- who this agent handed over to
   text            text        not null,
   partial         boolean     not null default false,  -- cut off by a message that displaced its turn
   created_at      timestamptz not null,
   foreign key (user_id, conversation_id) references public.conversations (user_id, id) on delete cascade,
   unique (user_id, conversation_id, seq),
-  unique (turn_id, role)
+  unique (turn_id, role, part)
 );

@@ -1,5 +1,12 @@
 -- Rows as the function wants them: names as in its own vocabulary, and every duration measured here, on the one clock.
 
+-- Call ids are the server's words and may be longer than an index takes.
+create function internal.call_key(p_call text) returns text
+language sql immutable set search_path = '' as $$
+  select case when length(p_call) <= 200 then p_call
+              else 'sha256:' || encode(sha256(convert_to(p_call, 'UTF8')), 'hex') end
+$$;
+
 -- The messages that were joined into one run, in order; empty where there was none but the turn's own.
 create function internal.joined(t public.turns) returns jsonb
 language sql stable set search_path = '' as $$
@@ -23,11 +30,12 @@ language sql stable set search_path = '' as $$
     'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
     'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
     'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
-    'joined_to', t.joined_to, 'joined', internal.joined(t), 'reply', t.reply, 'error', t.error,
+    'joined_to', t.joined_to, 'joined', internal.joined(t), 'reply', t.reply, 'error', t.error, 'draft', t.draft,
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
     'waited_ms', internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
     'starting_ms', case when t.finished_at is null then internal.ms(clock.now - t.starting_at) end,
     'running_ms', case when t.finished_at is null then internal.ms(clock.now - t.running_at) end,
+    'working_ms', case when t.finished_at is null then internal.ms(clock.now - t.first_started_at) end,
     'remaining_ms', internal.ms(t.deadline_at - clock.now),
     'position', case when t.finished_at is not null then 0 else (
       select count(*) from public.turns earlier
@@ -47,11 +55,23 @@ language sql stable set search_path = '' as $$
     'handoffs', to_jsonb(a.handoffs), 'as_tool', a.as_tool, 'is_default', a.is_default) end
 $$;
 
+-- The runs of a turn that asked for tools, with what they were given so far.
+create function internal.steps_json(t public.turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
+    select coalesce(jsonb_agg(call.value || jsonb_build_object('output', k.output) order by call.ordinality), '[]')
+    from jsonb_array_elements(step.value -> 'calls') with ordinality call
+    left join public.tool_calls k
+      on k.turn_id = t.id and k.call_id = internal.call_key(call.value ->> 'call_id')))
+    order by step.ordinality), '[]')
+  from jsonb_array_elements(t.steps) with ordinality step
+$$;
+
 create function internal.message_json(m public.messages) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
-    'text', m.text, 'partial', m.partial, 'created_at', internal.iso(m.created_at))
+    'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', internal.iso(m.created_at))
 $$;
 
 create function internal.conversation_json(c public.conversations) returns jsonb

@@ -9,20 +9,24 @@ language sql stable set search_path = '' as $$
 $$;
 
 create function internal.add_line(
-  t public.turns, p_role text, p_agent text, p_text text, p_now timestamptz, p_partial boolean default false)
+  t public.turns, p_role text, p_agent text, p_text text, p_now timestamptz, p_partial boolean default false,
+  p_handoff_to text default null)
 returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   line int;
+  said int;
 begin
-  if exists (select 1 from public.messages m where m.turn_id = t.id and m.role = p_role) then
+  select count(*) into said from public.messages m where m.turn_id = t.id and m.role = p_role;
+  if p_role = 'user' and said > 0 then
     return;
   end if;
   update public.conversations set next_message_seq = next_message_seq + 1
   where user_id = t.user_id and id = t.conversation_id
   returning next_message_seq - 1 into line;
-  insert into public.messages (user_id, conversation_id, seq, turn_id, turn_seq, role, agent, text, partial, created_at)
-  values (t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, p_text, p_partial, p_now);
+  insert into public.messages (
+    user_id, conversation_id, seq, turn_id, turn_seq, role, agent, part, handoff_to, text, partial, created_at)
+  values (t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, said, p_handoff_to, p_text, p_partial, p_now);
 end $$;
 
 -- Of a turn and those joined to it, or only of those joined. Turns are served one at a time, so their lines are the

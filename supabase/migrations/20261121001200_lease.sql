@@ -77,6 +77,7 @@ language sql stable set search_path = '' as $$
                       where n.user_id = c.user_id and n.id = c.id)
                      - (select count(*) from public.messages m where m.turn_id = t.id),
     'displaced', internal.displaced(c),
-    'agent', internal.agent_json(internal.agent_or_default(t.user_id, t.agent)),
+    'agent', internal.worker_json(t.user_id, internal.agent_or_default(t.user_id, t.agent)),
+    'steps', internal.steps_json(t),
     'turn', internal.turn_json(t))
 $$;

@@ -31,7 +31,8 @@ end $$;
 
 -- What one step may carry, every key optional: run {run_id, agent, status}, thread {provider, thread_id, cursor},
 -- forget_thread, reply, partial (what a displaced turn had said), error, usage {input_tokens, output_tokens}, conflict,
--- count_failure, delay_ms, undisturbed (nothing could displace the turn after all).
+-- count_failure, delay_ms, undisturbed (nothing could displace the turn after all), step {run_id, agent, text, calls,
+-- thread_id, handoff}, handoff {from, to, reason, task, said}, asked (runs of agents that were asked as tools), draft.
 create function internal.patch_conversation(c public.conversations, p_patch jsonb) returns void
 language sql volatile set search_path = '' as $$
   update public.conversations set
@@ -52,7 +53,13 @@ returns public.turns
 language sql volatile set search_path = '' as $$
   update public.turns set
     status = coalesce(p_to, status),
-    runs = case when p_patch ? 'run' then internal.put_run(runs, p_patch -> 'run') else runs end,
+    runs = case when p_patch ? 'run' then internal.put_run(runs, p_patch -> 'run') else runs end
+           || coalesce(p_patch -> 'asked', '[]'),
+    steps = case when p_patch ? 'step' then steps || jsonb_build_array(p_patch -> 'step') else steps end,
+    handoffs = case when p_patch ? 'handoff' then handoffs || jsonb_build_array((p_patch -> 'handoff') - 'said')
+                    else handoffs end,
+    agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),
+    draft = case when p_to is null then coalesce(p_patch ->> 'draft', draft) end,
     run_id = case when p_to in ('starting', 'queued') then null
                   else coalesce(p_patch -> 'run' ->> 'run_id', run_id) end,
     running_at = case when p_to in ('starting', 'queued') then null
@@ -94,7 +101,9 @@ $$;
 create function internal.close_turn(t public.turns, p_from text, p_partial text, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  speaker text := coalesce(t.runs -> -1 ->> 'agent', t.agent);
+  speaker text := coalesce((
+    select run.value ->> 'agent' from jsonb_array_elements(t.runs) with ordinality run
+    where not run.value ? 'asked_by' order by run.ordinality desc limit 1), t.agent);
 begin
   update public.conversations set
     updated_at = p_now,
@@ -155,6 +164,10 @@ begin
   end if;
   was := t.status;
   perform internal.patch_conversation(c, patch);
+  if patch ? 'handoff' then
+    perform internal.add_line(t, 'assistant', patch -> 'handoff' ->> 'from', coalesce(patch -> 'handoff' ->> 'said', ''),
+                              v, false, patch -> 'handoff' ->> 'to');
+  end if;
   t := internal.move_turn(t, p_to, patch, p_op, v);
   if p_to = 'starting' then
     perform internal.add_line(t, 'user', null, t.text, v);

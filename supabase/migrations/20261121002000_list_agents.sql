@@ -4,11 +4,20 @@ create function public.list_agents(p_user uuid) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('outcome', 'ok', 'agents', coalesce(jsonb_agg(
     internal.agent_json(mine) order by mine.is_default desc, mine.slug), '[]'))
-  from (
-    select distinct on (a.slug) a.* from public.agents a
-    where a.owner_id is null or a.owner_id = p_user
-    order by a.slug, a.owner_id nulls last) mine
+  from internal.agents_of(p_user) mine
 $$;
+
+-- One of them, as it goes to work.
+create function public.get_agent(p_user uuid, p_slug text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  a public.agents := internal.find_agent(p_user, p_slug);
+begin
+  if a.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'agent', internal.worker_json(p_user, a));
+end $$;
 
 -- The first to record one wins; everybody gets that one back.
 create function public.remember_assistant(p_agent uuid, p_assistant text) returns jsonb
@@ -25,5 +34,7 @@ end $$;
 
 revoke execute on function public.list_agents(uuid) from public, anon, authenticated;
 grant execute on function public.list_agents(uuid) to service_role;
+revoke execute on function public.get_agent(uuid, text) from public, anon, authenticated;
+grant execute on function public.get_agent(uuid, text) to service_role;
 revoke execute on function public.remember_assistant(uuid, text) from public, anon, authenticated;
 grant execute on function public.remember_assistant(uuid, text) to service_role;

@@ -2,12 +2,14 @@
 begin;
 select plan(12);
 
-select tables_are('public', array['agents', 'conversations', 'turns', 'messages', 'tool_calls']);
+select tables_are('public', array['agents', 'conversations', 'turns', 'messages', 'tool_calls', 'scratch_threads',
+  'projects']);
 
 select functions_are('public', array[
   'submit_turn', 'claim_turn', 'release_lease', 'advance_turn', 'withdraw_turn', 'begin_tool_call', 'finish_tool_call',
   'cancel_turn', 'edit_turn', 'get_turn', 'list_conversations', 'get_conversation', 'list_messages', 'list_orphans',
-  'list_agents', 'remember_assistant', 'ping']);
+  'list_agents', 'get_agent', 'remember_assistant', 'keep_scratch', 'list_scratch', 'drop_scratch', 'read_project',
+  'write_project', 'ping']);
 
 select is_empty($$
   select p.oid::regprocedure from pg_proc p

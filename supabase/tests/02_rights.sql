@@ -47,7 +47,8 @@ from unnest(array['anon', 'authenticated']) role;
 select is(jsonb_object_agg(relname, columns), jsonb_build_object(
   'agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
   'conversations', 'user_id id scope_kind scope_key active_agent created_at updated_at',
-  'messages', 'id user_id conversation_id seq turn_id turn_seq role agent text partial created_at',
+  'messages', 'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
+  'projects', 'user_id conversation_id title script scenes updated_at',
   'tool_calls', 'turn_id call_id user_id name status begun_at done_at',
   'turns', 'id user_id conversation_id seq status text agent strategy metadata conflicts runs handoffs input_tokens '
     'output_tokens cancel_requested superseded_by joined_to reply error first_started_at created_at updated_at finished_at'),

@@ -1,6 +1,6 @@
 -- Two users with the same conversation id: each reads their own rows and cannot tell that there are others.
 begin;
-select plan(12);
+select plan(14);
 
 insert into public.conversations (user_id, id, active_agent, created_at, updated_at)
 select u::uuid, '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now()
@@ -17,6 +17,8 @@ insert into public.messages (user_id, conversation_id, seq, turn_id, turn_seq, r
 select user_id, conversation_id, 1, id, 1, 'user', text, now() from public.turns;
 insert into public.tool_calls (turn_id, call_id, user_id, name, op, status, begun_at)
 select id, 'call', user_id, 'tool', 'op', 'begun', now() from public.turns;
+insert into public.projects (user_id, conversation_id, title, updated_at)
+select user_id, conversation_id, text, now() from public.turns;
 insert into public.agents (owner_id, slug, name, model)
 values ('00000000-0000-4000-8000-00000000000a', 'mine', 'A''s own', 'm'),
        ('00000000-0000-4000-8000-00000000000b', 'mine', 'B''s own', 'm');
@@ -38,6 +40,7 @@ from (values
   ('select text from public.messages', 'A says'),
   ('select user_id::text from public.conversations', '00000000-0000-4000-8000-00000000000a'),
   ('select turn_id::text from public.tool_calls', '00000000-0000-4000-8000-0000000000a1'),
+  ('select title from public.projects', 'A says'),
   ('select name from public.agents where owner_id is not null', 'A''s own')) as t (sql, a);
 
 select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000b', sql), '{}', 'B does not see A''s: ' || sql)
@@ -46,6 +49,7 @@ from (values
   ('select text from public.messages where text = ''A says'''),
   ('select id::text from public.conversations where user_id = ''00000000-0000-4000-8000-00000000000a'''),
   ('select call_id from public.tool_calls where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
+  ('select title from public.projects where title = ''A says'''),
   ('select name from public.agents where name = ''A''''s own''')) as t (sql);
 
 select is(
