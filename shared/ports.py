@@ -13,6 +13,7 @@ from shared.core.model import (
     Agent,
     Claim,
     Conversation,
+    Handoff,
     JsonObject,
     Message,
     MultitaskStrategy,
@@ -20,6 +21,7 @@ from shared.core.model import (
     RunStart,
     RunState,
     Scope,
+    Step,
     Thread,
     ToolOutput,
     Turn,
@@ -197,6 +199,19 @@ class Advance:
     conflict: bool = False  # counts one conflict
     count_failure: bool = False
     delay_seconds: float = 0.0  # with QUEUED: not to be started before
+    step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools
+    handoff: Handoff | None = None  # the turn moves on to another agent, `said` being the last words of this one
+    said: str = ""
+    asked: tuple[RunRecord, ...] = ()  # runs of agents that were asked as tools
+    draft: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The thread of an agent that is asked as a tool, and the newest run on it."""
+
+    thread: Thread
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +220,7 @@ class ToolTicket:
 
     outcome: str  # "run", "done" or "in_doubt"
     output: str | None = None
+    scratch: Scratch | None = None  # of an earlier holder, who asked an agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +277,18 @@ class Store(Protocol):
         """Record an output; returns the one on record, the first to arrive. Raises Fenced."""
         ...
 
+    async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
+        """Record the thread of an asked agent, and its newest run. Raises Fenced: the record is kept all the same."""
+        ...
+
+    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+        """Threads of asked agents whose turn is over, the oldest first."""
+        ...
+
+    async def drop_scratch(self, thread: Thread) -> None:
+        """It is deleted at the provider."""
+        ...
+
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         """Raises NotFound."""
         ...
@@ -288,6 +316,18 @@ class Store(Protocol):
         ...
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]: ...
+
+    async def get_agent(self, user_id: str, slug: str) -> Agent:
+        """One that this user may address, with its peers. Raises NotFound."""
+        ...
+
+    async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
+        """The conversation's project record: title, script, scenes; empty where nothing was written."""
+        ...
+
+    async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
+        """Change the fields given; the record afterwards. Raises NotFound."""
+        ...
 
     async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
         """Record the assistant made for an agent that named none; returns the one on record, the first to arrive.

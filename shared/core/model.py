@@ -73,6 +73,17 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """Another agent, as the one at work knows it."""
+
+    slug: str
+    name: str
+    description: str
+    handoff: bool  # control may move there
+    ask: bool  # it may be asked as a tool
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """Who answers: a row of `agents`."""
 
@@ -86,6 +97,8 @@ class Agent:
     tools: tuple[str, ...] = ()
     handoffs: tuple[str, ...] = ()
     agent_id: str = ""  # the row's own id: slugs of two owners may be alike
+    as_tool: bool = False  # others may ask it
+    peers: tuple[Peer, ...] = ()  # known only of an agent at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,9 @@ class Message:
     text: str
     created_at: str
     partial: bool = False  # cut off by a message that displaced its turn
+    handoff_to: str | None = (
+        None  # the agent that this one handed over to after these words, of which there may be none
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +162,16 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Handoff:
+    """Control of a turn moves from one agent to another. Reason and task are the model's words: data."""
+
+    from_agent: str
+    to_agent: str
+    reason: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A run that asked for tools, and what it was given."""
 
@@ -154,16 +180,8 @@ class Step:
     text: str  # what it had said until then
     calls: tuple[ToolCall, ...]
     outputs: tuple[ToolOutput, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """Control of a turn moves from one agent to another."""
-
-    from_agent: str
-    to_agent: str
-    reason: str
-    task: str
+    thread_id: str | None = None  # where its calls stand
+    handoff: Handoff | None = None  # what it asked for among them, found to be allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +251,8 @@ class RunRecord:
     run_id: str | None
     agent: str
     status: str
+    text: str | None = None  # what it said, where that is not the reply
+    asked_by: str | None = None  # the agent that called this one as a tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +276,14 @@ class Turn:
     waited_ms: int  # from acceptance to the start of its first run, or to now
     starting_ms: int | None  # since the last intent to start was committed, on the database's clock
     running_ms: int | None  # since the present run was recorded, on the database's clock
+    working_ms: int | None  # since its first run was started, on the database's clock
     remaining_ms: int  # to the turn's deadline, on the database's clock; not below 0
     position: int  # open turns before this one; 0 at the head or when final
     reply: str | None
     error: JsonObject | None
+    draft: str | None  # what the present run has said so far, where only its holder can hear it
     runs: tuple[RunRecord, ...]
-    handoffs: tuple[JsonObject, ...]
+    handoffs: tuple[Handoff, ...]
     usage: Usage
     metadata: Mapping[str, str] = field(default_factory=dict)
     superseded_by: str | None = None  # the turn that displaces, or displaced, this one
@@ -294,6 +316,7 @@ class Claim:
     last_run_id: str | None  # the newest run on record in this conversation, whichever turn it served
     message_count: int  # transcript lines of other turns
     displaced: tuple[Displaced, ...] = ()  # interrupted since the last answer
+    steps: tuple[Step, ...] = ()  # of this turn, until now
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
 from shared.core.model import JsonObject, Turn
 from shared.ports import Busy, Submitted, ToolTicket
-from shared.stores.rows import read_claim, read_turn
+from shared.stores.rows import read_claim, read_scratch, read_turn
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def read_busy(answer: JsonObject) -> Busy:
 
 
 def read_ticket(answer: JsonObject) -> ToolTicket:
-    return ToolTicket(answer["outcome"], answer.get("output"))
+    return ToolTicket(answer["outcome"], answer.get("output"), read_scratch(answer.get("scratch")))
 
 
 def turn_of(answer: JsonObject) -> Turn:

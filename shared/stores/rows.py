@@ -10,19 +10,24 @@ from shared.core.model import (
     Claim,
     Conversation,
     Displaced,
+    Handoff,
     Joined,
     JsonObject,
     Message,
     MultitaskStrategy,
+    Peer,
     RunRecord,
     Scope,
     ScopeKind,
+    Step,
     Thread,
+    ToolCall,
+    ToolOutput,
     Turn,
     TurnStatus,
     Usage,
 )
-from shared.ports import Orphan, Peek
+from shared.ports import Orphan, Peek, Scratch
 
 
 def read_turn(row: JsonObject) -> Turn:
@@ -44,12 +49,14 @@ def read_turn(row: JsonObject) -> Turn:
         waited_ms=row["waited_ms"],
         starting_ms=row["starting_ms"],
         running_ms=row["running_ms"],
+        working_ms=row["working_ms"],
         remaining_ms=row["remaining_ms"],
         position=row["position"],
         reply=row["reply"],
         error=row["error"],
-        runs=tuple(RunRecord(run["run_id"], run["agent"], run["status"]) for run in row["runs"]),
-        handoffs=tuple(row["handoffs"]),
+        draft=row["draft"],
+        runs=tuple(_run(run) for run in row["runs"]),
+        handoffs=tuple(_handoff(one) for one in row["handoffs"]),
         usage=Usage(row["usage"]["input_tokens"], row["usage"]["output_tokens"]),
         metadata=row["metadata"],
         superseded_by=row["superseded_by"],
@@ -72,7 +79,38 @@ def read_agent(row: JsonObject) -> Agent:
         tools=tuple(row["tools"]),
         handoffs=tuple(row["handoffs"]),
         agent_id=row["agent_id"],
+        as_tool=row["as_tool"],
+        peers=tuple(
+            Peer(peer["slug"], peer["name"], peer["description"], handoff=peer["handoff"], ask=peer["ask"])
+            for peer in row.get("peers", ())
+        ),
     )
+
+
+def _run(row: JsonObject) -> RunRecord:
+    return RunRecord(row["run_id"], row["agent"], row["status"], row.get("text"), row.get("asked_by"))
+
+
+def _handoff(row: JsonObject) -> Handoff:
+    return Handoff(row["from"], row["to"], row["reason"], row["task"])
+
+
+def _step(row: JsonObject) -> Step:
+    return Step(
+        run_id=row["run_id"],
+        agent=row["agent"],
+        text=row["text"],
+        calls=tuple(ToolCall(call["call_id"], call["name"], call["arguments"]) for call in row["calls"]),
+        outputs=tuple(
+            ToolOutput(call["call_id"], call["output"]) for call in row["calls"] if call["output"] is not None
+        ),
+        thread_id=row["thread_id"],
+        handoff=None if row["handoff"] is None else _handoff(row["handoff"]),
+    )
+
+
+def read_scratch(row: JsonObject | None) -> Scratch | None:
+    return None if row is None else Scratch(Thread(row["provider"], row["thread_id"]), row["run_id"])
 
 
 def read_claim(row: JsonObject) -> Claim:
@@ -86,6 +124,7 @@ def read_claim(row: JsonObject) -> Claim:
         last_run_id=row["last_run_id"],
         message_count=row["message_count"],
         displaced=tuple(Displaced(one["turn_id"], one["text"], one["partial"]) for one in row["displaced"]),
+        steps=tuple(_step(one) for one in row["steps"]),
     )
 
 
@@ -108,6 +147,7 @@ def read_message(row: JsonObject) -> Message:
         text=row["text"],
         created_at=row["created_at"],
         partial=row["partial"],
+        handoff_to=row["handoff_to"],
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from shared.core.model import Agent, Claim, Conversation, JsonObject, Message, Turn
-from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Submission, Submitted, ToolTicket
+from shared.core.model import Agent, Claim, Conversation, Handoff, JsonObject, Message, RunRecord, Step, Thread, Turn
+from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, Submitted, ToolTicket
 from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import Rpc
@@ -105,6 +105,26 @@ class SupabaseStore:
             output=output,
         )
 
+    async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
+        await self._rpc.call(
+            "keep_scratch",
+            on({"ok": nothing}),
+            **_lease(lease),
+            turn=turn_id,
+            call=call_id,
+            provider=scratch.thread.provider,
+            thread=scratch.thread.thread_id,
+            run=scratch.run_id,
+        )
+
+    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+        return await self._rpc.call(
+            "list_scratch", on_list("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
+        )
+
+    async def drop_scratch(self, thread: Thread) -> None:
+        await self._rpc.call("drop_scratch", on({"ok": nothing}), provider=thread.provider, thread=thread.thread_id)
+
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         return await self._rpc.call("get_turn", on({"ok": read_peek}), user=user_id, turn=turn_id)
 
@@ -145,6 +165,19 @@ class SupabaseStore:
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
         return await self._rpc.call("list_agents", on_list("agents", read_agent), user=user_id)
 
+    async def get_agent(self, user_id: str, slug: str) -> Agent:
+        return await self._rpc.call(
+            "get_agent", on({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
+        )
+
+    async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
+        return await self._rpc.call("read_project", on({"ok": _project}), user=user_id, conversation=conversation_id)
+
+    async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
+        return await self._rpc.call(
+            "write_project", on({"ok": _project}), user=user_id, conversation=conversation_id, patch=as_json(fields)
+        )
+
     async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
         return await self._rpc.call(
             "remember_assistant",
@@ -164,7 +197,13 @@ def _patch(step: Advance) -> dict[str, Any]:
     """Only what the step changes: the database reads absent keys as 'leave it'."""
     patch: dict[str, Any] = {}
     if step.run is not None:
-        patch["run"] = asdict(step.run)
+        patch["run"] = _run(step.run)
+    if step.step is not None:
+        patch["step"] = _step(step.step)
+    if step.handoff is not None:
+        patch["handoff"] = _handoff(step.handoff) | {"said": step.said}
+    if step.asked:
+        patch["asked"] = [_run(run) for run in step.asked]
     if step.thread is not None:
         patch["thread"] = asdict(step.thread)
     if step.usage is not None:
@@ -175,12 +214,40 @@ def _patch(step: Advance) -> dict[str, Any]:
         patch["error"] = step.error
     if step.partial is not None:
         patch["partial"] = step.partial
+    if step.draft is not None:
+        patch["draft"] = step.draft
     for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
         if getattr(step, flag):
             patch[flag] = True
     if step.delay_seconds > 0:
         patch["delay_ms"] = _ms(step.delay_seconds)
     return patch
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    optional = {"text": run.text, "asked_by": run.asked_by}
+    always = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
+    return always | {name: value for name, value in optional.items() if value is not None}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Without its outputs: those are the ledger's."""
+    handoff = None if step.handoff is None else _handoff(step.handoff)
+    return {name: value for name, value in asdict(step).items() if name != "outputs"} | {"handoff": handoff}
+
+
+def _handoff(handoff: Handoff) -> dict[str, str]:
+    return {
+        "from": handoff.from_agent,
+        "to": handoff.to_agent,
+        "reason": handoff.reason,
+        "task": handoff.task,
+    }
+
+
+def _project(answer: JsonObject) -> JsonObject:
+    project: JsonObject = answer["project"]
+    return project
 
 
 def _lease(lease: Lease) -> dict[str, Any]:
