@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from functions.multi_agent_chat.http_errors import TABLE, sentence_of
-from shared.core.model import Agent, Conversation, JsonObject, Message, Turn
+from shared.core.model import Agent, Conversation, Handoff, JsonObject, Message, Turn
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
@@ -23,7 +23,7 @@ def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
         "agent": turn.agent,
         "reply": None if turn.reply is None else {"text": turn.reply},
         "runs": [asdict(run) for run in turn.runs],
-        "handoffs": [dict(handoff) for handoff in turn.handoffs],
+        "handoffs": [handoff(one) for one in turn.handoffs],
         "waited_ms": turn.waited_ms,
         "conflicts": turn.conflicts,
         "usage": asdict(turn.usage),
@@ -32,6 +32,10 @@ def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
     if len(turn.covers) > 1:
         answer["covers"] = list(turn.covers)
     return answer
+
+
+def handoff(value: Handoff) -> dict[str, str]:
+    return {"from": value.from_agent, "to": value.to_agent, "reason": value.reason, "task": value.task}
 
 
 def turn_handle(turn: Turn) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import httpx
 
-from shared.core.model import Agent, Claim, Conversation, Handoff, JsonObject, Message, RunRecord, Step, Thread, Turn
+from shared.core.model import Agent, Claim, Conversation, JsonObject, Message, Thread, Turn
 from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, Submitted, ToolTicket
 from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
+from shared.stores.patch import as_patch, ms
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import Rpc
 from shared.stores.storable import as_json
@@ -40,13 +40,13 @@ class SupabaseStore:
             metadata=as_json(s.metadata),
             key=s.idempotency_key,
             hash=s.request_hash,
-            ttl_ms=_ms(s.ttl_seconds),
+            ttl_ms=ms(s.ttl_seconds),
             open_per_conversation=s.limits.open_per_conversation,
             open_per_user=s.limits.open_per_user,
             per_minute=s.limits.per_minute,
-            gather_ms=_ms(s.gather_seconds),
+            gather_ms=ms(s.gather_seconds),
             owner=None if lessee is None else lessee.owner,
-            lease_ms=0 if lessee is None else _ms(lessee.lease_seconds),
+            lease_ms=0 if lessee is None else ms(lessee.lease_seconds),
         )
 
     async def claim_turn(self, user_id: str, conversation_id: str, lessee: Lessee) -> Claim | Busy:
@@ -62,7 +62,7 @@ class SupabaseStore:
             user=user_id,
             conversation=conversation_id,
             owner=lessee.owner,
-            lease_ms=_ms(lessee.lease_seconds),
+            lease_ms=ms(lessee.lease_seconds),
             op=_new_op(),
         )
 
@@ -74,8 +74,8 @@ class SupabaseStore:
             turn=turn_id,
             op=_new_op(),
             to=None if step.to is None else step.to.value,
-            patch=as_json(_patch(step)),
-            lease_ms=_ms(lease_seconds),
+            patch=as_json(as_patch(step)),
+            lease_ms=ms(lease_seconds),
         )
 
     async def release(self, lease: Lease) -> None:
@@ -193,58 +193,6 @@ class SupabaseStore:
         return await self._rpc.call("ping", on({"ok": lambda _: True}))
 
 
-def _patch(step: Advance) -> dict[str, Any]:
-    """Only what the step changes: the database reads absent keys as 'leave it'."""
-    patch: dict[str, Any] = {}
-    if step.run is not None:
-        patch["run"] = _run(step.run)
-    if step.step is not None:
-        patch["step"] = _step(step.step)
-    if step.handoff is not None:
-        patch["handoff"] = _handoff(step.handoff) | {"said": step.said}
-    if step.asked:
-        patch["asked"] = [_run(run) for run in step.asked]
-    if step.thread is not None:
-        patch["thread"] = asdict(step.thread)
-    if step.usage is not None:
-        patch["usage"] = asdict(step.usage)
-    if step.reply is not None:
-        patch["reply"] = step.reply
-    if step.error is not None:
-        patch["error"] = step.error
-    if step.partial is not None:
-        patch["partial"] = step.partial
-    if step.draft is not None:
-        patch["draft"] = step.draft
-    for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
-        if getattr(step, flag):
-            patch[flag] = True
-    if step.delay_seconds > 0:
-        patch["delay_ms"] = _ms(step.delay_seconds)
-    return patch
-
-
-def _run(run: RunRecord) -> dict[str, Any]:
-    optional = {"text": run.text, "asked_by": run.asked_by}
-    always = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
-    return always | {name: value for name, value in optional.items() if value is not None}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    """Without its outputs: those are the ledger's."""
-    handoff = None if step.handoff is None else _handoff(step.handoff)
-    return {name: value for name, value in asdict(step).items() if name != "outputs"} | {"handoff": handoff}
-
-
-def _handoff(handoff: Handoff) -> dict[str, str]:
-    return {
-        "from": handoff.from_agent,
-        "to": handoff.to_agent,
-        "reason": handoff.reason,
-        "task": handoff.task,
-    }
-
-
 def _project(answer: JsonObject) -> JsonObject:
     project: JsonObject = answer["project"]
     return project
@@ -252,10 +200,6 @@ def _project(answer: JsonObject) -> JsonObject:
 
 def _lease(lease: Lease) -> dict[str, Any]:
     return {"user": lease.user_id, "conversation": lease.conversation_id, "epoch": lease.epoch}
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
 
 
 def _new_op() -> str:

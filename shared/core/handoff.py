@@ -1,0 +1,229 @@
+"""Who speaks next, and when to stop: what the calls of one run lead to.
+
+A model asks for things by calling functions. `transfer_to_<slug>` moves control to another agent, `ask_<slug>` has
+another agent answer as a tool, everything else is a function of ours. Names and arguments are the model's words: what was
+not offered, or does not fit, is answered with a typed error that the model can read, and gives no new rights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.model import Agent, Handoff, Peer, Step, ToolCall, ToolOutput, ToolSpec
+
+TRANSFER, ASK = "transfer_to_", "ask_"
+MAX_WORDS = 8_000
+"""Characters of a reason, task or question that travel on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Most of one turn. The budget is in seconds since its first run."""
+
+    handoffs: int
+    tool_calls: int
+    budget_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An agent is asked as a tool."""
+
+    call: ToolCall
+    agent: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the calls of one run come to. Everything in it is done before control moves."""
+
+    answers: tuple[ToolOutput, ...] = ()  # given at once: what cannot be done, and what needs no doing
+    functions: tuple[ToolCall, ...] = ()
+    questions: tuple[Question, ...] = ()
+    handoff: Handoff | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The turn ends here, for `code`, an error of its own."""
+
+    code: str
+
+
+def offers(agent: Agent, functions: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """Everything this agent may call."""
+    handoffs = [_transfer_spec(peer) for peer in agent.peers if peer.handoff]
+    questions = [_ask_spec(peer) for peer in agent.peers if peer.ask]
+    return (*functions, *handoffs, *questions)
+
+
+def plan(
+    agent: Agent,
+    calls: Sequence[ToolCall],
+    text: str,
+    *,
+    steps: Sequence[Step],
+    handoffs: Sequence[Handoff],
+    functions: Collection[str],
+    limits: Limits,
+    working_seconds: float,
+) -> Plan | Stop:
+    """What `agent`, who has said `text` in this run, wants with `calls`; `steps` are the runs of the turn before it."""
+    if working_seconds >= limits.budget_seconds:
+        return Stop("run_timeout")
+    if _tool_calls(steps) + _count(calls) > limits.tool_calls:
+        return Stop("tool_limit")
+    answers: list[ToolOutput] = []
+    wanted: list[ToolCall] = []
+    questions: list[Question] = []
+    handoff: Handoff | None = None
+    for call in calls:
+        arguments = _arguments(call)
+        peer = _peer(agent, call.name)
+        if peer is None and call.name in functions:
+            wanted.append(call)
+        elif peer is None:
+            answers.append(refusal(call, "unknown_tool", "There is no such tool. Use only the tools you were offered."))
+        elif arguments is None:
+            answers.append(refusal(call, "invalid_arguments", "The arguments must be a JSON object."))
+        elif call.name.startswith(ASK):
+            text_asked = _words(arguments, "question")
+            if text_asked.strip():
+                questions.append(Question(call, peer.slug, text_asked))
+            else:
+                answers.append(refusal(call, "invalid_arguments", "The question is missing."))
+        elif handoff is not None:
+            answers.append(refusal(call, "already_handed_over", f"Control goes to {handoff.to_agent}."))
+        else:
+            handoff = Handoff(agent.slug, peer.slug, _words(arguments, "reason"), _words(arguments, "task"))
+            answers.append(_handed_over(call, peer, handoff))
+    if handoff is not None:
+        if len(handoffs) + 1 > limits.handoffs:
+            return Stop("handoff_limit")
+        if not (text.strip() or wanted or questions) and _goes_round(handoff.to_agent, steps, handoffs):
+            return Stop("handoff_loop")
+    return Plan(tuple(answers), tuple(wanted), tuple(questions), handoff)
+
+
+def after_handoff(calls: Sequence[ToolCall]) -> Plan:
+    """For a run that goes on after it has handed over: it may only end."""
+    text = "You have handed over already. End your turn now, without another word."
+    return Plan(answers=tuple(refusal(call, "already_handed_over", text) for call in calls))
+
+
+def refusal(call: ToolCall, code: str, message: str) -> ToolOutput:
+    """A typed error for the model."""
+    return ToolOutput(call.call_id, error_output(code, message))
+
+
+def error_output(code: str, message: str) -> str:
+    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+
+
+def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | None, last_text: str) -> str:
+    """All that `agent` has said since control came to it, the run `last_run_id` with its `last_text` included.
+
+    A run that went on after its calls (threads) shows up in several steps, each with more of the same text.
+    """
+    texts: dict[str | None, str] = {}
+    for step in _since_handoff(steps):
+        if step.agent == agent:
+            texts[step.run_id] = max(texts.get(step.run_id, ""), step.text, key=len)
+    texts.pop(last_run_id, None)
+    return "\n\n".join(text for text in (*texts.values(), last_text) if text.strip())
+
+
+def _since_handoff(steps: Sequence[Step]) -> Sequence[Step]:
+    for at in range(len(steps), 0, -1):
+        if steps[at - 1].handoff is not None:
+            return steps[at:]
+    return steps
+
+
+def _goes_round(to_agent: str, steps: Sequence[Step], handoffs: Sequence[Handoff]) -> bool:
+    """Whether nothing was said or done since `to_agent` itself handed over."""
+    if not any(handoff.from_agent == to_agent for handoff in handoffs):
+        return False
+    for step in reversed(steps):
+        if step.handoff is not None and step.agent == to_agent:
+            return True
+        if step.text.strip() or _count(step.calls):
+            return False
+    return False
+
+
+def _tool_calls(steps: Sequence[Step]) -> int:
+    return sum(_count(step.calls) for step in steps)
+
+
+def _count(calls: Sequence[ToolCall]) -> int:
+    """Handoffs have a limit of their own."""
+    return sum(not call.name.startswith(TRANSFER) for call in calls)
+
+
+def _peer(agent: Agent, name: str) -> Peer | None:
+    for peer in agent.peers:
+        if (peer.handoff and name == TRANSFER + peer.slug) or (peer.ask and name == ASK + peer.slug):
+            return peer
+    return None
+
+
+def _arguments(call: ToolCall) -> Mapping[str, Any] | None:
+    """None: no JSON object."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def _words(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name, "")
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:MAX_WORDS]
+
+
+def _handed_over(call: ToolCall, peer: Peer, handoff: Handoff) -> ToolOutput:
+    """What the one who hands over reads if its run goes on, and the next one reads in the thread."""
+    output = {"assistant": peer.name, "reason": handoff.reason, "task": handoff.task, "note": _NOTE.format(peer.name)}
+    return ToolOutput(call.call_id, json.dumps(output, ensure_ascii=False))
+
+
+_NOTE = "{0} answers from here on. Whoever is not {0} ends now, without another word."
+
+
+def _transfer_spec(peer: Peer) -> ToolSpec:
+    return ToolSpec(
+        TRANSFER + peer.slug,
+        f"Hand the conversation over to {peer.name}, who answers from then on. {peer.description}".strip(),
+        {
+            "type": "object",
+            "properties": {
+                "reason": {"type": "string", "description": "Why, in one short sentence for the user."},
+                "task": {"type": "string", "description": "What is to be done, with all that is needed to do it."},
+            },
+            "required": ["reason", "task"],
+            "additionalProperties": False,
+        },
+    )
+
+
+def _ask_spec(peer: Peer) -> ToolSpec:
+    return ToolSpec(
+        ASK + peer.slug,
+        f"Ask {peer.name} and get the answer back; the conversation stays with you. {peer.description}".strip(),
+        {
+            "type": "object",
+            "properties": {
+                "question": {
+                    "type": "string",
+                    "description": "The whole question: the one asked sees nothing of this conversation.",
+                }
+            },
+            "required": ["question"],
+            "additionalProperties": False,
+        },
+    )

@@ -1,0 +1,65 @@
+"""One fenced step as the JSON that `advance_turn` reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from shared.core.model import Handoff, RunRecord, Step
+from shared.ports import Advance
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def as_patch(step: Advance) -> dict[str, Any]:
+    """Only what the step changes: the database reads absent keys as 'leave it'."""
+    patch: dict[str, Any] = {}
+    if step.run is not None:
+        patch["run"] = _run(step.run)
+    if step.step is not None:
+        patch["step"] = _step(step.step)
+    if step.handoff is not None:
+        patch["handoff"] = _handoff(step.handoff) | {"said": step.said}
+    if step.asked:
+        patch["asked"] = [_run(run) for run in step.asked]
+    if step.thread is not None:
+        patch["thread"] = asdict(step.thread)
+    if step.usage is not None:
+        patch["usage"] = asdict(step.usage)
+    if step.reply is not None:
+        patch["reply"] = step.reply
+    if step.error is not None:
+        patch["error"] = step.error
+    if step.partial is not None:
+        patch["partial"] = step.partial
+    if step.draft is not None:
+        patch["draft"] = step.draft
+    for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
+        if getattr(step, flag):
+            patch[flag] = True
+    if step.delay_seconds > 0:
+        patch["delay_ms"] = ms(step.delay_seconds)
+    return patch
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    optional = {"text": run.text, "asked_by": run.asked_by}
+    always = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
+    return always | {name: value for name, value in optional.items() if value is not None}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Without its outputs: those are the ledger's."""
+    handoff = None if step.handoff is None else _handoff(step.handoff)
+    return {name: value for name, value in asdict(step).items() if name != "outputs"} | {"handoff": handoff}
+
+
+def _handoff(handoff: Handoff) -> dict[str, str]:
+    return {
+        "from": handoff.from_agent,
+        "to": handoff.to_agent,
+        "reason": handoff.reason,
+        "task": handoff.task,
+    }
