@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from shared.core import events
 from shared.core.conflict import Conflict, Rules
 from shared.core.errors import (
     ActiveRun,
@@ -27,7 +29,7 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, RunRecord, RunState, Thread, TurnStatus
+from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, Thread, TurnStatus
 from shared.core.signals import (
     Admit,
     CancelAccepted,
@@ -63,6 +65,7 @@ from shared.core.signals import (
 from shared.creating import Carry, Creating
 from shared.lease import Hold, World
 from shared.ports import Advance, Busy, Lessee, Provider
+from shared.starting import start_run
 
 log = logging.getLogger("multi_agent_chat")
 
@@ -98,7 +101,10 @@ class Admission:
 
     async def run_to_end(self, event: Submitted | TurnCame) -> Admit | Refuse | Detach:
         """Raises Stopped, Fenced, StoreUnavailable; the turn then stands as its row says."""
-        state, command = Conflict(self._rules).fold(event, self._world.clock.now())
+        begun = self.hold is not None and bool(self.hold.turn.runs)
+        # what has begun to be answered cannot be taken back
+        rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and self._rejects else self._rules
+        state, command = Conflict(rules).fold(event, self._world.clock.now())
         while not isinstance(command, Admit | Refuse | Detach):
             state, command = state.fold(await self._perform(command), self._world.clock.now())
         return command
@@ -129,6 +135,10 @@ class Admission:
                 raise AssertionError(f"{command} ends an admission")
 
     @property
+    def _rejects(self) -> bool:
+        return self._rules.strategy is MultitaskStrategy.REJECT
+
+    @property
     def _held(self) -> Hold:
         if self.hold is None:
             raise AssertionError("no claim yet")
@@ -140,7 +150,8 @@ class Admission:
 
     @property
     def creating(self) -> Creating:
-        if self._creating is None:
+        """For the agent at work: a handoff may lead to another wire."""
+        if self._creating is None or not self._creating.is_for(self._provider):
             self._creating = Creating(self._world.store, self._provider, self._carry)
         return self._creating
 
@@ -153,6 +164,7 @@ class Admission:
             return TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
         late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
+        self._world.tell(peek.turn, events.TurnQueued(peek.turn.position))
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return Queued(peek.turn.position)
         asked = self._world.clock.now()
@@ -193,7 +205,8 @@ class Admission:
                 self._note(EventName.THREAD_CREATED)
             start = await self.creating.run_start(hold)
             await hold.secure()
-            self.run = await hold.keep(self._provider.start_run(start), through_displacement=True)
+            stream = self._world.watched(hold.turn)
+            self.run = await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
         except UnansweredCalls as poisoned:
@@ -220,6 +233,7 @@ class Admission:
     async def _conflicted(self, conflict: ActiveRun) -> Event:
         await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
         self._note(EventName.RUN_CONFLICTED, holder=conflict.holder, strategy=self._rules.strategy.value)
+        self._world.tell(self._held.turn, events.RunConflicted(conflict.holder))
         return RunConflicted(conflict.holder)
 
     async def _rotate(self, gone: ProviderError) -> Event:

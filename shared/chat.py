@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -15,7 +16,8 @@ from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.events import EventName
 from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
 from shared.lease import Hold, World
-from shared.ports import Lessee, Limits, Provider, Submission
+from shared.live import LiveTurn
+from shared.ports import Lessee, Limits, Provider, Submission, Submitted
 from shared.serving import Serving, ServingOptions, Until, rejected
 
 log = logging.getLogger("multi_agent_chat")
@@ -71,8 +73,34 @@ class ChatService:
 
         Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted.
         """
-        clock = self._world.clock
-        asked = clock.now()
+        asked = self._world.clock.now()
+        submitted = await self._submit(user, ask, asked, deadline)
+        return await self._work(submitted, asked, deadline), submitted.replayed
+
+    async def open_stream(self, user: User, ask: Ask, deadline: float) -> LiveTurn:
+        """As `take_turn`, for somebody who watches. With strategy reject it returns once the turn has its run."""
+        asked = self._world.clock.now()
+        submitted = await self._submit(user, ask, asked, deadline)
+        work = functools.partial(self._work, submitted, asked, deadline)
+        live = LiveTurn(self._world, self._serving.provider, submitted.turn, work, replayed=submitted.replayed)
+        if ask.strategy is MultitaskStrategy.REJECT:
+            try:
+                await live.admitted()
+            except BaseException:
+                await live.close()
+                raise
+        return live
+
+    async def attach(self, user: User, conversation_id: str, deadline: float) -> LiveTurn | None:
+        """Watch the turn that is being answered now, and work on it; None where there is none. Raises NotFound."""
+        conversation = await self._world.store.get_conversation(user.id, conversation_id)
+        if not conversation.open_turns:
+            return None
+        turn = conversation.open_turns[0]
+        work = functools.partial(self._see_through, turn, None, self._world.clock.now(), deadline)
+        return LiveTurn(self._world, self._serving.provider, turn, work)
+
+    async def _submit(self, user: User, ask: Ask, asked: float, deadline: float) -> Submitted:
         submission = Submission(
             user_id=user.id,
             turn_id=str(uuid.uuid4()),
@@ -98,8 +126,12 @@ class ChatService:
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
         ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
         log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
-        fresh = not submitted.replayed
-        return await self._see_through(turn, submitted.claim, asked, deadline, may_withdraw=fresh), submitted.replayed
+        return submitted
+
+    async def _work(self, submitted: Submitted, asked: float, deadline: float) -> Turn:
+        return await self._see_through(
+            submitted.turn, submitted.claim, asked, deadline, may_withdraw=not submitted.replayed
+        )
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
-from shared.core.model import Message, RunStart, Thread, ToolOutput
+from shared.core.handoff import offers
+from shared.core.model import Message, RunStart, Step, Thread, ToolOutput
 from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
+from shared.tools.registry import REGISTRY, specs
 
 NOT_RUN = '{"error": {"code": "not_run", "message": "This call was never carried out."}}'
 
@@ -26,6 +28,9 @@ class Creating:
     def __init__(self, store: Store, provider: Provider, carry: Carry) -> None:
         self._store, self._provider, self._carry = store, provider, carry
         self._repairs: dict[str, ToolOutput] = {}
+
+    def is_for(self, provider: Provider) -> bool:
+        return provider is self._provider
 
     def repair(self, call_id: str) -> bool:
         """Answer a function call that nobody will ever answer, with the next create; False where that was tried."""
@@ -54,17 +59,31 @@ class Creating:
         return thread.thread_id is not None
 
     async def run_start(self, hold: Hold) -> RunStart:
-        """What a create of this turn consists of, now."""
+        """What a create of this turn consists of, now.
+
+        A later run of the turn adds what the thread lacks: on the same thread the outputs of the run before it, on a
+        new one, or where the server keeps none, the message and every step so far.
+        """
         turn, keeps = hold.turn, self._provider.keeps_threads
+        last = hold.steps[-1] if hold.steps else None
+        told = last is not None and keeps and hold.thread is not None and last.thread_id == hold.thread.thread_id
+        outputs, steps = tuple(self._repairs.values()), hold.steps
+        if told and last is not None and self._provider.outputs_start_run:
+            outputs, steps = (*outputs, *last.outputs), ()
+        elif told:
+            steps = _unheard(hold.steps)
         return RunStart(
             turn_id=turn.turn_id,
             run_key=turn.run_key or turn.turn_id,
             agent=hold.agent,
             thread=hold.thread or Thread(self._provider.name),
-            text=turn.whole_text,
-            tool_outputs=tuple(self._repairs.values()),
+            text=None if told else turn.whole_text,
+            tools=offers(hold.agent, specs(REGISTRY.of(hold.agent))),
+            tool_outputs=outputs,
+            steps=steps,
+            handoff=None if last is None or self._provider.outputs_start_run else last.handoff,
             history=() if keeps else await self._history(hold, self._carry.transcript_lines),
-            displaced=hold.displaced if keeps else (),
+            displaced=hold.displaced if keeps and not told else (),
             repeated=turn.attempt > 1,
             known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
         )
@@ -77,3 +96,12 @@ class Creating:
             hold.turn.user_id, hold.turn.conversation_id, after_seq=0, limit=lines + len(own), newest=True
         )
         return tuple([line for line in newest if line.turn_id not in own][-lines:])
+
+
+def _unheard(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """On a wire where tool outputs leave with their run: those since the last handoff. What was said stands there."""
+    since = steps
+    for at, step in enumerate(steps):
+        if step.handoff is not None:
+            since = steps[at + 1 :]
+    return tuple(replace(step, text="") for step in since)

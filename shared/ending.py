@@ -22,7 +22,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    run: RunState | None  # in its terminal status; None: there is none, or it does not end
+    run: RunState | None  # as it ended, or waiting for outputs that only a next run takes; None: it does not end
     said: str = ""  # the most that was seen of its answer: a cancel clears it on some servers
     never: bool = False  # it runs in the foreground, where no cancel reaches it
 
@@ -38,11 +38,12 @@ async def end_run(hold: Hold, provider: Provider, clock: Clock, pace: Pace, pati
         try:
             state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
             said = max(said, state.text, key=len)
-            if not state.terminal and state.status != "cancelling":
+            over = state.terminal or (state.status == "requires_action" and provider.outputs_start_run)
+            if not over and state.status != "cancelling":
                 await hold.keep(provider.cancel_run(thread, hold.turn.run_id), stoppable=False)
                 state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
                 said = max(said, state.text, key=len)
-            if state.terminal:
+            if over or state.terminal:
                 return Ending(state, said)
         except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be
             never = refusal.code == "runs_in_foreground"

@@ -8,14 +8,16 @@ from enum import StrEnum
 from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
 from shared.core.model import RunState, Thread
 from shared.ending import Pace
-from shared.lease import Hold
-from shared.ports import Clock, Provider
+from shared.hearing import hear, tell
+from shared.lease import Hold, World
+from shared.ports import Provider
 
 GROWTH = 1.2  # of the pause between two looks: an answer lies unseen for a tenth of the time it took, on average
 GONE_SECONDS = 3.0  # a run that was just made may be unknown for a moment where lists and reads lag
 # A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
 # busy server may really take that long.
 STUCK_SECONDS = 20.0
+HEARINGS = 5  # streams of one run that are listened to: one that breaks so often is looked at instead
 
 
 class Verdict(StrEnum):
@@ -36,14 +38,18 @@ class Followed:
 async def follow(
     hold: Hold,
     provider: Provider,
-    clock: Clock,
+    world: World,
     pace: Pace,
     run: RunState | None,
     *,
     deadline: float,
     run_budget_seconds: float,
 ) -> Followed:
-    """`run` is the last that is known of it; None: only its id, on record. Raises Stopped, Fenced, StoreUnavailable."""
+    """`run` is the last that is known of it; None: only its id, on record. Raises Stopped, Fenced, StoreUnavailable.
+
+    Where somebody watches the turn, its words are told as they come, if the provider lets them be heard.
+    """
+    clock, hearings = world.clock, 0
     followed_for = (hold.turn.running_ms or 0) / 1000
     over_at = clock.now() + run_budget_seconds - followed_for
     stuck_at = clock.now() + STUCK_SECONDS * 2**hold.turn.failures - followed_for
@@ -56,6 +62,14 @@ async def follow(
         if run is not None and run.status == "queued" and clock.now() >= stuck_at:
             return Followed(Verdict.STUCK, run)
         hold.check()
+        if world.watched(hold.turn) and hearings < HEARINGS and (hearings == 0 or provider.attachable):
+            hearings += 1
+            queued = run is None or run.status == "queued"
+            until = min(over_at, deadline)
+            heard = await hear(hold, provider, world, until, first_by=min(until, stuck_at) if queued else until)
+            if heard is not None:
+                run = heard
+                continue
         if run is not None:
             await hold.sleep(min(run.poll_after_seconds or pause, max(deadline - clock.now(), 0)))
             pause = min(pause * GROWTH, pace.max_seconds)
@@ -70,6 +84,7 @@ async def follow(
         except ProviderError:
             pass  # a look that failed says nothing of the run
         run = run or RunState(hold.turn.run_id, "unknown")
+    tell(hold, world, run.run_id, 0, run.text)
     return Followed(Verdict.ENDED, run)
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
+from shared.core.events import ChatEvent
 from shared.core.model import Agent, Claim, Thread, Turn, TurnStatus
 from shared.ports import Advance, Clock, Lease, Store, Wakeups
+from shared.turn_log import TurnLogs
 
 T = TypeVar("T")
 
 HEARTBEATS_PER_LEASE = 3.75  # 4 s of a lease of 15 s: two may be lost before a third is too late
 FENCE_MARGIN = 0.2  # of the lease: stop this long before another instance may take over
 RELEASE_SECONDS = 0.2  # what a response may be late for the sake of the next waiter
+DRAFT_SECONDS = 1.0  # between two records of what a run has said so far
 
 
 class Stopped(Exception):  # not an error: the holder is told to stop, `Hold.turn` says why
@@ -35,6 +38,21 @@ class World:
     clock: Clock
     wakeups: Wakeups
     lease_seconds: float
+    logs: TurnLogs = field(default_factory=TurnLogs)
+
+    def watched(self, turn: Turn) -> bool:
+        """Whether anybody in this process watches the turn, or one that shares its run."""
+        return bool(self.logs.of(turn.covers))
+
+    def tell(self, turn: Turn, event: ChatEvent) -> None:
+        """Let those hear it who watch."""
+        for log in self.logs.of(turn.covers):
+            log.add(event)
+
+    def say(self, turn: Turn, run_id: str, agent: str, at: int, text: str) -> None:
+        """Let them hear what the run says at offset `at` of its whole text."""
+        for log in self.logs.of(turn.covers):
+            log.say(run_id, agent, at, text)
 
 
 class Hold:
@@ -49,6 +67,9 @@ class Hold:
         self.message_count = claim.message_count
         self.displaced = claim.displaced
         self.fresh = claim.fresh
+        self.steps = claim.steps
+        self.draft = ""  # what the present run has said, to be recorded with a heartbeat
+        self._drafted = ""
         self._store, self._clock, self._wakeups = world.store, world.clock, world.wakeups
         self._seconds = world.lease_seconds
         self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
@@ -89,23 +110,42 @@ class Hold:
         self._beat_at = asked + self._seconds / HEARTBEATS_PER_LEASE
         return self.turn
 
+    def note_draft(self, text: str) -> None:
+        """Have what was said so far recorded soon: other instances cannot hear it by themselves."""
+        self.draft = text
+        self._beat_at = min(self._beat_at, max(self._clock.now(), self._until - self._seconds + DRAFT_SECONDS))
+
     async def heartbeat(self) -> None:
         """Raises Fenced once the lease can no longer be trusted."""
+        draft = self.draft
         try:
-            await self.advance(Advance())
+            await self.advance(Advance(draft=draft) if draft != self._drafted else Advance())
+            self._drafted = draft
         except StoreUnavailable:
             self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
             if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
                 raise Fenced("the lease could not be kept alive") from None
 
     async def keep(
-        self, work: Coroutine[Any, Any, T], *, stoppable: bool = True, through_displacement: bool = False
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        stoppable: bool = True,
+        through_displacement: bool = False,
+        wakeful: bool = False,
     ) -> T:
-        """The result of `work`, with the lease kept alive meanwhile. Raises Fenced or Stopped, and ends the work."""
+        """The result of `work`, with the lease kept alive meanwhile. Raises Fenced or Stopped, and ends the work.
+
+        `wakeful`: a wake-up in this process (a cancel, for one) is looked into at once.
+        """
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
-                await asyncio.wait({task}, timeout=max(self._beat_at - self._clock.now(), 0))
+                seconds = max(self._beat_at - self._clock.now(), 0)
+                if wakeful:
+                    await self._woken_or_done(task, seconds)
+                else:
+                    await asyncio.wait({task}, timeout=seconds)
                 if not task.done():
                     await self.heartbeat()
                     if stoppable:
@@ -116,6 +156,14 @@ class Hold:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=RELEASE_SECONDS)
+
+    async def _woken_or_done(self, task: asyncio.Future[Any], seconds: float) -> None:
+        waking = asyncio.ensure_future(self._wakeups.wait(self._lease.conversation_id, seconds))
+        try:
+            await asyncio.wait({task, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            await asyncio.wait({waking})
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass; a wake-up in this process (a cancel, for one) is looked into at once."""

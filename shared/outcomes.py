@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from shared.core.events import EventName
+from shared.core.handoff import said_since_handoff
 from shared.core.model import RunRecord, RunState, Thread, Turn, TurnStatus
 from shared.ending import Ending
 from shared.lease import Hold
@@ -22,14 +23,14 @@ def note(name: EventName, turn: Turn, **fields: Any) -> None:
     log.info(name.value, extra={"event": ids | fields})
 
 
-async def complete(hold: Hold, run: RunState, *, in_thread: bool) -> None:
+async def complete(hold: Hold, run: RunState, reply: str, *, in_thread: bool) -> None:
     """`in_thread`: the server keeps the thread, and the answer stands in it. One that lacks an answer is given up."""
     step = Advance(
         to=TurnStatus.COMPLETED,
         run=_record(hold, run),
-        reply=run.text,
+        reply=reply,
         usage=run.usage,
-        thread=_thread_after(hold, run) if in_thread else None,
+        thread=thread_after(hold, run) if in_thread else None,
         forget_thread=not in_thread,
     )
     await hold.advance(step, release=True)
@@ -38,18 +39,19 @@ async def complete(hold: Hold, run: RunState, *, in_thread: bool) -> None:
 
 async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
     """`code` is a row of the table of errors; what the agent had said so far is kept beside it."""
+    words = said(hold, run)
     error = {"code": code}
     if run is not None and run.error_code is not None:
         error["provider_code"] = run.error_code
-    if run is not None and run.text.strip():
-        error["partial_text"] = run.text
+    if words.strip():
+        error["partial_text"] = words
     step = Advance(
         to=TurnStatus.FAILED,
         error=error,
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
         # an answer cut off stands in the thread like a whole one: it must not be taken for that of a later turn
-        thread=_thread_after(hold, run)
+        thread=thread_after(hold, run)
         if run is not None and run.status == "incomplete" and not forget_thread
         else None,
         forget_thread=forget_thread,
@@ -62,7 +64,7 @@ async def cancel(hold: Hold, ending: Ending, *, forget_thread: bool) -> None:
     step = Advance(
         to=TurnStatus.CANCELLED,
         run=None if ending.run is None else _record(hold, ending.run),
-        partial=ending.said or None,
+        partial=said(hold, ending.run, ending.said) or None,
         forget_thread=forget_thread,
     )
     await hold.advance(step, release=True)
@@ -88,7 +90,14 @@ async def retry_or_fail(
     return True
 
 
-def _thread_after(hold: Hold, run: RunState) -> Thread | None:
+def said(hold: Hold, run: RunState | None, words: str = "") -> str:
+    """All that the agent at work has said to the user, in this run (`words`, where more was seen of it) and before."""
+    run_id = hold.turn.run_id if run is None else run.run_id
+    heard = max(words, "" if run is None else run.text, key=len)
+    return said_since_handoff(hold.agent.slug, hold.steps, run_id, heard)
+
+
+def thread_after(hold: Hold, run: RunState) -> Thread | None:
     """The thread with this run's end as the last that is known of it."""
     if hold.thread is None or run.cursor is None:
         return None

@@ -5,7 +5,7 @@ Every method that goes outside keeps its own deadline and raises only errors of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,14 @@ class Wakeups(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TextHeard:
+    """Words of a run: `text` stands at offset `at` of all that it says. Offsets leave no gap."""
+
+    at: int
+    text: str
+
+
 class Provider(Protocol):
     """One wire of one OpenAI-compatible server."""
 
@@ -70,12 +78,12 @@ class Provider(Protocol):
         """Make a thread, seeded with `history`. A duplicate left behind by a lost answer is empty and harmless."""
         ...
 
-    async def start_run(self, start: RunStart) -> RunState:
-        """Message and run in one create call, sent once, never retried.
+    async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
+        """Message and run in one create call, sent once, never retried. With `stream`, `listen` can hear what it says.
 
         Raises ActiveRun, RateLimited, ThreadGone, UnansweredCalls, ConversationIgnored, ProviderRefused, NotSent:
         definite, nothing was started; OutcomeUnknown: look with `find_run` before repeating.
-        Only `shared.admission` calls this.
+        Only `shared.starting` calls this.
         """
         ...
 
@@ -102,11 +110,29 @@ class Provider(Protocol):
         """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done."""
         ...
 
-    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
-        """Continue a run in requires_action, where `outputs_start_run` is False.
+    async def submit_tool_outputs(
+        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+    ) -> RunState:
+        """Continue a run in requires_action, where `outputs_start_run` is False; `said` is its text so far.
 
         Raises ProviderRefused when the run no longer waits for outputs.
         """
+        ...
+
+    @property
+    def attachable(self) -> bool:
+        """Whether another process can `listen` to a run that was started with `stream`."""
+        ...
+
+    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        """What the run says as it says it, and last its end, where the stream tells it.
+
+        Ends without one where the stream breaks, falls silent, or where there is none: `get_run` is the truth then.
+        """
+        ...
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        """Whether the thread is gone. Raises ProviderError where that cannot be told."""
         ...
 
     async def ping(self) -> bool:

@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shared import outcomes
+from shared.acting import Acting, Next
 from shared.admission import RETRY_SECONDS, Admission
 from shared.core.conflict import Rules
-from shared.core.errors import Conflict, Fenced, ProviderError
+from shared.core.errors import Conflict, Fenced
 from shared.core.events import EventName
+from shared.core.handoff import Limits
 from shared.core.model import Claim, MultitaskStrategy, RunState, Turn, TurnStatus
 from shared.core.signals import Admit, Intent, Refuse, Submitted, TurnCame
 from shared.creating import Carry
-from shared.ending import Ending, Pace, end_run
+from shared.ending import Pace
 from shared.following import Verdict, follow
 from shared.lease import Hold, Stopped, World
-from shared.ports import Advance, Provider
+from shared.ports import Provider
+from shared.stopping import Stopping
+from shared.tools import REGISTRY
 
 LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
-CANCEL_WITHIN_SECONDS = 5.0  # a cancel is answered within ten, the heartbeat that tells of it included
 PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded"})  # as the vendor documents `last_error.code`
 
 
@@ -35,6 +38,8 @@ class ServingOptions:
     run_budget_seconds: float
     cancel_wait_seconds: float
     carry: Carry
+    max_handoffs: int
+    max_tool_calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class Serving:
     def __init__(self, world: World, providers: Mapping[str, Provider], options: ServingOptions, owner: str) -> None:
         self._world, self._providers, self._options, self._owner = world, providers, options, owner
         self._pace = Pace(options.poll_min_seconds, options.poll_max_seconds)
+        limits = Limits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
+        self._acting = Acting(world, self.provider, REGISTRY, limits, self._pace)
+        self._stopping = Stopping(world, self.provider, self._acting, self._pace, options.cancel_wait_seconds)
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
@@ -95,7 +103,7 @@ class Serving:
                 return
             except Stopped:
                 claim = None
-                if admission.hold is None or not await self._stop(admission, admission.hold):
+                if admission.hold is None or not await self._stopping.stop(admission.hold, admission.creating):
                     return
                 admission.run, event = None, TurnCame(Intent.STARTED)
 
@@ -138,27 +146,32 @@ class Serving:
         await outcomes.fail(hold, reason)
 
     async def _follow(self, hold: Hold, run: RunState | None, deadline: float) -> bool:
-        """Follow the turn's run and record what became of it; True where the turn should be started once more."""
-        options = self._options
+        """Follow the turn's run and see to what came of it; True where another run of the turn is to be started."""
         provider = self.provider(hold.agent.provider)
-        followed = await follow(
-            hold,
-            provider,
-            self._world.clock,
-            self._pace,
-            run,
-            deadline=deadline,
-            run_budget_seconds=options.run_budget_seconds,
-        )
+        step = hold.steps[-1] if hold.steps else None
+        if hold.turn.status is TurnStatus.REQUIRES_ACTION and provider.outputs_start_run and step is not None:
+            # it has ended, and what it asked for is on record: some servers show it no more
+            ended = RunState(step.run_id, "requires_action", text=step.text, tool_calls=step.calls)
+            return await self._ended(hold, ended, deadline)
+        with self._world.logs.fed(hold.turn.turn_id):
+            followed = await follow(
+                hold,
+                provider,
+                self._world,
+                self._pace,
+                run,
+                deadline=deadline,
+                run_budget_seconds=self._options.run_budget_seconds,
+            )
         match followed.verdict, followed.run:
             case (Verdict.ENDED, RunState() as ended):
-                return await self._ended(hold, ended)
+                return await self._ended(hold, ended, deadline)
             case (Verdict.TIMED_OUT, last):
-                return await self._fail_open(hold, "run_timeout", last)
+                return await self._fail_open(hold, "run_timeout", last, deadline)
             case (Verdict.STUCK, last):
-                ending = await self._end(hold, CANCEL_WITHIN_SECONDS)
-                if ending.run is not None and ending.run.status == "completed":
-                    return await self._ended(hold, ending.run)
+                ending = await self._stopping.end(hold)
+                if ending.run is not None and ending.run.status in ("completed", "requires_action"):
+                    return await self._ended(hold, ending.run, deadline)
                 return await outcomes.retry_or_fail(
                     hold, "run_timeout", ending.run or last, pause_seconds=0.0, forget_thread=ending.run is None
                 )
@@ -171,12 +184,12 @@ class Serving:
                 outcomes.note(EventName.TURN_DETACHED, hold.turn)
         return False
 
-    async def _ended(self, hold: Hold, run: RunState) -> bool:
+    async def _ended(self, hold: Hold, run: RunState, deadline: float) -> bool:
         outcomes.note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
-        if run.status == "requires_action":
-            return await self._fail_open(hold, "unknown_tool", run)
-        if run.status == "completed" and run.text.strip():
-            await outcomes.complete(hold, run, in_thread=self.provider(hold.agent.provider).keeps_threads)
+        if run.status == "requires_action" or self._acting.hands_over(hold):
+            return await self._act(hold, run, deadline)
+        if run.status == "completed" and (reply := outcomes.said(hold, run)).strip():
+            await outcomes.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
         elif run.status == "completed":
             await outcomes.fail(hold, "empty_reply", run)
         elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS:
@@ -185,56 +198,27 @@ class Serving:
             await outcomes.fail(hold, f"run_{run.status}", run)
         return False
 
-    async def _end(self, hold: Hold, patience_seconds: float) -> Ending:
-        provider = self.provider(hold.agent.provider)
-        return await end_run(hold, provider, self._world.clock, self._pace, patience_seconds)
+    async def _fail_open(self, hold: Hold, code: str, run: RunState | None, deadline: float) -> bool:
+        """The turn fails with its run still open, unless its run comes first."""
+        answered = await self._stopping.fail_open(hold, code, run)
+        return answered is not None and await self._ended(hold, answered, deadline)
 
-    async def _fail_open(self, hold: Hold, code: str, run: RunState | None) -> bool:
-        """The turn fails with its run still open: end that, or leave its thread to it. What came first stands."""
-        waits = run is not None and run.status == "requires_action"
-        if waits and self.provider(hold.agent.provider).outputs_start_run:
-            # it has ended, and its thread takes no other run before it has the outputs
-            await outcomes.fail(hold, code, run, forget_thread=True)
-            return False
-        ending = await self._end(hold, CANCEL_WITHIN_SECONDS)
-        if ending.run is not None and ending.run.status == "completed":
-            return await self._ended(hold, ending.run)
-        await outcomes.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
-        return False
-
-    async def _stop(self, admission: Admission, hold: Hold) -> bool:
-        """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came
-        first. True where the run cannot be ended and so is followed further."""
-        if hold.turn.status.final:
-            return False
-        displaced = hold.turn.superseded_by is not None
-        ending = await self._end(hold, self._options.cancel_wait_seconds if displaced else CANCEL_WITHIN_SECONDS)
-        # a create whose answer is still owed, or a run that will not end, may write to the thread later
-        stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED
-        if ending.run is not None and ending.run.status == "completed" and ending.run.text.strip():
-            in_thread = self.provider(hold.agent.provider).keeps_threads
-            await outcomes.complete(hold, ending.run, in_thread=in_thread)
-        elif not hold.turn.cancel_requested:
-            await outcomes.fail(hold, "turn_expired", ending.run, forget_thread=stray)
-        elif displaced and ending.never:
-            await hold.advance(Advance(undisturbed=True))
-            return True
+    async def _act(self, hold: Hold, run: RunState, deadline: float) -> bool:
+        """Do what the run asks for; True where another run of the turn is to be started."""
+        if run.status == "requires_action":
+            acted = await self._acting.act(hold, run, deadline)
         else:
-            # joined messages stand in the thread as one: the others are asked again without it
-            again = not displaced and len(hold.turn.joined) > 1
-            if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
-                stray = not await self._erase(admission, hold)
-            await outcomes.cancel(hold, ending, forget_thread=stray)
-        return False
-
-    async def _erase(self, admission: Admission, hold: Hold) -> bool:
-        provider = self.provider(hold.agent.provider)
-        if hold.thread is None or not provider.keeps_threads:
-            return True
-        try:
-            return await hold.keep(provider.erase_turn(await admission.creating.run_start(hold)), stoppable=False)
-        except ProviderError:
-            return False
+            acted = await self._acting.after_run(hold, run)
+        match acted.next:
+            case Next.START:
+                return True
+            case Next.FOLLOW:
+                return await self._follow(hold, acted.run, deadline)
+            case Next.STOP:
+                return await self._fail_open(hold, acted.code, run, deadline)
+            case Next.LATER:
+                outcomes.note(EventName.TURN_DETACHED, hold.turn)
+                return False
 
 
 def rejected() -> Conflict:

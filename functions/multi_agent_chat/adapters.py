@@ -57,6 +57,8 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             settle_seconds=settle_seconds,
             run_budget_seconds=settings.run_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
+            max_handoffs=settings.max_handoffs,
+            max_tool_calls=settings.max_tool_calls,
             carry=Carry(seed_lines=settings.carry_over_messages, transcript_lines=200),
         ),
         limits=Limits(

@@ -1,8 +1,8 @@
 """Who speaks next, and when to stop: what the calls of one run lead to.
 
 A model asks for things by calling functions. `transfer_to_<slug>` moves control to another agent, `ask_<slug>` has
-another agent answer as a tool, everything else is a function of ours. Names and arguments are the model's words: what was
-not offered, or does not fit, is answered with a typed error that the model can read, and gives no new rights.
+another agent answer as a tool, everything else is a function of ours. Names and arguments are the model's words: what
+was not offered, or does not fit, is answered with a typed error that the model can read, and gives no new rights.
 """
 
 from __future__ import annotations
@@ -122,6 +122,11 @@ def refusal(call: ToolCall, code: str, message: str) -> ToolOutput:
 
 def error_output(code: str, message: str) -> str:
     return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+
+
+def is_error(output: str) -> bool:
+    """Whether this is an output of `error_output`."""
+    return output.startswith('{"error": {"code": ')
 
 
 def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | None, last_text: str) -> str:

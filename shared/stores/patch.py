@@ -51,9 +51,16 @@ def _run(run: RunRecord) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    """Without its outputs: those are the ledger's."""
-    handoff = None if step.handoff is None else _handoff(step.handoff)
-    return {name: value for name, value in asdict(step).items() if name != "outputs"} | {"handoff": handoff}
+    """With the outputs that were given at once; those of functions and asked agents are the ledger's."""
+    outputs = {given.call_id: given.output for given in step.outputs}
+    return {
+        "run_id": step.run_id,
+        "agent": step.agent,
+        "text": step.text,
+        "calls": [asdict(call) | {"output": outputs.get(call.call_id)} for call in step.calls],
+        "thread_id": step.thread_id,
+        "handoff": None if step.handoff is None else _handoff(step.handoff),
+    }
 
 
 def _handoff(handoff: Handoff) -> dict[str, str]:

@@ -59,7 +59,8 @@ $$;
 create function internal.steps_json(t public.turns) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
-    select coalesce(jsonb_agg(call.value || jsonb_build_object('output', k.output) order by call.ordinality), '[]')
+    select coalesce(jsonb_agg(call.value || jsonb_build_object(
+      'output', coalesce(k.output, call.value ->> 'output')) order by call.ordinality), '[]')
     from jsonb_array_elements(step.value -> 'calls') with ordinality call
     left join public.tool_calls k
       on k.turn_id = t.id and k.call_id = internal.call_key(call.value ->> 'call_id')))

@@ -1,0 +1,106 @@
+"""Lets those who watch a turn here hear what happens to it at another instance.
+
+What is over is told from the turn's row. What is being said is heard at the provider itself, where others than the
+starter of a run may listen, and is else what the turn's holder has recorded. All of it is told to a log that recognises
+what it knows: nothing is said twice when this instance takes the turn over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+from shared.core.errors import NotFound, StoreUnavailable
+from shared.core.events import HandoffMade, RunStarted, TurnQueued
+from shared.core.model import Handoff, RunState, Thread, Turn, TurnStatus
+from shared.lease import World
+from shared.ports import Provider
+from shared.turn_log import TurnLog
+
+LOOK_SECONDS = 1.0
+HEARINGS = 3  # of one run
+
+
+class Echo:
+    """Retells one turn into `log`."""
+
+    def __init__(self, world: World, providers: Callable[[str | None], Provider], log: TurnLog) -> None:
+        self._world, self._providers, self._log = world, providers, log
+        self._hearings: dict[str, int] = {}
+
+    async def run(self, turn: Turn) -> None:
+        """Until the turn is final; meant to be cancelled before."""
+        while not turn.status.final:
+            try:
+                turn = (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+                retell(self._log, turn)
+                if turn.status is TurnStatus.RUNNING and not self._world.logs.is_fed(turn.turn_id):
+                    await self._hear(turn)
+            except StoreUnavailable:
+                pass  # the next look may succeed
+            except NotFound:
+                return
+            await self._world.wakeups.wait(turn.conversation_id, LOOK_SECONDS)
+
+    async def _hear(self, turn: Turn) -> None:
+        run_id = turn.run_id
+        if run_id is None:
+            return
+        provider = await self._provider(turn)
+        self._log.add(RunStarted(run_id, turn.agent))
+        if turn.draft:
+            self._log.say(run_id, turn.agent, 0, turn.draft)
+        if not provider.attachable or self._hearings.get(run_id, 0) >= HEARINGS:
+            return
+        self._hearings[run_id] = self._hearings.get(run_id, 0) + 1
+        async with aclosing(provider.listen(Thread(provider.name), run_id)) as heard:
+            async for one in heard:
+                if isinstance(one, RunState):
+                    self._log.say(run_id, turn.agent, 0, one.text)
+                else:
+                    self._log.say(run_id, turn.agent, one.at, one.text)
+
+    async def _provider(self, turn: Turn) -> Provider:
+        try:
+            agent = await self._world.store.get_agent(turn.user_id, turn.agent)
+        except NotFound:
+            return self._providers(None)
+        return self._providers(agent.provider)
+
+
+def retell(log: TurnLog, turn: Turn) -> None:
+    """What the turn's row says has happened, in the order in which it did."""
+    if turn.status is TurnStatus.QUEUED:
+        log.add(TurnQueued(turn.position))
+    handoffs = list(turn.handoffs)
+    agent: str | None = None
+    own = [run for run in turn.runs if run.asked_by is None]
+    for number, run in enumerate(own, start=1):
+        if agent is not None and run.agent != agent and handoffs:
+            _tell_handoff(log, handoffs.pop(0))
+        agent = run.agent
+        run_id = run.run_id or turn.turn_id
+        log.add(RunStarted(run_id, run.agent))
+        if turn.reply is not None and number == len(own):
+            log.say(run_id, run.agent, 0, _last_words(turn, run.agent))
+        elif run.text:
+            log.say(run_id, run.agent, 0, run.text)
+    for handoff in handoffs:
+        _tell_handoff(log, handoff)
+
+
+def _tell_handoff(log: TurnLog, made: Handoff) -> None:
+    log.add(HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
+
+
+def _last_words(turn: Turn, agent: str) -> str:
+    """What the last run said: the reply without what its agent had said in runs before, since control came to it."""
+    reply = turn.reply or ""
+    before: list[str] = []
+    for run in reversed([run for run in turn.runs if run.asked_by is None][:-1]):
+        if run.agent != agent:
+            break
+        if run.text and run.text.strip():
+            before.insert(0, run.text)
+    prefix = "".join(f"{text}\n\n" for text in before)
+    return reply.removeprefix(prefix)

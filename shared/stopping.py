@@ -1,0 +1,98 @@
+"""Brings a turn to its end where its run does not: cancelled, displaced, too old, or failed with a run still open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from shared import outcomes
+from shared.acting import Acting
+from shared.core.errors import ProviderError
+from shared.core.model import MultitaskStrategy, RunState, TurnStatus
+from shared.creating import Creating
+from shared.ending import Ending, Pace, end_run
+from shared.lease import Hold, World
+from shared.ports import Advance, Provider
+
+CANCEL_WITHIN_SECONDS = 5.0  # a cancel is answered within ten, the heartbeat that tells of it included
+
+
+class Stopping:
+    """`patience_seconds`: how long a displaced run may take to end before it loses its thread."""
+
+    def __init__(
+        self,
+        world: World,
+        providers: Callable[[str | None], Provider],
+        acting: Acting,
+        pace: Pace,
+        patience_seconds: float,
+    ) -> None:
+        self._world, self._providers, self._acting = world, providers, acting
+        self._pace, self._patience_seconds = pace, patience_seconds
+
+    async def end(self, hold: Hold, patience_seconds: float = CANCEL_WITHIN_SECONDS) -> Ending:
+        """Ask for the end of the turn's run and wait for it."""
+        return await end_run(hold, self._provider(hold), self._world.clock, self._pace, patience_seconds)
+
+    async def fail_open(self, hold: Hold, code: str, run: RunState | None) -> RunState | None:
+        """The turn fails with its run still open: end that, or leave its thread to it.
+
+        The run itself where it came first with an answer: then nothing was recorded.
+        """
+        if run is not None and self._ended_with_calls(hold, run):
+            await outcomes.fail(hold, code, replace(run, status="completed"))
+            return None
+        ending = await self.end(hold)
+        if self._has_answered(hold, ending):
+            return ending.run
+        await outcomes.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
+        return None
+
+    async def stop(self, hold: Hold, creating: Creating) -> bool:
+        """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came
+        first. True where the run cannot be ended and so is followed further."""
+        if hold.turn.status.final:
+            return False
+        displaced = hold.turn.superseded_by is not None
+        ending = await self.end(hold, self._patience_seconds if displaced else CANCEL_WITHIN_SECONDS)
+        # a create whose answer is still owed, or a run that will not end, may write to the thread later
+        stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED and not hold.fresh
+        answered = self._has_answered(hold, ending)
+        if ending.run is not None and self._ended_with_calls(hold, ending.run):
+            ending = replace(ending, run=replace(ending.run, status="completed"))
+        if ending.run is not None and answered and (reply := outcomes.said(hold, ending.run)).strip():
+            await outcomes.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
+        elif not hold.turn.cancel_requested:
+            await outcomes.fail(hold, "turn_expired", ending.run, forget_thread=stray)
+        elif displaced and ending.never:
+            await hold.advance(Advance(undisturbed=True))
+            return True
+        else:
+            # joined messages stand in the thread as one: the others are asked again without it
+            again = not displaced and len(hold.turn.joined) > 1
+            if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
+                stray = not await self._erase(hold, creating)
+            await outcomes.cancel(hold, ending, forget_thread=stray)
+        return False
+
+    async def _erase(self, hold: Hold, creating: Creating) -> bool:
+        provider = self._provider(hold)
+        if hold.thread is None or not provider.keeps_threads:
+            return True
+        whole = replace(await creating.run_start(hold), text=hold.turn.whole_text)
+        try:
+            return await hold.keep(provider.erase_turn(whole), stoppable=False)
+        except ProviderError:
+            return False
+
+    def _has_answered(self, hold: Hold, ending: Ending) -> bool:
+        """Whether the run has ended with what the turn is to answer."""
+        return ending.run is not None and ending.run.status == "completed" and not self._acting.hands_over(hold)
+
+    def _ended_with_calls(self, hold: Hold, run: RunState) -> bool:
+        """Whether it is over with calls that only a next run would answer; whose create posts outputs for them."""
+        return run.status == "requires_action" and self._provider(hold).outputs_start_run
+
+    def _provider(self, hold: Hold) -> Provider:
+        return self._providers(hold.agent.provider)
