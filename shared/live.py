@@ -48,7 +48,7 @@ class LiveTurn:
             self.turn = self._work.result()
 
     async def events(self) -> AsyncIterator[ChatEvent]:
-        """From the beginning, as far as it is known here, to the turn's end or the deadline. Raises what the work did."""
+        """From the beginning, as far as it is known here, to the end or the deadline. Raises what the work did."""
         reader = LogReader(self._log)
         while not self._work.done():
             for event in reader.take():
