@@ -94,10 +94,11 @@ class Instance:
         wait: float = 20.0,
         key: str | None = None,
         strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE,
+        agent: str | None = None,
     ) -> Turn:
         turn, _ = await self.chat.take_turn(
             user,
-            Ask(text=text, conversation_id=conversation_id, strategy=strategy, idempotency_key=key),
+            Ask(text=text, conversation_id=conversation_id, strategy=strategy, idempotency_key=key, agent=agent),
             LoopClock().now() + wait,
         )
         return turn

@@ -343,11 +343,11 @@ async def test_a_thread_that_is_gone_is_made_again_with_what_was_said(
     assert await place_of(db, first.conversation_id) != place
 
 
-async def test_a_tool_that_nobody_offered_fails_the_turn_and_does_not_poison_the_next(instances: Instances) -> None:
+async def test_a_tool_that_nobody_offered_is_refused_and_does_not_poison_the_next(instances: Instances) -> None:
     one, user = await instances.make(), somebody()
     turn = await one.send(user, "[[tool launch_rockets {}]] now")
-    assert turn.error is not None
-    assert turn.error["code"] == "unknown_tool"
+    assert turn.reply is not None
+    assert '"code": "unknown_tool"' in turn.reply
     assert (await one.send(user, "next", turn.conversation_id)).status is TurnStatus.COMPLETED
 
 

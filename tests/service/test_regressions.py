@@ -11,7 +11,7 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from functions.multi_agent_chat import adapters
-from shared import serving
+from shared import stopping
 from shared.core.errors import NotFound
 from shared.core.model import JsonObject, TurnStatus
 from tests.db.database import Database
@@ -97,7 +97,7 @@ async def test_a_message_that_may_be_answered_already_is_not_taken_back(
 async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
     instances: Instances, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "CANCEL_WITHIN_SECONDS", 0.3)
+    monkeypatch.setattr(stopping, "CANCEL_WITHIN_SECONDS", 0.3)
     await emulator.configure(lock=False)
     one, user = await instances.make(), somebody()
     first = await one.send(user, "hello")

@@ -1,0 +1,253 @@
+"""Several agents answer one message: handoffs, tools, agents as tools, on both wires and real parts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from dev.emulator.testing import RunningEmulator
+from shared.core.model import MultitaskStrategy, Turn, TurnStatus
+from tests.db.database import Database
+from tests.service.instances import Instance, Instances, somebody
+from tests.service.teams import Team, asks, calls, failing, hands_over, says
+
+
+async def send(one: Instance, user: Any, text: str, agent: str | None, conversation: str | None = None) -> Turn:
+    return await one.send(user, text, conversation, agent=agent)
+
+
+async def lines(one: Instance, user: Any, turn: Turn) -> list[tuple[str, str | None, str, str | None]]:
+    found = await one.store.list_messages(user.id, turn.conversation_id, after_seq=0, limit=100)
+    assert [line.seq for line in found] == list(range(1, len(found) + 1))
+    return [(line.role, line.agent, line.text, line.handoff_to) for line in found]
+
+
+def answered_by(turn: Turn) -> list[tuple[str, str]]:
+    return [(run.agent, run.status) for run in turn.runs if run.asked_by is None]
+
+
+async def nothing_met(emulator: RunningEmulator) -> None:
+    state = await emulator.state()
+    assert state["violations"] == []
+    assert all(most <= 1 for most in state["max_active"].values())
+    assert [run["status"] for run in state["runs"] if run["status"] == "requires_action"] == []
+
+
+async def test_three_agents_with_tools_answer_one_message(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    saved = calls(("write_project", {"title": "Owls", "script": "INT. NIGHT"}))
+    team.add("boss", hands_over("writer", "a script is wanted", "write about owls"), handoffs=("writer",))
+    writer = [saved, hands_over("describer", "scenes are wanted", "describe the owl scene", text="Here is the script.")]
+    team.add("writer", *writer, handoffs=("describer",), tools=("write_project",))
+    team.add(
+        "describer", calls(("read_project", {})), lambda seen: says(f"Scene from {seen.outputs[-1].output}"),
+        handoffs=("boss",), tools=("read_project",),
+    )  # fmt: skip
+    turn = await send(one, user, "write a script about owls and describe its scenes", "boss")
+    assert turn.status is TurnStatus.COMPLETED, turn.error
+    assert turn.agent == "describer"
+    assert turn.reply == 'Scene from {"title":"Owls","scenes":[],"script":"INT. NIGHT"}'
+    order = [agent for agent, _ in answered_by(turn)]
+    assert [agent for at, agent in enumerate(order) if at == 0 or order[at - 1] != agent] == [
+        "boss",
+        "writer",
+        "describer",
+    ]
+    assert {status for _, status in answered_by(turn)} == {"completed"}
+    assert [(made.from_agent, made.to_agent, made.reason, made.task) for made in turn.handoffs] == [
+        ("boss", "writer", "a script is wanted", "write about owls"),
+        ("writer", "describer", "scenes are wanted", "describe the owl scene"),
+    ]
+    assert turn.usage.output_tokens > 0
+    assert await lines(one, user, turn) == [
+        ("user", None, "write a script about owls and describe its scenes", None),
+        ("assistant", "boss", "", "writer"),
+        ("assistant", "writer", "Here is the script." if wire == "responses" else "", "describer"),
+        ("assistant", "describer", turn.reply, None),
+    ]
+    assert team.seen["writer"][0].tools == {"transfer_to_describer", "write_project"}
+    await nothing_met(emulator)
+    # the conversation's active agent has moved
+    team.add("unused")
+    again = await send(one, user, "and now?", None, turn.conversation_id)
+    assert (again.agent, again.reply) == ("describer", "describer has nothing more to say.")
+
+
+async def test_agents_are_asked_side_by_side_on_threads_of_their_own(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    slow = [says("red, says the painter", work_seconds=0.5), says("loud, says the singer", work_seconds=0.5)]
+    team.add("painter", slow[0], as_tool=True)
+    team.add("singer", slow[1], as_tool=True)
+    team.add("boss", asks(painter="which colour?", singer="which sound?"), lambda seen: says(" and ".join(
+        output.output for output in seen.outputs)))  # fmt: skip
+    turn = await send(one, user, "make it nice", "boss")
+    assert turn.reply == "red, says the painter and loud, says the singer"
+    asked = [(run.agent, run.status, run.asked_by) for run in turn.runs if run.asked_by]
+    assert sorted(asked) == [("painter", "completed", "boss"), ("singer", "completed", "boss")]
+    assert team.seen["painter"][0].text == "which colour?"
+    assert {status for _, status in answered_by(turn)} == {"completed"}
+    state = await emulator.state()
+    jobs = {job["id"]: job for job in (*state["runs"], *state["responses"])}
+    spans = [
+        (jobs[run.run_id]["started_at"], jobs[run.run_id]["ended_at"])
+        for run in turn.runs
+        if run.asked_by and run.run_id
+    ]
+    assert max(start for start, _ in spans) < min(end for _, end in spans), "they ran one after the other"
+    scratch = [thread for thread in await one.store.list_scratch(1000) if thread.thread_id in state["max_active"]]
+    assert len(scratch) == 2
+    await nothing_met(emulator)
+
+
+async def test_an_asked_agent_uses_its_own_tools_and_its_failure_is_told_to_the_model(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    team.add(
+        "clerk", calls(("write_project", {"title": "Noted"})), says("noted"), tools=("write_project",), as_tool=True
+    )
+    team.add("broken", failing("bad_luck"), as_tool=True)
+    team.add("boss", asks(clerk="note it", broken="try"), lambda seen: says(json.dumps(
+        {output.name: output.output for output in seen.outputs})))  # fmt: skip
+    turn = await send(one, user, "go", "boss")
+    told = json.loads(turn.reply or "")
+    assert told["ask_clerk"] == "noted"
+    assert json.loads(told["ask_broken"])["error"]["code"] == "agent_failed"
+    assert ("broken", "failed", "boss") in [(run.agent, run.status, run.asked_by) for run in turn.runs]
+    assert (await one.store.read_project(user.id, turn.conversation_id))["title"] == "Noted"
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (("launch_rockets", {}), "unknown_tool"),
+        (("read_project", {}), "unknown_tool"),  # registered, but not this agent's
+        (("transfer_to_orchestrator", {}), "unknown_tool"),  # not among its handoffs
+        (("ask_orchestrator", {"question": "?"}), "unknown_tool"),
+        (("transfer_to_boss", {}), "unknown_tool"),
+        (("write_project", {"title": 7}), "invalid_arguments"),
+        (("write_project", {"user_id": "somebody else"}), "invalid_arguments"),
+        (("ask_helper", {}), "invalid_arguments"),
+    ],
+)
+async def test_what_cannot_be_done_is_told_to_the_model(
+    instances: Instances, emulator: RunningEmulator, db: Database, call: tuple[str, dict[str, Any]], code: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    team.add("helper", as_tool=True)
+    team.add("boss", calls(call), lambda seen: says(seen.outputs[-1].output), tools=("write_project",))
+    turn = await send(one, user, "go", "boss")
+    assert json.loads(turn.reply or "")["error"]["code"] == code
+
+
+async def test_a_loop_without_new_words_ends_in_a_typed_failure(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    team.add("ping", hands_over("pong"), handoffs=("pong",))
+    team.add("pong", hands_over("ping"), handoffs=("ping",))
+    turn = await send(one, user, "go", "ping")
+    assert turn.error is not None
+    assert turn.error["code"] == "handoff_loop"
+    await nothing_met(emulator)
+    following = await send(one, user, "and now?", "ping", turn.conversation_id)
+    assert following.status is TurnStatus.COMPLETED, following.error
+
+
+async def test_limits_end_in_typed_failures(instances: Instances, emulator: RunningEmulator, db: Database) -> None:
+    one, user = await instances.make(max_handoffs="2", max_tool_calls="3"), somebody()
+    team = Team(db, emulator, user)
+    wander = [hands_over("pong", text=f"words {n}") for n in range(5)]
+    team.add("ping", *wander, handoffs=("pong",), tools=("write_project",))
+    work = calls(("write_project", {"title": "again"}))
+    team.add("pong", work, hands_over("ping"), work, hands_over("ping"), handoffs=("ping",), tools=("write_project",))
+    turn = await send(one, user, "go", "ping")
+    assert turn.error is not None
+    assert turn.error["code"] == "handoff_limit"
+    assert len(turn.handoffs) == 2
+    team.add("busy", *[work] * 9, tools=("write_project",))
+    turn = await send(one, user, "go", "busy")
+    assert turn.error is not None
+    assert turn.error["code"] == "tool_limit"
+    await nothing_met(emulator)
+
+
+async def test_a_handoff_to_another_wire(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    other = "assistants" if wire == "responses" else "responses"
+    team.add("here", hands_over("there", task="go on"), handoffs=("there",))
+    team.add("there", says("from the other side"), provider=other)
+    turn = await send(one, user, "cross over", "here")
+    assert (turn.agent, turn.reply) == ("there", "from the other side")
+    assert team.seen["there"][0].text == "cross over"
+    await nothing_met(emulator)
+
+
+async def test_agents_of_others_are_neither_seen_nor_reached(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user, other = await instances.make(), somebody(), somebody()
+    Team(db, emulator, other).add("secret", as_tool=True)
+    team = Team(db, emulator, user)
+    team.add(
+        "boss", hands_over("secret"), asks(secret="?"), lambda seen: says(seen.outputs[-1].output), handoffs=("secret",)
+    )
+    turn = await send(one, user, "go", "boss")
+    assert turn.handoffs == ()
+    assert json.loads(turn.reply or "")["error"]["code"] == "unknown_tool"
+    assert "secret" not in [agent.slug for agent in await one.store.list_agents(user.id)]
+    assert "secret" not in str(sorted(team.seen["boss"][0].tools))
+
+
+STRATEGIES = list(MultitaskStrategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_a_second_message_in_the_middle_of_a_chain(
+    instances: Instances, emulator: RunningEmulator, db: Database, strategy: MultitaskStrategy
+) -> None:
+    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    team = Team(db, emulator, user)
+    team.add("boss", hands_over("writer", text="I know who can."), handoffs=("writer",))
+    reached = asyncio.Event()
+
+    def stall(_: Any) -> Any:
+        reached.set()
+        return says("the script", work_seconds=1.5)
+
+    team.add("writer", stall, says("second answer"), handoffs=())
+    first = asyncio.create_task(one.send(user, "first", conversation, agent="boss"))
+    await reached.wait()
+    if strategy is MultitaskStrategy.REJECT:
+        with pytest.raises(Exception, match="being answered"):
+            await one.send(user, "second", conversation, strategy=strategy)
+        assert (await first).reply == "the script"
+        return
+    second = await one.send(user, "second", conversation, strategy=strategy)
+    done = await first
+    assert second.status is TurnStatus.COMPLETED, second.error
+    said = await lines(one, user, second)
+    words = [text for _, _, text, _ in said]
+    if strategy.displaces:
+        assert (done.status, done.superseded_by) == (TurnStatus.CANCELLED, second.turn_id)
+        assert ("first" in words) is (strategy is MultitaskStrategy.INTERRUPT)
+    else:
+        assert (done.reply, second.seq) == ("the script", 2)
+        assert words.index("the script") < words.index("second")
+    await nothing_met(emulator)
