@@ -1,0 +1,76 @@
+"""Those who watch a turn hear everything once and in order, at their own pace."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
+from shared.turn_log import LogReader, TurnLog, TurnLogs
+
+
+def words(events: list[ChatEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, MessageDelta))
+
+
+@given(st.text(min_size=1, max_size=60), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 20)), max_size=20))
+def test_whatever_pieces_arrive_however_often_the_text_is_heard_once(text: str, pieces: list[tuple[int, int]]) -> None:
+    log = TurnLog()
+    reader, heard = LogReader(log), ""
+    for at, length in pieces:
+        log.say("r", "a", at, text[at : at + length])
+        heard += words(list(reader.take()))
+    log.say("r", "a", 0, text)
+    heard += words(list(reader.take()))
+    assert heard == text
+    assert words(list(LogReader(log).take())) == text, "a late reader hears the same"
+
+
+def test_events_keep_their_places_between_words_and_are_not_repeated() -> None:
+    log = TurnLog()
+    made = HandoffMade("a", "b", "why", "what")
+    for position in (2, 1, 1):
+        log.add(TurnQueued(position))
+    for _ in range(2):  # told again, by somebody who does not know
+        log.add(RunStarted("r1", "a"))
+        log.say("r1", "a", 0, "one ")
+        log.add(made)
+        log.add(RunStarted("r2", "b"))
+        log.say("r2", "b", 0, "two")
+    log.say("r1", "a", 4, "more")
+    assert list(LogReader(log).take()) == [
+        TurnQueued(2),
+        TurnQueued(1),
+        RunStarted("r1", "a"),
+        MessageDelta("r1", "a", "one "),
+        made,
+        RunStarted("r2", "b"),
+        MessageDelta("r2", "b", "two"),
+        MessageDelta("r1", "a", "more"),
+    ]
+
+
+async def test_a_reader_is_woken_by_what_comes() -> None:
+    log = TurnLog()
+    waiting = asyncio.ensure_future(log.changed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    log.say("r", "a", 0, "x")
+    await asyncio.wait_for(waiting, 1)
+    assert not log.admitted.is_set()
+    log.add(RunStarted("r", "a"))
+    assert log.admitted.is_set()
+
+
+def test_a_log_lives_as_long_as_somebody_watches() -> None:
+    logs = TurnLogs()
+    with logs.watched("t") as first:
+        with logs.watched("t") as second:
+            assert first is second
+        assert logs.of(["t", "other"]) == [first]
+    assert logs.of(["t"]) == []
+    with logs.fed("t"):
+        assert logs.is_fed("t")
+    assert not logs.is_fed("t")
