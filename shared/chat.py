@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
+from shared.core.model import Claim, MultitaskStrategy, Scope, Thread, Turn, User
 from shared.lease import Hold, World
 from shared.live import LiveTurn
 from shared.ports import Lessee, Limits, Provider, Submission, Submitted
@@ -144,6 +144,10 @@ class ChatService:
         self._world.wakeups.notify(turn.conversation_id)
         now = self._world.clock.now()
         return await self._see_through(turn, None, now, min(deadline, now + self._options.cancel_answer_seconds))
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        """Whether a provider's thread is gone. Raises ProviderError."""
+        return await self._serving.provider(thread.provider).delete_thread(thread)
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""

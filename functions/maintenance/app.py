@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from typing import Protocol
 
 import httpx
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
+from functions.maintenance.tidy import Deleting, Scratches, Tidy
 from functions.multi_agent_chat.app import LazyApp, http_client
 from functions.multi_agent_chat.bodies import read_nothing
 from functions.multi_agent_chat.door import Door
@@ -28,11 +31,19 @@ ANSWER_SECONDS = 1.0  # of those, for letting go of what is under way and for th
 MAX_CALLS = 4  # at the same time; a second one is safe and finds little to do
 
 
+class Service(Waiting, Deleting, Protocol):
+    """What the scheduled function needs of shared.chat.ChatService."""
+
+
+class Records(Unattended, Scratches, Protocol):
+    """What it needs of the Store."""
+
+
 def build_app(
     settings: Settings,
     *,
-    service: Waiting | None = None,
-    store: Unattended | None = None,
+    service: Service | None = None,
+    store: Records | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
     call_seconds: float = CALL_SECONDS,
@@ -50,7 +61,8 @@ def build_app(
 
             built = adapters.build(settings, client or http_client(), clock)
             orphans, waiting = orphans or built.store, waiting or built.service
-        handler = _Handler(Sweep(orphans, waiting, clock), secret.get_secret_value(), clock, call_seconds)
+        sweep, tidy = Sweep(orphans, waiting, clock), Tidy(orphans, waiting, clock)
+        handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, call_seconds)
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
 
@@ -68,15 +80,17 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class _Handler:
-    def __init__(self, sweeper: Sweep, secret: str, clock: Clock, call_seconds: float) -> None:
-        self._sweeper, self._secret, self._clock, self._call_seconds = sweeper, secret, clock, call_seconds
+    def __init__(self, sweeper: Sweep, tidy: Tidy, secret: str, clock: Clock, call_seconds: float) -> None:
+        self._sweeper, self._tidy, self._secret = sweeper, tidy, secret
+        self._clock, self._call_seconds = clock, call_seconds
 
     async def sweep(self, request: Request) -> Response:
         self._check(request.headers.get("authorization"))
         await read_nothing(request)
         arrived_at = _arrived_at(request)
-        report = await self._sweeper.run(arrived_at + self._call_seconds - ANSWER_SECONDS)
-        counts = {"swept": report.swept, "finished": report.finished, "left": report.left}
+        deadline = arrived_at + self._call_seconds - ANSWER_SECONDS
+        report, deleted = await asyncio.gather(self._sweeper.run(deadline), self._tidy.run(deadline))
+        counts = {"swept": report.swept, "finished": report.finished, "left": report.left, "threads_deleted": deleted}
         logs.event("sweep.ended", **counts)
         return json_response(counts | {"elapsed_ms": round((self._clock.now() - arrived_at) * 1000)})
 

@@ -15,6 +15,7 @@ from shared.ports import Lessee
 from tests.db.database import Database
 from tests.maintenance.conftest import Caller
 from tests.service.instances import Instance, Instances, somebody
+from tests.service.teams import Team, asks, says
 
 LESSEE = Lessee("an instance that is gone", 15.0)
 
@@ -23,7 +24,7 @@ async def sweep(client: httpx.AsyncClient) -> dict[str, int]:
     answer = await client.post("/")
     assert answer.status_code == 200, answer.text
     report: dict[str, int] = answer.json()
-    assert list(report) == ["swept", "finished", "left", "elapsed_ms"]
+    assert list(report) == ["swept", "finished", "left", "threads_deleted", "elapsed_ms"]
     return report
 
 
@@ -145,3 +146,25 @@ async def test_the_call_ends_in_time_and_what_it_left_goes_on_in_the_next(
     assert (await final(one, user, long)).status is TurnStatus.RUNNING
     assert (await sweep(caller(one)))["finished"] == 1
     assert await runs(emulator) == 2
+
+
+async def test_threads_of_asked_agents_are_deleted_once_their_turn_is_over(
+    instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
+) -> None:
+    db.run("delete from public.scratch_threads")
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    team.add("helper", says("help", work_seconds=0.3), as_tool=True)
+    team.add("boss", asks(helper="help me"), says("helped"))
+    asked = asyncio.create_task(one.send(user, "go", agent="boss"))
+    while not (rows := db.rows("select thread_id from public.scratch_threads where run_id is not null")):
+        await one.rpc.next_call()
+    assert (await sweep(caller(one)))["threads_deleted"] == 0, "the turn still needs it"
+    turn = await asked
+    assert turn.reply == "helped"
+    assert (await sweep(caller(one)))["threads_deleted"] == 1
+    state = await emulator.state()
+    left = {place["id"] for place in (*state["threads"], *state["conversations"])}
+    assert rows[0]["thread_id"] not in left
+    assert len(left) == 1, "the conversation's own stays"
+    assert (await sweep(caller(one)))["threads_deleted"] == 0

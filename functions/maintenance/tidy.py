@@ -1,0 +1,60 @@
+"""Deletes the threads of agents that were asked as tools, once their turn is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared import logs
+from shared.core.errors import ChatError
+from shared.core.model import Thread
+from shared.ports import Clock
+
+LISTED = 200  # threads in one call; more of them are the next one's
+SIDE_BY_SIDE = 10
+
+_logger = logging.getLogger(logs.OURS)
+
+
+class Scratches(Protocol):
+    """What tidying needs of the Store."""
+
+    async def list_scratch(self, limit: int) -> Sequence[Thread]: ...
+    async def drop_scratch(self, thread: Thread) -> None: ...
+
+
+class Deleting(Protocol):
+    """What tidying needs of shared.chat.ChatService."""
+
+    async def delete_thread(self, thread: Thread) -> bool: ...
+
+
+class Tidy:
+    """A thread whose deletion fails stays on record for the next call. Two at once delete some of them twice."""
+
+    def __init__(self, store: Scratches, service: Deleting, clock: Clock) -> None:
+        self._store, self._service, self._clock = store, service, clock
+
+    async def run(self, deadline: float) -> int:
+        """How many are gone by `deadline`, which is on the clock of the service. Raises StoreUnavailable."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                queue = deque(await self._store.list_scratch(LISTED))
+                return sum(await asyncio.gather(*(self._work(queue) for _ in range(min(len(queue), SIDE_BY_SIDE)))))
+        except TimeoutError:
+            return 0
+
+    async def _work(self, queue: deque[Thread]) -> int:
+        deleted = 0
+        while queue:
+            thread = queue.popleft()
+            try:
+                if await self._service.delete_thread(thread):
+                    await self._store.drop_scratch(thread)
+                    deleted += 1
+            except ChatError as error:
+                _logger.warning("tidy.stumbled", exc_info=error)
+        return deleted
