@@ -50,7 +50,7 @@ class Wakeups(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextHeard:
-    """Words of a run: `text` stands at offset `at` of all that it says. Offsets leave no gap."""
+    """The next words of a run: `text` stands at `at` in all that it says, counted in characters."""
 
     at: int
     text: str
@@ -74,12 +74,20 @@ class Provider(Protocol):
         """Whether tool outputs start a new run (Responses) or continue the same one (Assistants)."""
         ...
 
+    @property
+    def attachable(self) -> bool:
+        """Whether another process can listen to a run that was started with `stream`. May turn False, as above."""
+        ...
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         """Make a thread, seeded with `history`. A duplicate left behind by a lost answer is empty and harmless."""
         ...
 
     async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
-        """Message and run in one create call, sent once, never retried. With `stream`, `listen` can hear what it says.
+        """Message and run in one create call, sent once, never retried.
+
+        With `stream` the run is to be listened to: the create returns as soon as the run is named. A server that does
+        not stream answers as it always does; one that refuses to is asked again without.
 
         Raises ActiveRun, RateLimited, ThreadGone, UnansweredCalls, ConversationIgnored, ProviderRefused, NotSent:
         definite, nothing was started; OutcomeUnknown: look with `find_run` before repeating.
@@ -99,6 +107,16 @@ class Provider(Protocol):
         """Raises NotFoundAtProvider, ThreadGone, RateLimited, NotSent, OutcomeUnknown, ProviderRefused."""
         ...
 
+    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        """What the run says, from its beginning (from `said`, where outputs were submitted with it).
+
+        Offsets are continuous, and the words together are a prefix of the text that `get_run` gives at the end. A last
+        item is the run's state where the stream has told it: ended, or waiting for outputs, as `get_run` would give it.
+        Ends without one when the stream broke off, fell silent or never was: ask with `get_run` then. Raises nothing.
+        A listener that stops, in whatever way, lets the stream go.
+        """
+        ...
+
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
         """Ask for the run's end: a request, not a fact.
 
@@ -110,29 +128,18 @@ class Provider(Protocol):
         """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done."""
         ...
 
+    async def delete_thread(self, thread: Thread) -> bool:
+        """Delete the thread and all in it; True where it is gone, False where it may still be there. Raises nothing."""
+        ...
+
     async def submit_tool_outputs(
         self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
     ) -> RunState:
-        """Continue a run in requires_action, where `outputs_start_run` is False; `said` is its text so far.
+        """Continue a run in requires_action, where `outputs_start_run` is False.
 
+        With `stream` the rest of the run can be listened to; `said` is its text so far, from which offsets go on.
         Raises ProviderRefused when the run no longer waits for outputs.
         """
-        ...
-
-    @property
-    def attachable(self) -> bool:
-        """Whether another process can `listen` to a run that was started with `stream`."""
-        ...
-
-    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        """What the run says as it says it, and last its end, where the stream tells it.
-
-        Ends without one where the stream breaks, falls silent, or where there is none: `get_run` is the truth then.
-        """
-        ...
-
-    async def delete_thread(self, thread: Thread) -> bool:
-        """Whether the thread is gone. Raises ProviderError where that cannot be told."""
         ...
 
     async def ping(self) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Message, RunStart, RunState, ToolCall
+from shared.core.model import Handoff, Message, RunStart, RunState, Step, ToolCall, ToolSpec
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json
@@ -30,10 +30,14 @@ def run_state(run: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
     )
 
 
-def run_body(start: RunStart, assistant_id: str, present: Collection[str]) -> dict[str, Any]:
+Mark = tuple[str, ...]
+"""What tells one message of ours from another: role, turn, and which of the turn's additions it is."""
+
+
+def run_body(start: RunStart, assistant_id: str, present: Collection[Mark], *, stream: bool = False) -> dict[str, Any]:
     """The create call: messages and run in one. The agent's row overrides what the assistant was made with.
 
-    `present` are the turns whose messages the thread has already.
+    `present` are the marks of the messages that the thread has already.
     """
     marks = {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]}
     body: dict[str, Any] = {"assistant_id": assistant_id, "metadata": marks}
@@ -41,19 +45,72 @@ def run_body(start: RunStart, assistant_id: str, present: Collection[str]) -> di
         body["model"] = start.agent.model
     if start.agent.instructions:
         body["instructions"] = start.agent.instructions
-    asked = [(one.turn_id, "user", one.text) for one in start.displaced]
-    said = [(one.turn_id, "assistant", one.partial) for one in start.displaced]
-    lines = [line for pair in zip(asked, said, strict=True) for line in pair]
-    if start.text is not None:
-        lines.append((start.turn_id, "user", start.text))
-    added = [_message(*line) for line in lines if line[0] not in present and line[2].strip()]
-    if added:
+    if _has_own_tools(start):
+        body["tools"] = [_function(tool) for tool in start.tools]
+    if stream:
+        body["stream"] = True
+    if added := [message for message in _additions(start, present) if message["content"].strip()]:
         body["additional_messages"] = added
     return body
 
 
-def _message(turn_id: str, role: str, text: str) -> dict[str, Any]:
-    return {"role": role, "content": clean(text), "metadata": {"turn_id": turn_id[:METADATA_CHARS]}}
+def _has_own_tools(start: RunStart) -> bool:
+    """Whether the list of tools is ours to say, an empty one included. An assistant that was made elsewhere keeps its
+    own (file search, for example) as long as the agent's row is silent on what it is and may do."""
+    agent = start.agent
+    return bool(start.tools or agent.tools or agent.handoffs or agent.instructions or not agent.assistant_id)
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": clean(tool.description), "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _additions(start: RunStart, present: Collection[Mark]) -> Iterator[dict[str, Any]]:
+    for one in start.displaced:
+        asked = _message(one.turn_id, "user", one.text)
+        if mark(asked) not in present:
+            yield asked
+            yield _message(one.turn_id, "assistant", one.partial)
+    own: list[dict[str, Any]] = []
+    if start.text is not None:
+        own.append(_message(start.turn_id, "user", start.text))
+    for at, step in enumerate(start.steps):
+        own.append(_message(start.turn_id, "assistant", _told(step), step=str(at)))
+    if start.handoff is not None:
+        # The same agent may be brought in again: the runs before it tell one time from another.
+        marks = {"handoff": start.handoff.to_agent, "after": str(len(start.known_run_ids))}
+        own.append(_message(start.turn_id, "assistant", _brought_in(start.handoff), **marks))
+    yield from (message for message in own if mark(message) not in present)
+
+
+def _told(step: Step) -> str:
+    given = {one.call_id: one.output for one in step.outputs}
+    lines = [f"Called {c.name} with {c.arguments}: {given.get(c.call_id, 'no answer')}" for c in step.calls]
+    return "\n".join([step.text] * bool(step.text.strip()) + lines)
+
+
+def _brought_in(handoff: Handoff) -> str:
+    why = f": {handoff.reason}" if handoff.reason else "."
+    task = f"\n\nTask: {handoff.task}" if handoff.task else ""
+    return f"Handoff from {handoff.from_agent} to {handoff.to_agent}{why}{task}"
+
+
+def _message(turn_id: str, role: str, text: str, **marks: str) -> dict[str, Any]:
+    metadata = {"turn_id": turn_id, **marks}
+    return {
+        "role": role,
+        "content": clean(text),
+        "metadata": {key: value[:METADATA_CHARS] for key, value in metadata.items()},
+    }
+
+
+def mark(message: Mapping[str, Any]) -> Mark:
+    metadata = fields.inner(message, "metadata")
+    return (fields.text(message, "role"), *(fields.text(metadata, key) for key in ("turn_id", *_ADDED, "after")))
+
+
+_ADDED = ("handoff", "step")
 
 
 def seed(message: Message) -> dict[str, Any]:
@@ -89,12 +146,17 @@ def answer_text(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str:
     else:
         roles = [fields.text(message, "role") for message in newest_first]
         said = list(newest_first[: roles.index("user")] if "user" in roles else newest_first)
-    said = [message for message in said if fields.text(message, "role") == "assistant"]
-    texts = [text for message in reversed(said) if (text := _content(message))]
+    said = [message for message in said if fields.text(message, "role") == "assistant" and not _is_added(message)]
+    texts = [text for message in reversed(said) if (text := content(message))]
     return "\n\n".join(texts)
 
 
-def _content(message: Mapping[str, Any]) -> str:
+def _is_added(message: Mapping[str, Any]) -> bool:
+    """Whether we have put it there ourselves, in the assistant's name."""
+    return any(fields.text(fields.inner(message, "metadata"), key) for key in _ADDED)
+
+
+def content(message: Mapping[str, Any]) -> str:
     if plain := fields.text(message, "content"):
         return plain
     parts = []

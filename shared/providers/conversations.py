@@ -67,6 +67,9 @@ class Conversations:
         for item_id in item_ids:
             await self._wire.delete("conversations", thread_id, "items", item_id)
 
+    async def delete(self, thread_id: str) -> None:
+        await self._wire.delete("conversations", thread_id)
+
     async def _page(self, thread_id: str, query: Mapping[str, str | int]) -> Mapping[str, Any]:
         answer = await self._wire.get("conversations", thread_id, "items", query={"order": "desc", **query})
         return answer.body

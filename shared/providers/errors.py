@@ -200,12 +200,19 @@ def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, 
         details["provider_code"] = excerpt(fault.codes[0])
     if fault.param:
         details["param"] = excerpt(fault.param)
-    if Sentence(fault.message).mentions("background") or (fault.param or "").lower().rpartition(".")[2] in (
-        "background",
-        "store",
-    ):
-        details["about"] = "background"
+    if about := _about(status, fault):
+        details["about"] = about
     return {"status": status, "retry_after": retry_after(headers), "details": details}
+
+
+def _about(status: int, fault: Fault) -> str | None:
+    """The part of the request that the refusal speaks of, where another request can do without it."""
+    sentence, param = Sentence(fault.message), (fault.param or "").lower().rpartition(".")[2]
+    if param in ("background", "store") or (param != "stream" and sentence.mentions("background")):
+        return "background"
+    if param == "stream" or (param == "" and sentence.mentions("stream(?:ed|ing)?")):
+        return "stream"
+    return "assistant" if status in (400, 404) and sentence.no_assistant() else None
 
 
 def _line(status: int, fault: Fault, what: str) -> str:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shared.core.errors import NotFound, OutcomeUnknown, ProviderError, ProviderRefused
-from shared.core.model import Agent, Message, RunStart, RunState, Thread, ToolOutput
-from shared.ports import Clock
+from shared.core.errors import OutcomeUnknown, ProviderError, ProviderRefused
+from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
+from shared.ports import Clock, TextHeard
 from shared.providers import fields
-from shared.providers.assistants_runs import answer_text, belongs, made_by, own_run, run_body, run_state, seed
-from shared.providers.refusals import cancel_refused, nothing_started, start_refused
+from shared.providers.assistants import Assistants, RememberAssistant, required_id
+from shared.providers.assistants_runs import (
+    Mark,
+    answer_text,
+    made_by,
+    mark,
+    own_run,
+    run_body,
+    run_state,
+    seed,
+)
+from shared.providers.assistants_stream import RunHearing
+from shared.providers.live import LiveRuns, Rules
+from shared.providers.refusals import (
+    cancel_refused,
+    gone,
+    misses_assistant,
+    nothing_started,
+    refuses_stream,
+    start_refused,
+)
 from shared.providers.text import clean
-from shared.providers.wire import Wire
+from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -22,9 +41,6 @@ if TYPE_CHECKING:
 PING_SECONDS = 3.0
 NEWEST_RUNS = 20
 NEWEST_MESSAGES = 100  # the most a list gives, as the vendor documents
-
-RememberAssistant = Callable[[str, str], Awaitable[str]]
-"""(agent id, assistant id) -> the id on record: the store's `remember_assistant`."""
 
 
 class AssistantsProvider:
@@ -39,11 +55,13 @@ class AssistantsProvider:
         timeout_seconds: float = 8.0,
         run_budget_seconds: float = 300.0,
     ) -> None:
-        """`clock` and `run_budget_seconds` are taken so that both wires are made alike; this one needs neither."""
+        """`clock` is taken so that both wires are made alike; this one needs none."""
         self._wire = Wire(client, timeout_seconds, {"OpenAI-Beta": "assistants=v2"})
-        self._remember_assistant = remember_assistant
-        self._assistants: dict[str, str] = {}
-        self._making = asyncio.Lock()
+        self._assistants = Assistants(self._wire, remember_assistant)
+        self._live = LiveRuns()
+        self._streams = True  # until the server has refused to
+        self._timeout_seconds = timeout_seconds
+        self._run_budget_seconds = run_budget_seconds
 
     @property
     def name(self) -> str:
@@ -57,23 +75,29 @@ class AssistantsProvider:
     def outputs_start_run(self) -> bool:
         return False
 
+    @property
+    def attachable(self) -> bool:
+        return False
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         seeds = [seed(message) for message in history if message.text.strip()]
         answer = await self._wire.post("threads", body={"messages": seeds} if seeds else {})
-        return Thread(self.name, _required_id(answer.body, "thread"))
+        return Thread(self.name, required_id(answer.body, "thread"))
 
-    async def start_run(self, start: RunStart) -> RunState:
+    async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         thread_id = _thread_id(start.thread)
+        path = ("threads", thread_id, "runs")
         try:
-            assistant_id = await self._assistant(start.agent)
-            present = await self._turns_present(thread_id, start)
+            assistant_id = await self._assistants.of(start.agent)
+            present = await self._present(thread_id, start)
         except ProviderError as error:
             raise nothing_started(error) from error
-        body = run_body(start, assistant_id, present)
         try:
-            answer = await self._wire.post("threads", thread_id, "runs", body=body)
+            answer = await self._streamed(path, run_body(start, assistant_id, present), thread_id, stream=stream)
         except ProviderError as error:
-            raise start_refused(error) from error
+            if not misses_assistant(error) or not self._assistants.forget(start.agent, assistant_id):
+                raise start_refused(error) from error
+            answer = await self._with_another(start, present, stream=stream)
         state = run_state(answer.body, answer.headers)
         if state.run_id is None:
             raise OutcomeUnknown("The provider started a run and did not name it.")
@@ -88,7 +112,7 @@ class AssistantsProvider:
         if run is None:
             return None
         state = run_state(run)
-        if state.run_id is not None and state.terminal:
+        if state.run_id is not None and (state.terminal or state.status == "requires_action"):
             return replace(state, text=await self._text(thread_id, state.run_id))
         return state
 
@@ -102,7 +126,7 @@ class AssistantsProvider:
         thread_id = _thread_id(thread)
         answer = await self._wire.get("threads", thread_id, "runs", run_id)
         state = replace(run_state(answer.body, answer.headers), run_id=run_id)
-        if with_text and state.terminal:
+        if with_text and (state.terminal or state.status == "requires_action"):
             return replace(state, text=await self._text(thread_id, run_id))
         return state
 
@@ -113,15 +137,36 @@ class AssistantsProvider:
             raise cancel_refused(error) from error
         return replace(run_state(answer.body, answer.headers), run_id=run_id)
 
-    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
+    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
+        """Only what this process has opened: the wire lets nobody else attach."""
+        if (live := self._live.get(run_id)) is None:
+            return
+        async with contextlib.aclosing(live.follow()) as events:
+            async for event in events:
+                yield replace(event, run_id=run_id) if isinstance(event, RunState) else event
+
+    async def submit_tool_outputs(
+        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+    ) -> RunState:
         """All outputs in one call: the wire takes them no other way."""
         body = {"tool_outputs": [{"tool_call_id": given.call_id, "output": clean(given.output)} for given in outputs]}
-        path = ("threads", _thread_id(thread), "runs", run_id, "submit_tool_outputs")
+        thread_id = _thread_id(thread)
+        path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
         try:
-            answer = await self._wire.post(*path, body=body)
+            answer = await self._streamed(path, body, thread_id, stream=stream, said=said)
         except ProviderError as error:
             raise start_refused(error) from error
-        return replace(run_state(answer.body, answer.headers), run_id=run_id)
+        state = replace(run_state(answer.body, answer.headers), run_id=run_id)
+        return await self._with_text(thread_id, state) if state.terminal else state
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        if thread.thread_id is None:
+            return True
+        try:
+            await self._wire.delete("threads", thread.thread_id)
+        except ProviderError as error:
+            return gone(error)
+        return True
 
     async def erase_turn(self, start: RunStart) -> bool:
         thread_id = _thread_id(start.thread)
@@ -133,28 +178,51 @@ class AssistantsProvider:
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)
 
-    async def _assistant(self, agent: Agent) -> str:
-        """The agent's assistant; made once for an agent that names none. One left over by a lost answer is harmless."""
-        if agent.assistant_id:
-            return agent.assistant_id
-        async with self._making:
-            if known := self._assistants.get(agent.agent_id):
-                return known
-            body = {"model": agent.model, "name": agent.name[:256], "instructions": agent.instructions}
-            made = _required_id((await self._wire.post("assistants", body=body)).body, "assistant")
-            try:
-                self._assistants[agent.agent_id] = await self._remember_assistant(agent.agent_id, made)
-            except NotFound:  # the agent's row went meanwhile: this turn still has what it needs
-                return made
-            return self._assistants[agent.agent_id]
+    async def _streamed(
+        self, path: tuple[str, ...], body: dict[str, Any], thread_id: str, *, stream: bool, said: str = ""
+    ) -> Answer:
+        """The run as the server names it first; its stream, where one was wanted and there is one, is read on."""
+        if not stream or not self._streams or self._live.full:
+            return await self._wire.post(*path, body=body)
+        try:
+            opened = await self._wire.open("POST", *path, body={**body, "stream": True})
+        except ProviderError as error:
+            if not refuses_stream(error):
+                raise
+            self._streams = False
+            if isinstance(error, OutcomeUnknown):
+                raise
+            # The one repetition of a create: the server has just said that it started nothing, and why.
+            return await self._wire.post(*path, body=body)
+        if isinstance(opened, Answer):
+            return opened
+        hearing = RunHearing(said)
 
-    async def _turns_present(self, thread_id: str, start: RunStart) -> set[str]:
-        """The turns whose message is in the thread already: what a refused or cancelled run leaves is undocumented."""
+        async def whole(end: RunState) -> RunState:
+            if hearing.words.whole:
+                return replace(end, text=hearing.words.text)
+            return replace(end, text=await self._text(thread_id, str(end.run_id)))
+
+        rules = Rules(self._run_budget_seconds, whole=whole)
+        return await self._live.begin(opened, hearing, rules, self._timeout_seconds)
+
+    async def _with_another(self, start: RunStart, present: Collection[Mark], *, stream: bool) -> Answer:
+        """The create once more, since it was refused for an assistant of ours that somebody has deleted."""
+        thread_id = _thread_id(start.thread)
+        try:
+            body = run_body(start, await self._assistants.of(start.agent), present)
+        except ProviderError as error:
+            raise nothing_started(error) from error
+        try:
+            return await self._streamed(("threads", thread_id, "runs"), body, thread_id, stream=stream)
+        except ProviderError as error:
+            raise start_refused(error) from error
+
+    async def _present(self, thread_id: str, start: RunStart) -> set[Mark]:
+        """Marks of what is in the thread already: what a refused or cancelled run leaves is undocumented."""
         if not (start.repeated or start.displaced):
             return set()
-        asked = [m for m in await self._newest_messages(thread_id, {}) if fields.text(m, "role") == "user"]
-        turns = (start.turn_id, *(one.turn_id for one in start.displaced))
-        return {turn_id for turn_id in turns if any(belongs(message, turn_id) for message in asked)}
+        return {mark(message) for message in await self._newest_messages(thread_id, {})}
 
     async def _with_text(self, thread_id: str, state: RunState) -> RunState:
         """For a create that was answered when its run was over. What cannot be read now is asked for again."""
@@ -190,10 +258,3 @@ def _thread_id(thread: Thread) -> str:
     if not thread.thread_id:
         raise ProviderRefused("A run needs a thread on this wire.")
     return thread.thread_id
-
-
-def _required_id(body: Mapping[str, Any], what: str) -> str:
-    made = fields.identifier(body)
-    if made is None:
-        raise OutcomeUnknown(f"The provider made a {what} and did not name it.")
-    return made

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.core.errors import (
     ConversationIgnored,
@@ -21,20 +21,25 @@ from shared.core.errors import (
     ProviderRefused,
 )
 from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
-from shared.ports import Clock
+from shared.ports import Clock, TextHeard
+from shared.providers import fields
 from shared.providers.conversations import Conversations, End
+from shared.providers.live import LiveRun, LiveRuns, Rules
 from shared.providers.refusals import (
     cancel_refused,
+    gone,
     lacks_route,
     nothing_started,
     refuses_background,
     refuses_conversation,
+    refuses_stream,
     start_refused,
 )
 from shared.providers.responses_body import create_body
-from shared.providers.responses_items import found_run, leftovers, missing, run_state, traces
+from shared.providers.responses_items import call_ids, found_run, leftovers, missing, run_state, traces
+from shared.providers.responses_stream import ResponseHearing
 from shared.providers.watching import watched
-from shared.providers.wire import Answer, Wire
+from shared.providers.wire import Answer, EventSource, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -53,6 +58,7 @@ class _Habits:
 
     conversations: bool
     background: bool | None = None  # None: nothing shown yet
+    streams: bool = True
 
 
 class ResponsesProvider:
@@ -73,6 +79,7 @@ class ResponsesProvider:
         """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
+        self._live = LiveRuns()
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
@@ -91,6 +98,10 @@ class ResponsesProvider:
     def outputs_start_run(self) -> bool:
         return True
 
+    @property
+    def attachable(self) -> bool:
+        return self._habits.streams and (self._background == "on" or self._habits.background is not False)
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         """A seeded conversation; no thread at all on a server that turns out to keep none."""
         if self._habits.conversations:
@@ -102,24 +113,25 @@ class ResponsesProvider:
                 self._give_conversations_up()
         return Thread(self.name)
 
-    async def start_run(self, start: RunStart) -> RunState:
+    async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         conversation = self._conversation(start.thread)
         if (start.repeated or start.displaced) and conversation is not None:
             start = await self._tidied(start, conversation)
         background = self._background == "on" or self._habits.background is not False
-        try:
-            return await self._create(start, conversation, background=background)
-        except ProviderError as error:
-            if not background or self._background == "on" or not refuses_background(error):
-                raise start_refused(error) from error
-            self._habits.background = False
-            if isinstance(error, OutcomeUnknown):
-                raise
-        # The one repetition of a create: the server has just said that it started nothing, and why.
-        try:
-            return await self._create(start, conversation, background=False)
-        except ProviderError as error:
-            raise start_refused(error) from error
+        stream = stream and self._habits.streams and not self._live.full
+        while True:
+            try:
+                return await self._create(start, conversation, background=background, stream=stream)
+            except ProviderError as error:
+                if stream and refuses_stream(error):
+                    self._habits.streams = stream = False
+                elif background and self._background != "on" and refuses_background(error):
+                    self._habits.background = background = False
+                else:
+                    raise start_refused(error) from error
+                if isinstance(error, OutcomeUnknown):
+                    raise
+            # The one repetition of a create: the server has just said that it started nothing, and why.
 
     async def find_run(self, start: RunStart) -> RunState | None:
         """By what it left in the conversation. A run that has not ended leaves nothing: the lock is its only sign."""
@@ -140,6 +152,8 @@ class ResponsesProvider:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
             if lacks_route(error) or error.status in (404, 410):
+                if (live := self._live.get(run_id)) is not None and (heard := live.state(run_id)) is not None:
+                    return heard  # in the foreground its stream may be the only one that knows of it
                 raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
             raise
         return _named(run_state(answer.body, answer.headers), run_id)
@@ -157,17 +171,43 @@ class ResponsesProvider:
             raise refusal from error
         return _named(run_state(answer.body, answer.headers), run_id)
 
-    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
+    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
+        live = self._live.get(run_id)
+        if (live is None or live.broken) and self.attachable and not self._live.full:
+            live = await self._attached(run_id) or live
+        if live is None:
+            return
+        async with contextlib.aclosing(live.follow()) as events:
+            async for event in events:
+                yield _named(event, run_id) if isinstance(event, RunState) else event
+
+    async def submit_tool_outputs(
+        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+    ) -> RunState:
         raise ProviderRefused("On the Responses wire tool outputs start a new run.")
 
     async def erase_turn(self, start: RunStart) -> bool:
+        """A turn of several runs may begin before the last item known: its function calls tell where it stands."""
         conversation = self._conversation(start.thread)
         if conversation is None:
             return True
         end = await self._end(start, conversation)
-        if end.whole:
-            await self._conversations.drop(conversation, traces(end.items, start))
+        found = traces(end.items, start)
+        if call_ids(start) and start.thread.cursor is not None:
+            whole = await self._end(replace(start, thread=replace(start.thread, cursor=None)), conversation)
+            found = [*found, *traces(whole.items, replace(start, text=None))]
+        if end.whole or found:
+            await self._conversations.drop(conversation, list(dict.fromkeys(found)))
         return end.whole
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        if thread.thread_id is None:
+            return True
+        try:
+            await self._conversations.delete(thread.thread_id)
+        except ProviderError as error:
+            return gone(error)
+        return True
 
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)
@@ -180,16 +220,16 @@ class ResponsesProvider:
     def _conversation(self, thread: Thread) -> str | None:
         return thread.thread_id if self._habits.conversations else None
 
-    async def _create(self, start: RunStart, conversation: str | None, *, background: bool) -> RunState:
-        body = create_body(start, conversation, background=background)
+    async def _create(self, start: RunStart, conversation: str | None, *, background: bool, stream: bool) -> RunState:
+        body = create_body(start, conversation, background=background, stream=stream)
         shown = self._background == "on" or self._habits.background is not None
         in_background = self._background == "on" or self._habits.background is True
         seconds = self._timeout_seconds if background and in_background else self._run_budget_seconds
         try:
             if shown or conversation is None or not background:
-                answer = await self._wire.post("responses", body=body, seconds=seconds)
+                answer = await self._sent(body, seconds)
             else:
-                create = self._wire.post("responses", body=body, seconds=seconds)
+                create = self._sent(body, seconds)
                 found = await watched(create, lambda: self.find_run(start), self._clock, self._timeout_seconds)
                 if isinstance(found, RunState):
                     return found
@@ -201,6 +241,41 @@ class ResponsesProvider:
             raise
         return await self._accepted(start, conversation, answer, background=background)
 
+    async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
+        """The answer; or the response as its stream names it, which is then read on."""
+        if not body.get("stream"):
+            return await self._wire.post("responses", body=body, seconds=seconds)
+        opened = await self._wire.open("POST", "responses", body=body, seconds=seconds)
+        if isinstance(opened, Answer):
+            return opened
+        hearing = ResponseHearing()
+        return await self._live.begin(opened, hearing, self._rules(hearing), min(seconds, self._timeout_seconds))
+
+    async def _attached(self, run_id: str) -> LiveRun | None:
+        """Listen to a run whose stream is not open here, from its beginning; None where the server gives no stream."""
+        try:
+            opened = await self._wire.open("GET", "responses", run_id, query={"stream": "true"})
+        except ProviderError:
+            return None
+        if isinstance(opened, Answer):
+            return None
+        hearing = ResponseHearing()
+        hearing.attached = True
+        live = self._live.add(opened, hearing, self._rules(hearing))
+        self._live.name(live, run_id)
+        return live
+
+    def _rules(self, hearing: ResponseHearing) -> Rules:
+        async def reopen(number: int) -> EventSource | None:
+            run_id = fields.identifier(hearing.run)
+            if run_id is None or not in_background(hearing.run or {}):
+                return None
+            query: dict[str, str | int] = {"stream": "true", "starting_after": number}
+            opened = await self._wire.open("GET", "responses", run_id, query=query)
+            return opened if isinstance(opened, EventSource) else None
+
+        return Rules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
+
     async def _accepted(
         self, start: RunStart, conversation: str | None, answer: Answer, *, background: bool
     ) -> RunState:
@@ -210,7 +285,9 @@ class ResponsesProvider:
         if state.run_id is None and not ended:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         if background:
-            self._habits.background = answer.body.get("background") is True or not ended
+            # A create that streams is answered at once, whether its run is in the background or not.
+            streams = state.run_id is not None and self._live.get(state.run_id) is not None
+            self._habits.background = in_background(answer.body) or (not ended and not streams)
         if conversation is None or _same(state.thread_id, conversation):
             return state
         self._give_conversations_up()
@@ -219,6 +296,7 @@ class ResponsesProvider:
         if state.run_id is not None and not ended:
             with contextlib.suppress(ProviderError):
                 await self.cancel_run(start.thread, state.run_id)
+            self._live.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
 
     async def _tidied(self, start: RunStart, conversation: str) -> RunStart:
@@ -250,6 +328,12 @@ def _same(used: str | None, given: str) -> bool:
 
 def _bare(identifier: str) -> str:
     return identifier.strip().casefold().removeprefix("conversation_").removeprefix("conv_")
+
+
+def in_background(response: Mapping[str, Any]) -> bool:
+    """Whether the response outlives the connection it was made on, as far as it says."""
+    said = response.get("background")
+    return said is True or (said is None and response.get("status") == "queued")
 
 
 def _named(state: RunState, run_id: str) -> RunState:

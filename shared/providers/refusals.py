@@ -9,6 +9,7 @@ from shared.core.errors import (
     OutcomeUnknown,
     ProviderError,
     ProviderRefused,
+    ThreadGone,
 )
 
 ABSENT = frozenset({404, 405, 501})
@@ -18,6 +19,11 @@ ABSENT = frozenset({404, 405, 501})
 def lacks_route(error: ProviderError) -> bool:
     """Whether the server has no such route at all."""
     return error.status in ABSENT and isinstance(error, ProviderRefused | OutcomeUnknown)
+
+
+def gone(error: ProviderError) -> bool:
+    """Whether something that could not be deleted is not there."""
+    return error.status in (404, 410) or isinstance(error, NotFoundAtProvider | ThreadGone)
 
 
 def cancel_refused(error: ProviderError) -> ProviderError:
@@ -45,6 +51,16 @@ def nothing_started(error: ProviderError) -> ProviderError:
 def refuses_background(error: ProviderError) -> bool:
     """Whether the server will not run this in the background. Observed as 400, 404 and 422; a 501 may mean it too."""
     return error.details.get("about") == "background" and error.status in (400, 403, 404, 405, 409, 422, 501)
+
+
+def refuses_stream(error: ProviderError) -> bool:
+    """Whether the server will not stream this."""
+    return error.details.get("about") == "stream" and error.status in (400, 403, 404, 405, 409, 422, 501)
+
+
+def misses_assistant(error: ProviderError) -> bool:
+    """Whether a create was refused because there is no such assistant."""
+    return error.details.get("about") == "assistant" and isinstance(error, ProviderRefused | NotFoundAtProvider)
 
 
 def refuses_conversation(error: ProviderError) -> bool:

@@ -4,34 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.model import RunStart
+from shared.core.model import RunStart, ToolSpec
 from shared.providers.responses_items import input_items, seeds
+from shared.providers.text import clean
 
 METADATA_CHARS = 512
 """What the vendor documents as the most a metadata value may hold."""
 
 
-def create_body(start: RunStart, conversation: str | None, *, background: bool) -> dict[str, Any]:
-    """Message and run in one. Without a conversation the transcript goes along as input.
+def create_body(start: RunStart, conversation: str | None, *, background: bool, stream: bool = False) -> dict[str, Any]:
+    """Message and run in one. Without a conversation the transcript goes along as input, this turn's steps included.
 
-    `store`: a conversation and a background run need it, as the vendor documents, and so does a response whose function
-    calls the next one answers; otherwise nothing of a transcript is left with the provider.
+    `store`: a conversation and a background run need it, as the vendor documents; otherwise nothing of a transcript is
+    left with the provider.
     """
+    items = input_items(start) if conversation is not None else [*seeds(start.history), *input_items(start)]
     body: dict[str, Any] = {
         "model": start.agent.model,
-        "input": input_items(start),
-        "store": conversation is not None or background or bool(start.agent.tools or start.agent.handoffs),
+        "input": items,
+        "store": conversation is not None or background,
         "metadata": {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]},
     }
     if start.agent.instructions:
         body["instructions"] = start.agent.instructions
+    if start.tools:
+        body["tools"] = [_function(tool) for tool in start.tools]
     if background:
         body["background"] = True
+    if stream:
+        body["stream"] = True
     if conversation is not None:
         body["conversation"] = conversation
-    elif start.tool_outputs and start.known_run_ids:
-        # The calls that these outputs answer are in no transcript of ours; the response that made them has them.
-        body["previous_response_id"] = start.known_run_ids[-1]
-    else:
-        body["input"] = [*seeds(start.history), *body["input"]]
     return body
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    """Not strict: the vendor's strict mode takes a part of JSON Schema only, and the arguments are checked anyway."""
+    parameters = dict(tool.parameters)
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": clean(tool.description),
+        "parameters": parameters,
+        "strict": False,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Displaced, Message, RunStart, RunState, ToolCall
+from shared.core.model import Displaced, Message, RunStart, RunState, Step, ToolCall, ToolOutput
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json
@@ -73,16 +73,32 @@ def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def input_items(start: RunStart) -> list[dict[str, Any]]:
-    """What this run adds: the outputs of its functions, the user's message."""
-    items: list[dict[str, Any]] = [
-        {"type": "function_call_output", "call_id": given.call_id, "output": clean(given.output)}
-        for given in start.tool_outputs
-    ]
+    """What this run adds: outputs to calls in the thread, the user's message, the steps the thread knows nothing of."""
+    items = [_output_item(given) for given in start.tool_outputs]
     for one in start.displaced:
         items += [message_item(role, text) for role, text in (("user", one.text), ("assistant", one.partial)) if text]
     if start.text is not None:
         items.append(message_item("user", start.text))
+    for step in start.steps:
+        items += _told(step)
     return items
+
+
+def _told(step: Step) -> list[dict[str, Any]]:
+    """A step in full. A call without its output is left out: no server goes on from there."""
+    answered = {given.call_id for given in step.outputs}
+    said = [message_item("assistant", step.text)] if step.text.strip() else []
+    calls = [_call_item(call) for call in step.calls if call.call_id in answered]
+    return [*said, *calls, *(_output_item(given) for given in step.outputs)]
+
+
+def _call_item(call: ToolCall) -> dict[str, Any]:
+    # Without an id: those of another conversation mean nothing here.
+    return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": clean(call.arguments)}
+
+
+def _output_item(given: ToolOutput) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": given.call_id, "output": clean(given.output)}
 
 
 def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tuple[Displaced, ...]:
@@ -92,25 +108,41 @@ def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tup
 
 
 def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
-    """Ids of the turn's message and of what was said to it."""
+    """Ids of the turn's message and of all that followed it: what was said, called and given."""
+    asked, calls = start.text and clean(start.text), call_ids(start)
     found: list[str] = []
-    after: list[str] = []
+    after: list[Item] = []
     for item in newest_first:
-        item_id = fields.identifier(item)
-        if item_id is None:
+        after.append(item)
+        if fields.text(item, "role") != "user":
             continue
-        if is_input(item, start):
-            found += [*after, item_id]
-        after = [] if fields.text(item, "role") == "user" else [*after, item_id]
-    return found
+        if content(item) == asked or _concerns(after, calls):
+            found += _ids(after)
+        after = []
+    return found + (_ids(after) if _concerns(after, calls) else [])
 
 
-def is_input(item: Item, start: RunStart) -> bool:
-    """Whether this item of a conversation is what the run was to add."""
-    if start.text is not None:
-        return fields.text(item, "role") == "user" and content(item) == clean(start.text)
-    asked = {given.call_id for given in start.tool_outputs}
-    return _kind(item) == "function_call_output" and fields.identifier(item, "call_id") in asked
+def call_ids(start: RunStart) -> frozenset[str]:
+    """The function calls that this turn is known to have made: they tell its items from those of any other turn."""
+    told = [call.call_id for step in start.steps for call in step.calls]
+    return frozenset([*told, *(given.call_id for given in start.tool_outputs)])
+
+
+def _concerns(items: Sequence[Item], calls: frozenset[str]) -> bool:
+    return any(
+        _kind(item).startswith("function_call") and fields.identifier(item, "call_id") in calls for item in items
+    )
+
+
+def _ids(items: Sequence[Item]) -> list[str]:
+    return [item_id for item in items if (item_id := fields.identifier(item))]
+
+
+def _same(item: Item, own: Item) -> bool:
+    """Whether an item of a conversation is what an item of our input has become."""
+    if _kind(own) == "message":
+        return fields.text(item, "role") == fields.text(own, "role") and content(item) == content(own)
+    return _kind(item) == _kind(own) and fields.identifier(item, "call_id") == fields.identifier(own, "call_id")
 
 
 def found_run(newest_first: Sequence[Item], start: RunStart) -> RunState | None:
@@ -118,8 +150,10 @@ def found_run(newest_first: Sequence[Item], start: RunStart) -> RunState | None:
 
     Input and output enter a conversation only when a response completes, as the vendor documents.
     """
+    own = input_items(start)
     for index, item in enumerate(newest_first):
-        if is_input(item, start) and (state := _answer(list(newest_first[:index])[::-1], start)):
+        # What was told before the last item may look like an answer, and is none.
+        if own and _same(item, own[-1]) and (state := _answer(list(newest_first[:index])[::-1], start)):
             return state
     return None
 
@@ -145,14 +179,30 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
 
 
 def leftovers(newest_first: Sequence[Item], start: RunStart) -> list[str]:
-    """Ids of copies of our message that stand at the end of the conversation without an answer."""
-    left = []
+    """Ids of copies of our input, or of parts of it, that stand at the end of the conversation without an answer."""
+    own = [item for item in reversed(input_items(start)) if not _restored(item, start)]
+    left: list[str] = []
+    at = 0  # the newest of our items that may come next
     for item in newest_first:
-        if not is_input(item, start) or start.text is None:
-            break
-        if item_id := fields.identifier(item):
-            left.append(item_id)
+        found = _place(item, own, at) if left else None
+        if found is None:  # the end of a copy
+            found = _place(item, own, 0)
+            # A reply may read as something that we told: only what stands before an item of ours is ours as well.
+            if found is None or (found > 0 and fields.text(item, "role") != "user"):
+                break
+        at = found + 1
+        left += _ids([item])
     return left
+
+
+def _place(item: Item, own: Sequence[Item], at: int) -> int | None:
+    return next((index for index in range(at, len(own)) if _same(item, own[index])), None)
+
+
+def _restored(own: Item, start: RunStart) -> bool:
+    """Whether this is part of an interrupted turn: what stands of those is left standing."""
+    texts = {clean(text) for one in start.displaced for text in (one.text, one.partial)}
+    return _kind(own) == "message" and own["content"] in texts and own["content"] != (start.text and clean(start.text))
 
 
 def _last_id(items: Sequence[Item]) -> str | None:

@@ -75,6 +75,11 @@ _NO_MODEL = re.compile(
     r"|(?:is|was) (?:deprecated|retired))",
     re.IGNORECASE,
 )
+_NO_ASSISTANT = re.compile(
+    rf"no (?:such )?assistant(?: was)?(?: found\b|{ID})"
+    rf"|(?:the |an? )?assistant(?:{ID})? (?:(?:was |is |could |can ?)?not (?:be )?found|(?:does not|doesn't) exist)",
+    re.IGNORECASE,
+)
 _TOO_LONG = re.compile(
     r"this model's maximum context length|your input exceeds the context window|maximum context (?:length|window)"
     r"|(?:the )?(?:prompt|input|context|request) (?:is |was )?too (?:long|many tokens)",
@@ -129,8 +134,13 @@ class Sentence:
     def too_long(self) -> bool:
         return any(_TOO_LONG.match(start) for start in self._starts())
 
+    def no_assistant(self) -> bool:
+        """That the assistant does not exist."""
+        return any(_NO_ASSISTANT.match(start) for start in self._starts())
+
     def mentions(self, word: str) -> bool:
-        return re.search(rf"\b{re.escape(word)}\b", self._said, re.IGNORECASE) is not None
+        """`word` is a pattern."""
+        return re.search(rf"\b(?:{word})\b", self._said, re.IGNORECASE) is not None
 
     def _starts(self) -> list[str]:
         """Where a sentence of the server's own may begin: at the front, or behind a short remark of a gateway."""

@@ -7,16 +7,18 @@ a second of import time and its typed models trust the server. Every failure lea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import httpx
 
 from shared.core.errors import ChatError, OutcomeUnknown, ProviderRefused
 from shared.providers.errors import from_answer, from_transport
+from shared.providers.sse import EventParser, EventTooLarge, ServerEvent
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -33,6 +35,28 @@ class Answer:
 
     body: dict[str, Any]
     headers: Mapping[str, str]
+
+
+class EventSource:
+    """An open stream. The bytes of one read may hold no event, or several."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._bytes = response.aiter_bytes()
+        self._parser = EventParser()
+
+    async def read(self) -> list[ServerEvent] | None:
+        """The events of the next bytes; None where the stream is over, in whatever way."""
+        try:
+            return self._parser.feed(await anext(self._bytes))
+        except (StopAsyncIteration, EventTooLarge, httpx.HTTPError, httpx.StreamError, OSError):
+            return None
+
+    async def close(self) -> None:
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            await self._response.aclose()
 
 
 class Wire:
@@ -59,6 +83,18 @@ class Wire:
     async def post(self, *path: str, body: Mapping[str, Any], seconds: float | None = None) -> Answer:
         return _read(await self._exchange("POST", path, body, None, seconds))
 
+    async def open(
+        self,
+        method: str,
+        *path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        seconds: float | None = None,
+    ) -> Answer | EventSource:
+        """A stream of events, its head within `seconds`; or the plain answer of a server that does not stream."""
+        response = await self._exchange(method, path, body, query, seconds, stream=True)
+        return _read(response) if response.is_closed else EventSource(response)
+
     async def delete(self, *path: str) -> None:
         await self._exchange("DELETE", path, None, None, None)
 
@@ -78,6 +114,8 @@ class Wire:
         body: Mapping[str, Any] | None,
         query: Mapping[str, str | int] | None,
         seconds: float | None,
+        *,
+        stream: bool = False,
     ) -> httpx.Response:
         limit = self._timeout_seconds if seconds is None else seconds
         # Waiting for a connection and making one end before the whole does, so that running out of time here
@@ -85,8 +123,13 @@ class Wire:
         pace = min(CONNECT_SECONDS, limit * 0.3)
         options: RequestOptions = {
             "headers": self._headers,
-            "timeout": httpx.Timeout(limit, connect=pace, pool=pace),  # type: ignore[typeddict-item]
+            # Of a stream only the head is bounded here: who reads it bounds its silence.
+            "timeout": httpx.Timeout(limit, connect=pace, pool=pace, read=None if stream else limit),  # type: ignore[typeddict-item]
         }
+        send: Any = self._client
+        how: dict[str, Any] = {"cast_to": httpx.Response, "options": options}
+        if stream:
+            how |= {"stream": True, "stream_cls": object}
         if query:
             options["params"] = dict(query)
         address = "/" + "/".join(quote(step, safe="") for step in path)
@@ -94,11 +137,12 @@ class Wire:
             async with asyncio.timeout(limit):
                 match method:
                     case "GET":
-                        return await self._client.get(address, cast_to=httpx.Response, options=options)
+                        response = await send.get(address, **how)
                     case "DELETE":
-                        return await self._client.delete(address, cast_to=httpx.Response, options=options)
+                        response = await send.delete(address, **how)
                     case _:
-                        return await self._client.post(address, cast_to=httpx.Response, body=body, options=options)
+                        response = await send.post(address, body=body, **how)
+                return cast(httpx.Response, response)
         except ChatError:
             raise
         except TimeoutError as error:
@@ -119,11 +163,13 @@ class _BoundedSender(httpx.AsyncClient):
         return self._pool.build_request(*args, **kwargs)
 
     async def send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
-        kwargs["stream"] = True
+        wants_events, kwargs["stream"] = kwargs.get("stream") is True, True
         try:
             response = await self._pool.send(request, **kwargs)
         except Exception as error:
             raise from_transport(error) from error
+        if wants_events and response.is_success and "event-stream" in response.headers.get("content-type", ""):
+            return response
         try:
             body = await _bounded_body(response)
         except ChatError:

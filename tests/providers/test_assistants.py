@@ -10,7 +10,7 @@ import pytest
 import respx
 
 from shared.core.errors import NotCancellable, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone
-from shared.core.model import RunState, Thread, ToolCall, Usage
+from shared.core.model import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
 from shared.providers.openai_assistants import AssistantsProvider
 from tests.providers.making import BASE_URL, Assistants, agent, assistants, line, openai_client, outputs, page, start
 
@@ -44,6 +44,7 @@ async def test_message_and_run_go_in_one_call(provider: AssistantsProvider, api:
         "assistant_id": "asst_1",
         "model": "emulated-model",
         "instructions": "Be brief.",
+        "tools": [],
         "metadata": {"turn_id": "turn-1", "run_key": "key-1"},
         "additional_messages": [{"role": "user", "content": "Hi \ufffd", "metadata": {"turn_id": "turn-1"}}],
     }
@@ -98,6 +99,130 @@ async def test_a_look_that_fails_starts_nothing(provider: AssistantsProvider, ap
         await provider.start_run(start(THREAD, repeated=True))
 
     assert not route.called
+
+
+LOOK = ToolSpec("look", "Looks it up.", {"type": "object"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent_tools"),
+    [
+        ({"agent": agent(), "tools": (LOOK,)}, ["look"]),
+        ({"agent": agent(assistant_id=None, instructions="")}, []),
+        ({"agent": agent(instructions="", handoffs=("b",))}, []),
+        ({"agent": agent(instructions="", tools=("look",)), "tools": (LOOK,)}, ["look"]),
+        # Made elsewhere, and the row says nothing of what it may do: its own file search stays.
+        ({"agent": agent(instructions="")}, None),
+    ],
+)
+async def test_tools_override_those_of_the_assistant(
+    provider: AssistantsProvider, api: respx.MockRouter, fields: dict[str, Any], sent_tools: list[str] | None
+) -> None:
+    api.post("/assistants").respond(json={"id": "asst_new"})
+    route = api.post("/threads/thread_1/runs").respond(json=RUN)
+
+    await provider.start_run(start(THREAD, **fields))
+
+    tools = sent(route).get("tools")
+    assert (None if tools is None else [tool["function"]["name"] for tool in tools]) == sent_tools
+    if sent_tools:
+        function = {"name": "look", "description": "Looks it up.", "parameters": {"type": "object"}}
+        assert tools == [{"type": "function", "function": function}]
+
+
+HANDOFF = Handoff("orchestrator", "writer", "It is a script.", "Write it.")
+STEP = Step("run_0", "writer", "Let me see.", (ToolCall("call_1", "look", "{}"),), outputs(("call_1", "seen")))
+
+
+async def test_steps_and_the_handoff_are_told_as_messages(provider: AssistantsProvider, api: respx.MockRouter) -> None:
+    route = api.post("/threads/thread_1/runs").respond(json=RUN)
+
+    await provider.start_run(start(THREAD, steps=(STEP,), handoff=HANDOFF, known_run_ids=("run_0",)))
+
+    handoff = "Handoff from orchestrator to writer: It is a script.\n\nTask: Write it."
+    assert [(m["role"], m["content"], m["metadata"]) for m in sent(route)["additional_messages"]] == [
+        ("user", "Hello", {"turn_id": "turn-1"}),
+        ("assistant", "Let me see.\nCalled look with {}: seen", {"turn_id": "turn-1", "step": "0"}),
+        ("assistant", handoff, {"turn_id": "turn-1", "handoff": "writer", "after": "1"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "added"),
+    [
+        ([], ["user", "handoff"]),
+        ([{"role": "user", "metadata": {"turn_id": "turn-1"}}], ["handoff"]),
+        ([{"role": "assistant", "metadata": {"turn_id": "turn-1", "handoff": "writer", "after": "0"}}], ["user"]),
+        # The same agent was brought in before, by another run.
+        ([{"role": "assistant", "metadata": {"turn_id": "turn-1", "handoff": "writer", "after": "2"}}], None),
+    ],
+)
+async def test_what_stands_in_the_thread_is_not_added_again(
+    provider: AssistantsProvider, api: respx.MockRouter, left: list[dict[str, Any]], added: list[str] | None
+) -> None:
+    api.get("/threads/thread_1/messages").mock(return_value=page(*left))
+    route = api.post("/threads/thread_1/runs").respond(json=RUN)
+
+    await provider.start_run(start(THREAD, handoff=HANDOFF, repeated=True))
+
+    messages = sent(route)["additional_messages"]
+    names = ["handoff" if "handoff" in m["metadata"] else m["role"] for m in messages]
+    assert names == (added or ["user", "handoff"])
+
+
+async def test_what_was_told_is_no_answer_and_goes_with_its_turn(
+    provider: AssistantsProvider, api: respx.MockRouter
+) -> None:
+    told = [
+        said("new", None, id="m5"),
+        said("Handoff", None, id="m4", metadata={"turn_id": "turn-1", "handoff": "writer"}),
+        said("Called", None, id="m3", metadata={"turn_id": "turn-1", "step": "0"}),
+        said("Hello", None, "user", id="m2", metadata={"turn_id": "turn-1"}),
+        said("old", None, id="m1"),
+    ]
+    api.get("/threads/thread_1/messages").mock(return_value=page(*told))
+    api.get("/threads/thread_1/runs/run_1").respond(json=RUN | {"status": "completed"})
+    drop = api.delete(url__regex=r".*/messages/.*").respond(json={})
+
+    assert (await provider.get_run(THREAD, "run_1")).text == "new"
+    assert await provider.erase_turn(start(THREAD))
+
+    assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == ["m4", "m3", "m2"]
+
+
+GONE = {"error": {"message": "No assistant found with id 'asst_first'.", "type": "invalid_request_error"}}
+
+
+async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_once(api: respx.MockRouter) -> None:
+    made = api.post("/assistants")
+    made.side_effect = [httpx.Response(200, json={"id": name}) for name in ("asst_first", "asst_second")]
+    route = api.post("/threads/thread_1/runs")
+    route.side_effect = [httpx.Response(200, json=RUN), httpx.Response(404, json=GONE), httpx.Response(200, json=RUN)]
+    memory = Assistants()
+    async with openai_client() as client:
+        provider = assistants(client, memory=memory)
+        await provider.start_run(start(THREAD, agent=agent(assistant_id=None)))
+        # The record keeps the first one, so the row names it from now on.
+        await provider.start_run(start(THREAD, agent=agent(assistant_id="asst_first")))
+        assert sent(route)["assistant_id"] == "asst_second"
+        route.side_effect = None
+        route.respond(json=RUN)
+        await provider.start_run(start(THREAD, agent=agent(assistant_id="asst_first")))
+
+    assert sent(route)["assistant_id"] == "asst_second"
+    assert (made.call_count, route.call_count) == (2, 4)
+
+
+async def test_an_assistant_of_somebody_elses_is_not_made_anew(
+    provider: AssistantsProvider, api: respx.MockRouter
+) -> None:
+    made = api.post("/assistants").respond(json={"id": "asst_new"})
+    api.post("/threads/thread_1/runs").respond(404, json=GONE)
+
+    with pytest.raises(ProviderRefused):
+        await provider.start_run(start(THREAD))
+
+    assert not made.called
 
 
 async def test_an_agent_without_an_assistant_gets_one_once(api: respx.MockRouter) -> None:
@@ -220,10 +345,13 @@ async def test_a_run_is_read_with_all_that_it_says(provider: AssistantsProvider,
     }
     headers = {"openai-poll-after-ms": "250", "content-type": "application/json"}
     api.get("/threads/thread_1/runs/run_1").respond(content=json.dumps(body).encode(), headers=headers)
+    said_so_far = {"role": "assistant", "run_id": "run_1", "content": "Let me see."}
+    api.get("/threads/thread_1/messages").mock(return_value=page(said_so_far))
 
     state = await provider.get_run(THREAD, "run_1")
 
     assert state.status == "requires_action"
+    assert state.text == "Let me see."
     assert state.tool_calls == (ToolCall("call_1", "look", '{"q": "a\ufffd"}'),)
     assert state.usage == Usage(3, 4)
     assert state.poll_after_seconds == 0.25
@@ -266,6 +394,7 @@ async def test_fields_that_are_not_as_documented_do_no_harm(
     provider: AssistantsProvider, api: respx.MockRouter, odd: dict[str, Any]
 ) -> None:
     api.get("/threads/thread_1/runs/run_1").respond(json=odd)
+    api.get("/threads/thread_1/messages").mock(return_value=page())
 
     state = await provider.get_run(THREAD, "run_1")
 

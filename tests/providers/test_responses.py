@@ -18,7 +18,7 @@ from shared.core.errors import (
     ProviderError,
     ProviderRefused,
 )
-from shared.core.model import RunState, Thread, ToolCall, Usage
+from shared.core.model import RunState, Step, Thread, ToolCall, ToolSpec, Usage
 from tests.providers.making import BASE_URL, line, openai_client, outputs, page, responses, start
 
 THREAD = Thread("responses", "conv_1", "item_9")
@@ -86,19 +86,51 @@ async def test_without_a_thread_the_transcript_goes_along(client: AsyncOpenAI, a
 
 
 async def test_outputs_of_functions_start_a_run(client: AsyncOpenAI, api: respx.MockRouter) -> None:
+    route = api.post("/responses").respond(json=QUEUED)
+
+    await responses(client).start_run(start(THREAD, None, tool_outputs=outputs(("call_1", "a\x00"))))
+
+    assert sent(route)["input"] == [{"type": "function_call_output", "call_id": "call_1", "output": "a"}]
+    assert sent(route)["conversation"] == "conv_1"
+
+
+async def test_tools_are_offered(client: AsyncOpenAI, api: respx.MockRouter) -> None:
+    route = api.post("/responses").respond(json=QUEUED)
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}}
+
+    await responses(client).start_run(start(THREAD, tools=(ToolSpec("look", "Looks it up.", schema),)))
+
+    assert sent(route)["tools"] == [
+        {"type": "function", "name": "look", "description": "Looks it up.", "parameters": schema, "strict": False}
+    ]
+
+
+STEP = Step(
+    "resp_0",
+    "writer",
+    "Let me see.",
+    (ToolCall("call_1", "look", '{"q": 1}'), ToolCall("call_2", "hear", "{}"), ToolCall("call_3", "lost", "{}")),
+    outputs(("call_1", "seen"), ("call_2", "heard")),
+)
+
+
+async def test_steps_are_told_in_full_where_the_thread_lacks_them(client: AsyncOpenAI, api: respx.MockRouter) -> None:
     route = api.post("/responses").respond(json=QUEUED | {"conversation": None})
-    given = outputs(("call_1", "a\x00"))
-    item = {"type": "function_call_output", "call_id": "call_1", "output": "a"}
+    history = (line("user", "x"), line("assistant", "y", 2))
+    told = [
+        {"type": "message", "role": "user", "content": "Hello"},
+        {"type": "message", "role": "assistant", "content": "Let me see."},
+        {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"q": 1}'},
+        {"type": "function_call", "call_id": "call_2", "name": "hear", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "seen"},
+        {"type": "function_call_output", "call_id": "call_2", "output": "heard"},
+    ]
 
-    await responses(client, state="transcript").start_run(
-        start(Thread("responses"), None, tool_outputs=given, known_run_ids=("resp_0",), history=(line("user", "x"),))
-    )
-    assert sent(route)["input"] == [item]
-    assert sent(route)["previous_response_id"] == "resp_0"
+    provider = responses(client, state="transcript", background="off")
+    await provider.start_run(start(Thread("responses"), steps=(STEP,), history=history, known_run_ids=("resp_0",)))
 
-    with pytest.raises(ConversationIgnored):
-        await responses(client).start_run(start(THREAD, None, tool_outputs=given))
-    assert sent(route, -2 if len(route.calls) > 2 else -1)["input"] == [item]
+    assert sent(route)["input"][2:] == told
+    assert sent(route)["store"] is False
     assert "previous_response_id" not in sent(route)
 
 
@@ -410,6 +442,105 @@ async def test_the_answer_to_outputs_is_found_too(client: AsyncOpenAI, api: resp
 
     assert state is not None
     assert state.text == "So"
+
+
+def call(call_id: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": call_id, "name": "look", "arguments": "{}", **fields}
+
+
+def output(call_id: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": "x", **fields}
+
+
+TOLD = [
+    output("call_2", id="t6"),
+    output("call_1", id="t5"),
+    call("call_2", id="t4"),
+    call("call_1", id="t3"),
+    message("assistant", "Let me see.", id="t2"),
+    OURS,
+]
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([*TOLD, *BEFORE], None),
+        ([message("assistant", "So", id="a1"), *TOLD, *BEFORE], "So"),
+        ([call("call_9", id="c9"), *TOLD, *BEFORE], ""),
+    ],
+)
+async def test_what_was_told_is_no_answer(
+    client: AsyncOpenAI, api: respx.MockRouter, items: list[dict[str, Any]], found: str | None
+) -> None:
+    api.get("/conversations/conv_1/items").mock(return_value=page(*items))
+
+    state = await responses(client).find_run(start(THREAD, steps=(STEP,)))
+
+    assert (state and state.text) == found
+
+
+@pytest.mark.parametrize(
+    ("items", "dropped"),
+    [
+        ([*TOLD, *BEFORE], ["t6", "t5", "t4", "t3", "t2", "u1"]),
+        ([OURS, *BEFORE], ["u1"]),
+        ([OURS, *TOLD, *BEFORE], ["u1", "t6", "t5", "t4", "t3", "t2", "u1"]),
+        # It reads as what was told, and is an answer.
+        ([message("assistant", "Let me see.", id="a1"), *TOLD, *BEFORE], []),
+        ([OURS, message("assistant", "Let me see.", id="a1"), *BEFORE], ["u1"]),
+        ([call("call_9", id="c9"), *TOLD, *BEFORE], []),
+    ],
+)
+async def test_what_was_told_and_not_answered_is_taken_out_again(
+    client: AsyncOpenAI, api: respx.MockRouter, items: list[dict[str, Any]], dropped: list[str]
+) -> None:
+    api.get("/conversations/conv_1/items").mock(return_value=page(*items))
+    drop = api.delete(url__regex=r".*/items/.*").respond(json={})
+    api.post("/responses").respond(json=QUEUED)
+
+    await responses(client).start_run(start(THREAD, steps=(STEP,), repeated=True))
+
+    assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == dropped
+
+
+TURN = [
+    message("assistant", "Done.", id="d5"),
+    output("call_1", id="d4"),
+    call("call_1", id="d3"),
+    message("assistant", "Wait.", id="d2"),
+    message("user", "Hello", id="d1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("items", "fields", "dropped"),
+    [
+        ([*TURN, *BEFORE], {}, ["d5", "d4", "d3", "d2", "d1"]),
+        ([message("user", "next", id="n1"), *TURN, *BEFORE], {}, ["d5", "d4", "d3", "d2", "d1"]),
+        # The turn began before the last item known: its calls tell where.
+        (
+            [TURN[0], TURN[1], CURSOR, *TURN[2:], *BEFORE[1:]],
+            {"steps": (STEP,)},
+            ["d5", "d4", "item_9", "d3", "d2", "d1"],
+        ),
+        ([*TURN, *BEFORE], {"text": None, "tool_outputs": outputs(("call_1", "x"))}, ["d5", "d4", "d3", "d2", "d1"]),
+        ([*BEFORE], {}, []),
+    ],
+)
+async def test_a_turn_is_erased_with_all_its_runs(
+    client: AsyncOpenAI,
+    api: respx.MockRouter,
+    items: list[dict[str, Any]],
+    fields: dict[str, Any],
+    dropped: list[str],
+) -> None:
+    api.get("/conversations/conv_1/items").mock(return_value=page(*items))
+    drop = api.delete(url__regex=r".*/items/.*").respond(json={})
+
+    assert await responses(client).erase_turn(start(THREAD, **fields))
+
+    assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == dropped
 
 
 async def test_pages_are_turned_until_the_last_item_known(client: AsyncOpenAI, api: respx.MockRouter) -> None:

@@ -102,7 +102,7 @@ def _swapped(text: str, where: str, swaps: tuple[tuple[str, str], ...]) -> str:
 _start_run = FakeProvider.start_run
 
 
-async def _start_run_twice(self: FakeProvider, start: RunStart) -> RunState:
+async def _start_run_twice(self: FakeProvider, start: RunStart, *, stream: bool = False) -> RunState:
     """As a client library does that retries by itself."""
     try:
         return await _start_run(self, start)

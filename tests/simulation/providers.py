@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
 from shared.core.model import Message, RunStart, RunState, Thread, ToolCall, ToolOutput, Usage
+from shared.ports import TextHeard
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
 from tests.simulation.servers import Create, Item, Run, Server
@@ -35,11 +36,15 @@ class FakeProvider:
     def outputs_start_run(self) -> bool:
         return not self._server.keeps_runs
 
+    @property
+    def attachable(self) -> bool:
+        return False
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         place = await self._request("create_thread", lambda: self._server.create_place(tuple(history)), writes=True)
         return Thread(self.name, place.place_id, _end(place.items))
 
-    async def start_run(self, start: RunStart) -> RunState:
+    async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         server, world = self._server, self._world
         create = Create(start.turn_id, start.run_key, start.thread.thread_id or "", world.now, self._instance)
         create.repeats = sum(other.run_key == start.run_key for other in server.creates)
@@ -81,7 +86,16 @@ class FakeProvider:
         place_id = start.thread.thread_id or ""
         return await self._request("erase_turn", lambda: self._server.erase(place_id, start.turn_id), writes=True)
 
-    async def submit_tool_outputs(self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput]) -> RunState:
+    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
+        return
+        yield  # nothing is ever streamed here
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        return True
+
+    async def submit_tool_outputs(
+        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+    ) -> RunState:
         if self.outputs_start_run:
             raise ProviderRefused("Here tool outputs start a new run.")
         return self._state(await self._request("submit", lambda: self._server.submit(run_id), writes=True))

@@ -1,0 +1,237 @@
+"""Runs whose streams are open in this process: each is read by a task of its own, and listened to by any number.
+
+Dropping a stream is not always harmless: a response in the background was seen to stay queued for ever when its stream
+was dropped at the first event, and one in the foreground ends with its connection. So a stream is let go once nobody
+listens and its run has begun, and that of a foreground run is read to its end; whatever it does, its time is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.core.errors import OutcomeUnknown, ProviderError
+from shared.core.model import JsonObject, RunState
+from shared.ports import TextHeard
+from shared.providers import fields
+from shared.providers.errors import from_answer
+from shared.providers.hearing import Hearing
+from shared.providers.spoken import Uncertain
+from shared.providers.wire import Answer, EventSource
+
+SILENCE_SECONDS = 15.0
+"""Without an event for so long a listener is sent to ask for the run instead. Comments are no events."""
+UNHEARD_SECONDS = 10.0
+"""How long a stream is kept that nobody listens to."""
+HELD_SECONDS = 60.0
+"""How long a stream is kept at most that nobody listens to and whose run has not begun."""
+KEPT_SECONDS = 30.0
+"""How long what was heard is remembered when its stream is over."""
+MOST_STREAMS = 256
+MOST_REOPENED = 20
+
+Reopen = Callable[[int], Awaitable[EventSource | None]]
+Whole = Callable[[RunState], Awaitable[RunState]]
+
+
+@dataclass(slots=True)
+class Rules:
+    """What a wire allows for one stream."""
+
+    total_seconds: float
+    foreground: Callable[[JsonObject], bool] = lambda _: False  # whether the run so named ends with its stream
+    reopen: Reopen | None = None  # from behind the event of that number
+    whole: Whole | None = None  # the end with all that was said, where the stream does not tell it
+
+
+class LiveRun:
+    def __init__(self, source: EventSource, hearing: Hearing, rules: Rules) -> None:
+        self.hearing = hearing
+        self.rules = rules
+        self._source: EventSource | None = source
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._listeners = 0
+        self._heard_at = self._left_at = self._born = self._loop.time()
+        self.task = asyncio.ensure_future(self._pump())
+        self.task.add_done_callback(lambda _: self._tell())
+
+    @property
+    def over(self) -> bool:
+        return self.task.done()
+
+    async def named(self, seconds: float) -> Answer:
+        """The first object that names the run, within `seconds`. Raises as a create does."""
+        hearing, source = self.hearing, self._source
+        limit = self._loop.time() + seconds
+        while hearing.run is None and not hearing.over and not self.over:
+            if not await self._change(limit):
+                self.stop()
+                raise OutcomeUnknown(f"The provider did not name the run within {seconds:g} s.")
+        status, headers = (source.status, source.headers) if source is not None else (200, {})
+        if hearing.run is not None:
+            return Answer(dict(hearing.run), headers)
+        if hearing.refusal is not None:
+            raise from_answer(status, headers, hearing.refusal)
+        raise OutcomeUnknown("The provider's stream ended before it named the run.", status=status)
+
+    async def follow(self) -> AsyncGenerator[TextHeard | RunState, None]:
+        """From the beginning; ends when nothing more is to be heard, or nothing was for too long."""
+        words, told, at = self.hearing.words, 0, len(self.hearing.words.base)
+        self._listeners += 1
+        try:
+            while True:
+                if told < len(words.pieces):
+                    fresh = "".join(words.pieces[told:])
+                    told = len(words.pieces)
+                    yield TextHeard(at, fresh)
+                    at += len(fresh)
+                elif self.over:
+                    break
+                elif not await self._change(self._heard_at + SILENCE_SECONDS):
+                    return
+            if self.hearing.end is not None:
+                yield self.hearing.end
+        finally:
+            self._listeners -= 1
+            self._left_at = self._loop.time()
+            if not self._listeners and self._may_go():
+                self.stop()
+
+    @property
+    def broken(self) -> bool:
+        """Whether it ended without having told the end of its run."""
+        return self.over and self.hearing.end is None
+
+    def state(self, run_id: str) -> RunState | None:
+        """The run as far as its stream has told; None where it broke off."""
+        if self.hearing.end is not None or self.over:
+            return self.hearing.end
+        return RunState(run_id, "in_progress")
+
+    def stop(self) -> None:
+        self.task.cancel()
+
+    @property
+    def _foreground(self) -> bool:
+        return self.hearing.run is not None and self.rules.foreground(self.hearing.run)
+
+    def _may_go(self) -> bool:
+        return self.hearing.begun and not self._foreground
+
+    async def _change(self, until: float) -> bool:
+        """Wait for something new; False where `until` came first."""
+        try:
+            async with asyncio.timeout_at(until):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _pump(self) -> None:
+        hearing, source, opened = self.hearing, self._source, 0
+        try:
+            async with asyncio.timeout(self.rules.total_seconds):
+                while source is not None:
+                    before = hearing.number
+                    await self._read(source)
+                    await source.close()
+                    barren = hearing.number == before
+                    source, opened = None, opened + 1
+                    if (
+                        self.rules.reopen is not None
+                        and hearing.number is not None
+                        and not (hearing.over or barren or self._is_idle() or opened > MOST_REOPENED)
+                    ):
+                        source = self._source = await self.rules.reopen(hearing.number)
+                if hearing.end is not None and self.rules.whole is not None:
+                    hearing.end = await self.rules.whole(hearing.end)
+                    hearing.words.complete(hearing.end.text)
+        except (TimeoutError, ProviderError, Uncertain):
+            if hearing.end is not None and self.rules.whole is not None:
+                hearing.end = None  # its words are not known
+        finally:
+            if source is not None:
+                await source.close()
+
+    async def _read(self, source: EventSource) -> None:
+        """To the end of this stream, or until it is not worth reading any more."""
+        while not self.hearing.over:
+            reading = asyncio.ensure_future(source.read())
+            try:
+                # A read that was broken off ends its stream, so it is waited for in pieces.
+                while not (await asyncio.wait({reading}, timeout=1.0))[0]:
+                    if self._is_idle():
+                        return
+            finally:
+                if not reading.done():
+                    reading.cancel()
+                    await asyncio.wait({reading})
+            events = reading.result()
+            if events is None:
+                return
+            try:
+                for event in events:
+                    self.hearing.take(event)
+            except Uncertain:
+                return
+            finally:
+                if events:
+                    self._heard_at = self._loop.time()
+                    self._tell()
+            if self._is_idle():
+                return
+
+    def _is_idle(self) -> bool:
+        """Whether nobody would miss this stream."""
+        now = self._loop.time()
+        if self._foreground or self._listeners:
+            return False
+        return now >= self._left_at + (UNHEARD_SECONDS if self.hearing.begun else HELD_SECONDS)
+
+
+class LiveRuns:
+    """By run id; bounded in number."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, LiveRun] = {}
+        self._open: set[LiveRun] = set()
+
+    @property
+    def full(self) -> bool:
+        return len(self._open) >= MOST_STREAMS
+
+    def get(self, run_id: str) -> LiveRun | None:
+        return self._runs.get(run_id)
+
+    async def begin(self, source: EventSource, hearing: Hearing, rules: Rules, seconds: float) -> Answer:
+        """Read the stream on, and return once it has named its run. Raises as a create does."""
+        live = self.add(source, hearing, rules)
+        answer = await live.named(seconds)
+        self.name(live, fields.identifier(answer.body))
+        return answer
+
+    def add(self, source: EventSource, hearing: Hearing, rules: Rules) -> LiveRun:
+        live = LiveRun(source, hearing, rules)
+        self._open.add(live)
+        live.task.add_done_callback(lambda _: self._open.discard(live))
+        return live
+
+    def name(self, live: LiveRun, run_id: str | None) -> None:
+        if run_id is None:
+            return
+        self._runs[run_id] = live
+        live.task.add_done_callback(lambda _: live.task.get_loop().call_later(KEPT_SECONDS, self._forget, run_id, live))
+
+    def drop(self, run_id: str) -> None:
+        if (live := self._runs.pop(run_id, None)) is not None:
+            live.stop()
+
+    def _forget(self, run_id: str, live: LiveRun) -> None:
+        if self._runs.get(run_id) is live:
+            del self._runs[run_id]

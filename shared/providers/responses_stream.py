@@ -1,0 +1,89 @@
+"""The events of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.providers import fields
+from shared.providers.hearing import Hearing, place_in, raw_text
+from shared.providers.responses_items import content, run_state
+from shared.providers.spoken import Uncertain
+from shared.providers.text import clean
+
+_QUEUE = ("response.created", "response.queued")
+
+
+class ResponseHearing(Hearing):
+    """Numbers tell a skipped event from a repeated one; without them the order is trusted as it comes."""
+
+    attached = False  # by another than the create's own stream: that it begins at the beginning has to be seen
+    _places: dict[str, int] | None = None  # by item id
+
+    def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
+        kind = raw_text(data, "type") or name
+        if self._repeated(place_in(data, "sequence_number"), kind):
+            return
+        if kind == "error":
+            self.failed(raw)
+            return
+        self.begun = self.begun or kind not in _QUEUE
+        response = fields.inner(data, "response")
+        if response:
+            self._status(response)
+        elif kind.startswith("response."):
+            self._item(kind.removeprefix("response."), data)
+
+    def _repeated(self, number: int | None, kind: str) -> bool:
+        if self.attached and self.run is None and number not in (0, 1) and kind != "response.created":
+            raise Uncertain("a stream that does not begin at the beginning")
+        if number is None:
+            return False
+        if self.number is not None and number <= self.number:
+            return True
+        if self.number is not None and number > self.number + 1:
+            raise Uncertain("events were skipped")
+        self.number = number
+        return False
+
+    def _status(self, response: Mapping[str, Any]) -> None:
+        if self.run is None and fields.identifier(response):
+            self.run = response
+        state = run_state(response, self.headers)
+        if state.terminal or state.status == "requires_action":
+            self.run = self.run or response
+            self.end, self.over = state, True
+
+    def _item(self, kind: str, data: Mapping[str, Any]) -> None:
+        item, part = fields.inner(data, "item"), fields.inner(data, "part")
+        at = place_in(data, "content_index") or 0
+        match kind:
+            case "output_item.added":
+                speaks = not item or fields.text(item, "role") == "assistant"
+                self.words.message(self._place(data, item), silent=not speaks)
+            case "output_item.done":
+                speaks = fields.text(item, "role") == "assistant"
+                message = self.words.message(self._place(data, item), silent=not speaks)
+                message.end(content(item) if speaks else "")
+            case "output_text.delta" | "refusal.delta":
+                self.words.message(self._place(data, item)).add(at, raw_text(data, "delta"))
+            case "output_text.done":
+                self.words.message(self._place(data, item)).end_part(at, clean(raw_text(data, "text")))
+            case "refusal.done":
+                self.words.message(self._place(data, item)).end_part(at, clean(raw_text(data, "refusal")))
+            case "content_part.done":
+                told = fields.text(part, "text") or fields.text(part, "refusal")
+                self.words.message(self._place(data, item)).end_part(at, told)
+
+    def _place(self, data: Mapping[str, Any], item: Mapping[str, Any]) -> int:
+        """Where the item stands in the output; by its id, or the order in which items come, where nobody says."""
+        self._places = self._places or {}
+        place = place_in(data, "output_index")
+        item_id = fields.identifier(data, "item_id") or fields.identifier(item)
+        if place is None and item_id is not None:
+            place = self._places.get(item_id, self.words.places)
+        if place is None:
+            place = max(self.words.places - 1, 0)
+        if item_id is not None:
+            self._places.setdefault(item_id, place)
+        return place

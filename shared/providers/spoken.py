@@ -1,0 +1,145 @@
+"""What a run says while it says it: only words whose place in the whole text is certain.
+
+A run may say several messages of several parts each, and a stream may mix them. The whole text is the messages in
+order, joined as `get_run` joins them; so the words of a message count only once all before it are over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.providers.text import clean
+
+BETWEEN_MESSAGES = "\n\n"
+MAX_TEXT_CHARS = 4 * 1024 * 1024
+
+
+class Uncertain(Exception):
+    """The stream cannot be trusted any further: something was skipped, repeated or cannot be read."""
+
+
+class _Part:
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.taken = 0
+        self.done = False
+        self._half = ""  # of a surrogate pair: the other half comes with the next words
+
+    def add(self, words: str) -> None:
+        words = self._half + words
+        self._half = words[-1:] if "\ud800" <= words[-1:] <= "\udbff" else ""
+        if self._half:
+            words = words[:-1]
+        if words := clean(words):
+            self.pieces.append(words)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def fresh(self) -> list[str]:
+        pieces, self.taken = self.pieces[self.taken :], len(self.pieces)
+        return pieces
+
+
+class Spoken:
+    """One message, or another item of the run that says nothing."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+        self.done = silent
+        self._parts: dict[int, _Part] = {}
+
+    def add(self, index: int, words: str) -> None:
+        if self.silent:
+            return
+        part = self._parts.setdefault(index, _Part())
+        if part.done or self.done:
+            raise Uncertain("words after the end of their message")
+        part.add(words)
+
+    def end_part(self, index: int, whole: str) -> None:
+        """`whole` is the part's text as the server tells it at its end; empty where it tells none."""
+        part = self._parts.setdefault(index, _Part())
+        if not self.done:
+            part.pieces += _rest(whole, part.text)
+            part.done = True
+
+    def end(self, whole: str) -> None:
+        """`whole` is the message's text as the server tells it at its end; empty where it tells none."""
+        if self.done:
+            return
+        parts = [self._parts[index] for index in sorted(self._parts)] or [self._parts.setdefault(0, _Part())]
+        parts[-1].pieces += _rest(whole, "".join(part.text for part in parts))
+        self.done = True
+
+    def fresh(self) -> Iterator[str]:
+        """Words that were not told yet and whose place is certain."""
+        for at, index in enumerate(sorted(self._parts)):
+            if at != index and not self.done:
+                return  # a part before this one has not begun
+            yield from self._parts[index].fresh()
+            if not (self._parts[index].done or self.done):
+                return
+
+
+class Words:
+    """All that a run says, from `base` on: `pieces` grows, and together they are a prefix of the whole text."""
+
+    def __init__(self, base: str = "") -> None:
+        self.base = base
+        self.pieces: list[str] = []
+        self.length = len(base)
+        self._messages: dict[int, Spoken] = {}
+        self._place = 0
+        self._begun = False
+
+    @property
+    def text(self) -> str:
+        return self.base + "".join(self.pieces)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every message that began has ended and was told."""
+        return self._place == len(self._messages)
+
+    @property
+    def places(self) -> int:
+        """How many messages have begun."""
+        return len(self._messages)
+
+    def message(self, place: int, *, silent: bool = False) -> Spoken:
+        """The message at this place, which begins with the first look at it."""
+        return self._messages.setdefault(place, Spoken(silent=silent))
+
+    def flow(self) -> None:
+        """Take over what has become certain."""
+        while (message := self._messages.get(self._place)) is not None:
+            for words in message.fresh() if not message.silent else ():
+                if not self._begun and self.length:
+                    self._tell(BETWEEN_MESSAGES)
+                self._begun = True
+                self._tell(words)
+            if not message.done:
+                return
+            self._place, self._begun = self._place + 1, False
+
+    def complete(self, whole: str) -> None:
+        """The whole text, as the end of the run tells it: what was not heard of it follows."""
+        if whole.startswith(said := self.text) and len(whole) > len(said):
+            self._tell(whole[len(said) :])
+
+    def _tell(self, words: str) -> None:
+        self.pieces.append(words)
+        self.length += len(words)
+        if self.length > MAX_TEXT_CHARS:
+            raise Uncertain("more text than anybody reads")
+
+
+def _rest(whole: str, said: str) -> list[str]:
+    """What is left of `whole` behind what was said of it."""
+    if not whole or whole == said:
+        return []
+    if not whole.startswith(said):
+        raise Uncertain("the server tells its own words otherwise")
+    return [whole[len(said) :]]
