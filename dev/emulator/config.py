@@ -57,6 +57,12 @@ class Config(BaseModel):
     """False: events of a response carry no `sequence_number`."""
     cancel_event: str | None = None
     """Name of the last event of a cancelled response's stream; null ends it without one: nothing is documented."""
+    stream: Literal["on", "ignore", "refuse"] = "on"
+    """`ignore`: a request for a stream is answered as any other, in JSON; `refuse`: 400."""
+    stream_breaks_after: int | None = Field(default=None, ge=0)
+    """The connection is reset after that many events of every stream."""
+    stream_silent_after: int | None = Field(default=None, ge=0)
+    """Nothing more is sent after that many events of every stream, which stays open."""
     early_drop_sticks: bool = False
     """True: a background response whose stream is dropped while it is queued stays queued, a reported fault."""
 

@@ -7,6 +7,7 @@ from typing import Final
 
 NAMES: Final = frozenset(
     {"slow", "fail", "incomplete", "expire", "never", "ignore-cancel", "stuck", "tool", "say", "who"}
+    | {"then", "aside", "more"}
 )
 
 _OPENING = re.compile(r"\[\[\s*([a-z-]+)(?=[\s\]])\s*")
@@ -41,6 +42,17 @@ def read_directives(text: str) -> tuple[tuple[Directive, ...], str]:
     kept.append(text[at:])
     rest = "".join(kept)
     return tuple(found), _RUN_OF_BLANKS.sub(" ", rest).strip() if found else rest.strip()
+
+
+def steps_of(directives: tuple[Directive, ...]) -> list[tuple[Directive, ...]]:
+    """The directives between one `[[then]]` and the next that call tools: one step each."""
+    steps: list[list[Directive]] = [[]]
+    for each in directives:
+        if each.name == "then":
+            steps.append([])
+        else:
+            steps[-1].append(each)
+    return [tuple(step) for step in steps if any(each.name == "tool" for each in step)]
 
 
 def _read_one(text: str, opening: re.Match[str]) -> tuple[Directive, int] | None:

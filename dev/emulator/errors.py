@@ -72,6 +72,10 @@ def response_not_streamable(missing: str) -> ApiError:
     return ApiError(text, code="invalid_request_error", param="stream")
 
 
+def no_streams() -> ApiError:
+    return ApiError("Streaming is not supported.", code="unsupported_parameter", param="stream")
+
+
 def previous_response_not_found(response_id: str) -> ApiError:
     text = f"Previous response with id '{response_id}' not found."
     return ApiError(text, code="previous_response_not_found", param="previous_response_id")

@@ -1,11 +1,11 @@
 """Items of the Responses wire: what goes in and out of a response and stays in a conversation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dev.emulator import errors
 from dev.emulator.ids import response_wire_id
-from dev.emulator.model import Prompt, ToolOutput
+from dev.emulator.model import Called, Prompt, Said, ToolOutput
 from dev.emulator.reading import text_of
 
 Json = dict[str, Any]
@@ -64,6 +64,8 @@ def read_prompt(history: Sequence[Json], *, model: str, instructions: str, tools
     since = history[users[-1] + 1 :] if users else history
     names = {each["call_id"]: str(each.get("name")) for each in history if each["type"] == "function_call"}
     outputs = [each for each in since if each["type"] == "function_call_output"]
+    given = {each["call_id"]: _output_text(each) for each in outputs}
+    offered = [each for each in tools if each.get("type") == "function" and "name" in each]
     return Prompt(
         text=text_of(history[users[-1]]["content"]) if users else "",
         user_messages=len(users),
@@ -71,8 +73,18 @@ def read_prompt(history: Sequence[Json], *, model: str, instructions: str, tools
         called=any(each["type"] == "function_call" for each in since),
         model=model,
         instructions=instructions,
-        tools=frozenset(str(each["name"]) for each in tools if each.get("type") == "function" and "name" in each),
+        tools=frozenset(str(each["name"]) for each in offered),
+        since=tuple(event for each in since if (event := _event(each, given)) is not None),
+        schemas={str(each["name"]): each.get("parameters") or {} for each in offered},
     )
+
+
+def _event(item: Json, given: Mapping[str, str]) -> Said | Called | None:
+    if item["type"] == "function_call":
+        return Called(str(item.get("name")), str(item.get("arguments", "{}")), given.get(item["call_id"]))
+    if (item["type"], item.get("role")) == ("message", "assistant"):
+        return Said(text_of(item.get("content", "")))
+    return None
 
 
 def _output_text(item: Json) -> str:
@@ -106,5 +118,11 @@ def call_item(name: str, arguments: str, call_id: str) -> Json:
 
 
 def words_in(items: Sequence[Json]) -> int:
-    """The emulator's tokens: words of all texts."""
-    return sum(len(text_of(each.get("content", "")).split()) for each in items)
+    """The emulator's tokens: words of all texts, of the arguments of calls and of their outputs."""
+    return sum(len(_words(each).split()) for each in items)
+
+
+def _words(item: Json) -> str:
+    if item["type"] == "function_call":
+        return str(item.get("arguments", ""))
+    return _output_text(item) if item["type"] == "function_call_output" else text_of(item.get("content", ""))

@@ -7,7 +7,7 @@ from typing import Any
 
 from dev.emulator.config import Config
 from dev.emulator.ids import now
-from dev.emulator.model import Outcome, Plan
+from dev.emulator.model import Outcome, Plan, in_pieces
 
 Json = dict[str, Any]
 
@@ -87,13 +87,29 @@ class Job(ABC):
             await asyncio.sleep(seconds)
             self.finish("failed" if plan.outcome is Outcome.FAIL else "expired")
             return
-        said = chunks if plan.outcome is Outcome.COMPLETE else chunks[: max(1, len(chunks) // 2)]
-        for chunk in said:
-            await asyncio.sleep(seconds / len(chunks))
-            self.say(chunk)
+        messages = [chunks, *map(in_pieces, plan.more)]
+        if plan.outcome is not Outcome.COMPLETE:
+            messages = [chunks[: max(1, len(chunks) // 2)]]
+        await self._speak(messages, seconds, len(chunks))
         if plan.outcome is Outcome.NEVER:
             await asyncio.Event().wait()
         self.finish("completed" if plan.outcome is Outcome.COMPLETE else "incomplete")
+
+    async def prelude(self) -> None:
+        """What a step says before its calls, over the work's seconds."""
+        if not self.plan.text:
+            await asyncio.sleep(self.pause_seconds)
+            return
+        await self._speak([self.plan.chunks], self.pause_seconds, len(self.plan.chunks))
+        self.end_message()
+
+    async def _speak(self, messages: list[tuple[str, ...]], seconds: float, pieces: int) -> None:
+        for at, chunks in enumerate(messages):
+            if at:
+                self.end_message()
+            for chunk in chunks:
+                await asyncio.sleep(seconds / pieces)
+                self.say(chunk)
 
     @property
     def pause_seconds(self) -> float:
@@ -130,6 +146,10 @@ class Job(ABC):
     @abstractmethod
     def say(self, chunk: str) -> None:
         """Take the next piece of the reply."""
+
+    @abstractmethod
+    def end_message(self) -> None:
+        """The next piece begins another message."""
 
     @abstractmethod
     def finish(self, status: str) -> None:

@@ -3,12 +3,13 @@
 Anything with the signature of `Brain` can take its place, a script for a whole team of agents for example.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from dev.emulator.directives import Directive, read_directives
+from dev.emulator.directives import Directive, read_directives, steps_of
 
 MODELS: Final = ("emulated-model", "emulated-model-mini")
 CHUNKS: Final = 8
@@ -39,6 +40,28 @@ class ToolOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """Something that an assistant has said."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A tool call in the history."""
+
+    name: str
+    arguments: str
+    output: str | None
+    """None: nobody has answered it."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether its output is an error that the model is told of."""
+        return self.output is None or "error" in read_object(self.output)
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model sees."""
 
@@ -53,14 +76,20 @@ class Prompt:
     model: str = MODELS[0]
     instructions: str = ""
     tools: frozenset[str] = frozenset()
+    since: tuple[Said | Called, ...] = ()
+    """What was said and called since that message, by whichever agent, in order."""
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The parameters of the tools, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one step will do. Without calls it is the run's last step."""
+    """What one step will do: say its text, then make its calls. Without calls it is the run's last step."""
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
+    more: tuple[str, ...] = ()
+    """Further messages of the same step."""
     outcome: Outcome = Outcome.COMPLETE
     work_seconds: float | None = None
     """None: what the server's latency says."""
@@ -70,33 +99,93 @@ class Plan:
     @property
     def chunks(self) -> tuple[str, ...]:
         """The reply in the pieces it is streamed in; together they are the reply."""
-        words = self.text.split(" ")
-        size = -(-len(words) // CHUNKS)
-        pieces = [" ".join(words[at : at + size]) for at in range(0, len(words), size)]
-        return tuple(piece if at == 0 else f" {piece}" for at, piece in enumerate(pieces))
+        return in_pieces(self.text)
+
+
+def in_pieces(text: str) -> tuple[str, ...]:
+    words = text.split(" ")
+    size = -(-len(words) // CHUNKS)
+    pieces = [" ".join(words[at : at + size]) for at in range(0, len(words), size)]
+    return tuple(piece if at == 0 else f" {piece}" for at, piece in enumerate(pieces))
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The JSON object that the text is; an empty one where it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 Brain = Callable[[Prompt], Plan]
 
 
-def follow_directives(prompt: Prompt) -> Plan:
-    """The default brain: does what the last user message says in directives, else echoes it.
+HANDOFF: Final = "transfer_to_"
+TOLD: Final = "Handoff from "
+"""How a message begins that tells of a handoff where the history shows no calls; behind "Task: " stands the task."""
 
-    Tool calls come first and once a message; the other directives say how the answer after them goes.
+
+def follow_directives(prompt: Prompt) -> Plan:
+    """What a message says in directives is done, else it is echoed.
+
+    Tool calls come first, one step between one `[[then]]` and the next, and each once a message; the other directives
+    say how the answer after them goes. Directives in the task of a handoff are followed by the agent that was brought
+    in, in place of those of the user's message.
     """
+    prompt = at_task(prompt)
     directives, said = read_directives(prompt.text)
     ignore_cancel = _seconds(directives, "ignore-cancel") or 0
-    calls = tuple(ToolCall(each.argument, each.json_argument) for each in directives if each.name == "tool")
-    if calls and not prompt.called:
-        return Plan(calls=calls, ignore_cancel_seconds=ignore_cancel)
+    step = _next_step(steps_of(directives), _calls_made(prompt))
+    if step:
+        calls = tuple(ToolCall(each.argument, each.json_argument) for each in step if each.name == "tool")
+        aside = next((each.argument for each in step if each.name == "aside"), "")
+        return Plan(text=aside, calls=calls, ignore_cancel_seconds=ignore_cancel)
     failure = next((each.argument for each in directives if each.name == "fail"), "")
     return Plan(
         text=_reply(prompt, directives, said),
+        more=tuple(each.argument for each in directives if each.name == "more"),
         outcome=_outcome(directives),
         work_seconds=_seconds(directives, "slow"),
         ignore_cancel_seconds=ignore_cancel,
         error_code={"": "server_error", "rate_limit": "rate_limit_exceeded"}.get(failure, failure),
     )
+
+
+def at_task(prompt: Prompt) -> Prompt:
+    """The prompt as the agent reads it that was handed a task with directives in it: the task is its message."""
+    for at in range(len(prompt.since) - 1, -1, -1):
+        task = _task(prompt.since[at], prompt.tools)
+        if task is not None:
+            if not read_directives(task)[0]:
+                return prompt
+            since = prompt.since[at + 1 :]
+            calls = [each for each in since if isinstance(each, Called)]
+            outputs = tuple(ToolOutput(each.name, each.output) for each in calls if each.output is not None)
+            return replace(prompt, text=task, since=since, outputs=outputs, called=bool(calls))
+    return prompt
+
+
+def _task(event: Said | Called, offered: frozenset[str]) -> str | None:
+    """The task of a handoff that has taken place: who is offered it still has not gone anywhere."""
+    if isinstance(event, Said):
+        return event.text.partition("Task: ")[2] if event.text.startswith(TOLD) else None
+    if not event.name.startswith(HANDOFF) or event.name in offered or event.failed:
+        return None
+    return str(read_object(event.arguments).get("task", ""))
+
+
+def _calls_made(prompt: Prompt) -> int:
+    return sum(isinstance(each, Called) for each in prompt.since) or len(prompt.outputs) or int(prompt.called)
+
+
+def _next_step(steps: list[tuple[Directive, ...]], made: int) -> tuple[Directive, ...]:
+    """The first step whose calls are still to be made; a step that was begun is over."""
+    for step in steps:
+        if made <= 0:
+            return step
+        made -= sum(each.name == "tool" for each in step)
+    return ()
 
 
 def _reply(prompt: Prompt, directives: tuple[Directive, ...], said: str) -> str:

@@ -13,7 +13,7 @@ from dev.emulator.conversations import Conversation
 from dev.emulator.items import check_calls, read_items
 from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
 from dev.emulator.responses import Order, Response
-from dev.emulator.sse import Event, stream
+from dev.emulator.sse import Event, stream, wants_stream
 from dev.emulator.state import Emulator
 
 Json = dict[str, Any]
@@ -24,7 +24,8 @@ NOT_CANCELLABLE = {"completed": "a completed", "failed": "a failed", "incomplete
 async def create(request: Request) -> HttpResponse:
     emulator = emulator_of(request)
     body = await read_body(request)
-    order = read_order(emulator, body)
+    streams = wants_stream(request, body.get("stream"))
+    order = read_order(emulator, body, stream=streams)
     metadata = read_metadata(body)
     conversation = order.conversation
     if conversation is not None:
@@ -35,13 +36,13 @@ async def create(request: Request) -> HttpResponse:
     emulator.start(response, conversation)
     mark_accepted(request)
     if order.stream:
-        return stream(_first_reader(response))
+        return stream(request, _first_reader(response))
     if not order.background:
         await response.ended.wait()
     return JSONResponse(response.body())
 
 
-def read_order(emulator: Emulator, body: Json) -> Order:
+def read_order(emulator: Emulator, body: Json, *, stream: bool) -> Order:
     """What the body asks for, after this server's habits have been applied; refuses what contradicts itself."""
     config = emulator.config
     if not body.get("model"):
@@ -74,7 +75,7 @@ def read_order(emulator: Emulator, body: Json) -> Order:
         tools=tuple(read_list(body, "tools")),
         background=background and config.background == "on",
         store=store,
-        stream=bool(body.get("stream")),
+        stream=stream,
     )
 
 
@@ -100,7 +101,7 @@ def _response(request: Request) -> Response:
 
 async def get(request: Request) -> HttpResponse:
     response = _response(request)
-    if request.query_params.get("stream") != "true":
+    if not wants_stream(request, request.query_params.get("stream") == "true"):
         return JSONResponse(response.body())
     for wanted, given in (("background", response.order.background), ("stream", response.order.stream)):
         if not given:
@@ -109,7 +110,7 @@ async def get(request: Request) -> HttpResponse:
         start = int(request.query_params.get("starting_after", "-1")) + 1
     except ValueError as error:
         raise errors.invalid_parameter("starting_after", "expected a whole number") from error
-    return stream(response.log.follow(start))
+    return stream(request, response.log.follow(start))
 
 
 async def cancel(request: Request) -> HttpResponse:

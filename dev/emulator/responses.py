@@ -1,6 +1,5 @@
 """A response: the job of the Responses wire, with its output and its numbered events."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,8 @@ class Response(Job):
     ) -> None:
         self.order = order
         self.output: list[Json] = []
+        self._saying: int | None = None
+        """Where the message under way stands in the output."""
         self.log = EventLog()
         self.readable = order.store
         """Whether reads by id find it."""
@@ -73,7 +74,7 @@ class Response(Job):
         if not self.plan.calls:
             await self.perform()
             return
-        await asyncio.sleep(self.pause_seconds)
+        await self.prelude()
         for call in self.plan.calls:
             self._call(call_item(call.name, call.arguments, thread_wire_id("call")))
         self.finish("completed")
@@ -89,20 +90,24 @@ class Response(Job):
         self._emit("output_item.done", {"output_index": at["output_index"], "item": item})
 
     def say(self, chunk: str) -> None:
-        if not self.output:
+        if self._saying is None:
+            self._saying = len(self.output)
             item = answer_item("", "in_progress")
             self.output.append(item)
-            self._emit("output_item.added", {"output_index": 0, "item": item})
+            self._emit("output_item.added", {"output_index": self._saying, "item": item})
             item["content"] = [text_part("")]
-            self._emit("content_part.added", {**self._part_at(), "part": text_part("")})
-        self.output[0]["content"][0]["text"] += chunk
-        self._emit("output_text.delta", {**self._part_at(), "delta": chunk, "logprobs": []})
+            self._emit("content_part.added", {**self._part_at(self._saying), "part": text_part("")})
+        self.output[self._saying]["content"][0]["text"] += chunk
+        self._emit("output_text.delta", {**self._part_at(self._saying), "delta": chunk, "logprobs": []})
 
-    def _part_at(self) -> Json:
-        return {"item_id": self.output[0]["id"], "output_index": 0, "content_index": 0}
+    def _part_at(self, index: int) -> Json:
+        return {"item_id": self.output[index]["id"], "output_index": index, "content_index": 0}
+
+    def end_message(self) -> None:
+        self._finish_answer("completed")
 
     def finish(self, status: str) -> None:
-        if status in {"completed", "incomplete"} and self.output and self.output[0]["type"] == "message":
+        if status in {"completed", "incomplete"}:
             self._finish_answer(status)
         if status == "cancelled":
             self.output = []
@@ -117,12 +122,15 @@ class Response(Job):
         self.log.close()
 
     def _finish_answer(self, status: str) -> None:
-        item = self.output[0]
+        if self._saying is None:
+            return
+        index, self._saying = self._saying, None
+        item = self.output[index]
         item["status"] = status
         part = item["content"][0]
-        self._emit("output_text.done", {**self._part_at(), "text": part["text"], "logprobs": []})
-        self._emit("content_part.done", {**self._part_at(), "part": part})
-        self._emit("output_item.done", {"output_index": 0, "item": item})
+        self._emit("output_text.done", {**self._part_at(index), "text": part["text"], "logprobs": []})
+        self._emit("content_part.done", {**self._part_at(index), "part": part})
+        self._emit("output_item.done", {"output_index": index, "item": item})
 
     def _leave_items(self) -> None:
         """Items enter the conversation only at the end, as the vendor documents."""

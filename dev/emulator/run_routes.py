@@ -9,7 +9,7 @@ from starlette.routing import Route
 from dev.emulator import errors
 from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
 from dev.emulator.runs import Run, instructions_of
-from dev.emulator.sse import stream
+from dev.emulator.sse import stream, wants_stream
 from dev.emulator.state import Emulator
 from dev.emulator.threads import Thread, make_thread, read_message
 
@@ -36,6 +36,7 @@ async def create_thread_and_run(request: Request) -> Response:
 
 
 def _start(request: Request, emulator: Emulator, thread: Thread, body: Json) -> Response:
+    streams = wants_stream(request, body.get("stream"))
     assistant_id = body.get("assistant_id")
     if not assistant_id:
         raise errors.missing_parameter("assistant_id")
@@ -59,7 +60,7 @@ def _start(request: Request, emulator: Emulator, thread: Thread, body: Json) -> 
     emulator.runs[run.id] = run
     emulator.start(run, thread)
     mark_accepted(request)
-    return stream(run.log.follow()) if body.get("stream") else JSONResponse(run.body())
+    return stream(request, run.log.follow()) if streams else JSONResponse(run.body())
 
 
 def _run(request: Request) -> Run:
@@ -97,16 +98,16 @@ async def cancel(request: Request) -> Response:
 
 async def submit_tool_outputs(request: Request) -> Response:
     body = await read_body(request)
-    run = _run(request)
+    run, streams = _run(request), wants_stream(request, body.get("stream"))
     if run.status != "requires_action":
         raise errors.run_takes_no_outputs(run.status)
     given = {str(each.get("tool_call_id")): str(each.get("output", "")) for each in read_list(body, "tool_outputs")}
-    asked = [call["id"] for call in run.calls]
+    asked = [call.id for call in run.calls]
     if set(given) != set(asked):
         raise errors.ApiError(f"Expected tool outputs for call_ids {asked}, got {list(given)}")
     run.give(given)
     mark_accepted(request)
-    return stream(run.log.follow()) if body.get("stream") else JSONResponse(run.body())
+    return stream(request, run.log.follow()) if streams else JSONResponse(run.body())
 
 
 routes = [

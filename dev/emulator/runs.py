@@ -1,16 +1,14 @@
 """A run of the thread wire: the job that answers a thread's last user message."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.emulator.config import Config
 from dev.emulator.ids import thread_wire_id
 from dev.emulator.jobs import Job
-from dev.emulator.model import Brain, Plan, Prompt, ToolOutput
+from dev.emulator.model import Brain, Called, Plan, Prompt, Said, ToolOutput
 from dev.emulator.sse import EventLog
-
-if TYPE_CHECKING:
-    from dev.emulator.threads import Message, Thread
+from dev.emulator.threads import Call, Message, Thread
 
 Json = dict[str, Any]
 
@@ -24,7 +22,7 @@ class Run(Job):
     def __init__(
         self,
         config: Config,
-        thread: "Thread",
+        thread: Thread,
         brain: Brain,
         *,
         assistant: Json,
@@ -38,8 +36,12 @@ class Run(Job):
         self.instructions = instructions_of(assistant, body)
         self.tools: list[Json] = body["tools"] if body.get("tools") is not None else assistant["tools"]
         self.log = EventLog()
-        self.calls: list[Json] = []
+        self.calls: list[Call] = []
+        """Those of the step under way."""
+        self.all_calls: list[Call] = []
         self.answer: Message | None = None
+        """The message under way."""
+        self.answers: list[Message] = []
         self._brain = brain
         self._given = asyncio.Event()
         super().__init__(
@@ -49,15 +51,19 @@ class Run(Job):
             self._emit(name)
 
     def prompt(self) -> Prompt:
-        users = self.thread.user_messages
+        users, since = self.thread.user_messages, self.thread.since
+        calls = [each for each in since if isinstance(each, Call)]
+        offered = [each["function"] for each in self.tools if each.get("type") == "function"]
         return Prompt(
             text=users[-1].text if users else "",
             user_messages=len(users),
-            outputs=tuple(self.thread.outputs),
-            called=self.thread.called,
+            outputs=tuple(ToolOutput(each.name, each.output) for each in calls if each.output is not None),
+            called=bool(calls),
             model=self.model,
             instructions=self.instructions,
-            tools=frozenset(each["function"]["name"] for each in self.tools if each.get("type") == "function"),
+            tools=frozenset(each["name"] for each in offered),
+            since=tuple(_event(each) for each in since),
+            schemas={each["name"]: each.get("parameters") or {} for each in offered},
         )
 
     async def work(self) -> None:
@@ -67,21 +73,15 @@ class Run(Job):
             self._emit("in_progress")
             if not self.plan.calls:
                 break
-            await asyncio.sleep(self.pause_seconds)
+            await self.prelude()
             self._ask()
             await self._given.wait()
         await self.perform()
 
     def _ask(self) -> None:
-        self.thread.called = True
-        self.calls = [
-            {
-                "id": thread_wire_id("call"),
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in self.plan.calls
-        ]
+        self.calls = [Call(thread_wire_id("call"), each.name, each.arguments) for each in self.plan.calls]
+        self.all_calls += self.calls
+        self.thread.since += self.calls
         self._given.clear()
         self.become("requires_action")
         self._emit("requires_action")
@@ -89,8 +89,8 @@ class Run(Job):
 
     def give(self, outputs: dict[str, str]) -> None:
         """Takes the outputs of all calls; the events after this go to a new stream."""
-        names = {call["id"]: call["function"]["name"] for call in self.calls}
-        self.thread.outputs.extend(ToolOutput(name, outputs[call_id]) for call_id, name in names.items())
+        for call in self.calls:
+            call.output = outputs[call.id]
         self.plan = self._brain(self.prompt())
         self.log = EventLog()
         self.become("queued")
@@ -100,12 +100,19 @@ class Run(Job):
     def say(self, chunk: str) -> None:
         if self.answer is None:
             self.answer = self.thread.add_answer(self)
+            self.answers.append(self.answer)
             for name in ("created", "in_progress"):
                 self.log.append(f"thread.message.{name}", self.answer.body())
         self.answer.text += chunk
         part = {"index": 0, "type": "text", "text": {"value": chunk, "annotations": []}}
         delta = {"id": self.answer.id, "object": "thread.message.delta", "delta": {"content": [part]}}
         self.log.append("thread.message.delta", delta)
+
+    def end_message(self) -> None:
+        if self.answer is not None:
+            self.answer.status = "completed"
+            self.log.append("thread.message.completed", self.answer.body())
+            self.answer = None
 
     def finish(self, status: str) -> None:
         self.become(status)
@@ -136,7 +143,10 @@ class Run(Job):
 
     def body(self) -> Json:
         error = {"code": self.plan.error_code, "message": f"Emulated failure: {self.plan.error_code}."}
-        calls = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": self.calls}}
+        calls = {
+            "type": "submit_tool_outputs",
+            "submit_tool_outputs": {"tool_calls": [each.body() for each in self.calls]},
+        }
         started, ended = self.when("in_progress"), self.when(self.status)
         at = {name: int(ended) for name in ("completed", "failed", "cancelled") if self.status == name and ended}
         return {
@@ -165,11 +175,17 @@ class Run(Job):
 
     def _usage(self) -> Json:
         asked = sum(len(each.text.split()) for each in self.thread.user_messages)
-        said = len(self.answer.text.split()) if self.answer else 0
+        asked += sum(len((each.output or "").split()) for each in self.all_calls)
+        said = sum(len(each.text.split()) for each in self.answers)
+        said += sum(len(each.arguments.split()) for each in self.all_calls)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
     def report(self) -> Json:
         return {**super().report(), "thread_id": self.thread.id, "assistant_id": self.assistant_id}
+
+
+def _event(each: Message | Call) -> Said | Called:
+    return Called(each.name, each.arguments, each.output) if isinstance(each, Call) else Said(each.text)
 
 
 def instructions_of(assistant: Json, body: Json) -> str:

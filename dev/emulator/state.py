@@ -8,7 +8,8 @@ from dev.emulator import errors
 from dev.emulator.config import Config
 from dev.emulator.ids import now
 from dev.emulator.jobs import Job, Overlap, Place
-from dev.emulator.model import Brain, follow_directives
+from dev.emulator.model import Brain
+from dev.emulator.team import play
 
 if TYPE_CHECKING:
     from dev.emulator.conversations import Conversation
@@ -25,7 +26,7 @@ REQUESTS_KEPT = 5000
 class Emulator:
     """One server. Objects are found by id; lists are in order of creation."""
 
-    def __init__(self, config: Config | None = None, brain: Brain = follow_directives) -> None:
+    def __init__(self, config: Config | None = None, brain: Brain = play) -> None:
         self.first_config = config or Config()
         self.brain = brain
         self.epoch = asyncio.Event()

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 from dev.emulator.config import Config
-from dev.emulator.model import Brain, follow_directives
+from dev.emulator.model import Brain
 from dev.emulator.server import serving
 from dev.emulator.state import Emulator
+from dev.emulator.team import play
 
 TEST_LATENCY_SECONDS = 0.02
 
@@ -65,7 +66,7 @@ def local_client(base_url: str, **headers: str) -> httpx.AsyncClient:
 
 
 @contextlib.asynccontextmanager
-async def running_emulator(brain: Brain = follow_directives, **config: Any) -> AsyncIterator[RunningEmulator]:
+async def running_emulator(brain: Brain = play, **config: Any) -> AsyncIterator[RunningEmulator]:
     """An emulator of its own, with `Config` fields as keywords; fast unless `latency_seconds` says otherwise."""
     emulator = Emulator(Config.model_validate({"latency_seconds": TEST_LATENCY_SECONDS, **config}), brain)
     async with serving(emulator, "127.0.0.1", 0) as port:

@@ -10,7 +10,6 @@ from starlette.routing import Route
 from dev.emulator import errors
 from dev.emulator.ids import now, thread_wire_id
 from dev.emulator.jobs import Place
-from dev.emulator.model import ToolOutput
 from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata, text_of
 from dev.emulator.state import Emulator
 
@@ -52,12 +51,23 @@ class Message:
 
 
 @dataclass(slots=True)
+class Call:
+    """A tool call of a run."""
+
+    id: str
+    name: str
+    arguments: str
+    output: str | None = None
+
+    def body(self) -> Json:
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+
+
+@dataclass(slots=True)
 class Thread(Place):
     messages: dict[str, Message] = field(default_factory=dict)
-    outputs: list[ToolOutput] = field(default_factory=list)
-    """What tools have answered since the last user message, in whichever run."""
-    called: bool = False
-    """Whether tools were called since the last user message; the next run sees that, as it would in a real history."""
+    since: "list[Message | Call]" = field(default_factory=list)
+    """What was said and called since the last user message, in whichever run: the next one sees it all."""
 
     @property
     def user_messages(self) -> list[Message]:
@@ -66,8 +76,9 @@ class Thread(Place):
     def add(self, message: Message) -> Message:
         self.messages[message.id] = message
         if message.role == "user":
-            self.outputs.clear()
-            self.called = False
+            self.since.clear()
+        else:
+            self.since.append(message)
         return message
 
     def add_answer(self, run: "Run") -> Message:
