@@ -1,0 +1,222 @@
+"""What is made of a stream's events: only words whose place is certain, and the end as a look would give it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.providers.assistants_runs import answer_text
+from shared.providers.assistants_stream import RunHearing
+from shared.providers.hearing import Hearing
+from shared.providers.responses_items import run_state
+from shared.providers.responses_stream import ResponseHearing
+from shared.providers.spoken import Uncertain
+from shared.providers.sse import ServerEvent
+
+Json = dict[str, Any]
+
+
+def hear(hearing: Hearing, *events: Json) -> str:
+    for event in events:
+        hearing.take(ServerEvent(event.get("event", ""), json.dumps(event.get("data", event))))
+    return hearing.words.text
+
+
+def added(at: int, **item: Any) -> Json:
+    return {"type": "response.output_item.added", "output_index": at, "item": {"type": "message", **item}}
+
+
+def delta(at: int, words: str, part: int = 0) -> Json:
+    return {"type": "response.output_text.delta", "output_index": at, "content_index": part, "delta": words}
+
+
+def done(at: int, *texts: str) -> Json:
+    content = [{"type": "output_text", "text": text} for text in texts]
+    item = {"type": "message", "role": "assistant", "content": content}
+    return {"type": "response.output_item.done", "output_index": at, "item": item}
+
+
+SPEAKS = {"role": "assistant"}
+
+
+@pytest.mark.parametrize(
+    ("events", "heard"),
+    [
+        ([added(0, **SPEAKS), delta(0, "He"), delta(0, "llo")], "Hello"),
+        ([delta(0, "He"), delta(0, "llo")], "Hello"),
+        ([{"type": "response.refusal.delta", "output_index": 0, "delta": "No."}], "No."),
+        # The second message counts once the first is over.
+        ([delta(0, "a"), delta(1, "b")], "a"),
+        ([delta(0, "a"), delta(1, "b"), delta(0, "c"), done(0, "ac")], "ac\n\nb"),
+        ([delta(1, "b")], ""),
+        ([added(0, type="reasoning"), delta(1, "b")], "b"),
+        ([added(0, role="user"), delta(1, "b")], "b"),
+        ([delta(0, "a"), done(0), delta(1, "b")], "a\n\nb"),
+        ([added(0, **SPEAKS), done(0), delta(1, "b")], "b"),
+        # Parts of one message are not parted by anything.
+        ([delta(0, "a"), delta(0, "b", 1)], "a"),
+        (
+            [delta(0, "a"), {"type": "response.output_text.done", "output_index": 0, "text": "a"}, delta(0, "b", 1)],
+            "ab",
+        ),
+        ([delta(0, "b", 1)], ""),
+        ([delta(0, "b", 1), delta(0, "a"), done(0, "a", "b")], "ab"),
+        # What was not streamed is told at the end.
+        ([done(0, "all at once")], "all at once"),
+        ([delta(0, "a"), {"type": "response.output_text.done", "output_index": 0, "text": "abc"}], "abc"),
+        # Half a character waits for its other half; what Postgres does not take is left out as get_run leaves it out.
+        ([delta(0, "a\ud83d")], "a"),
+        ([delta(0, "a\ud83d"), delta(0, "\ude00b")], "a\U0001f600b"),
+        ([delta(0, "a\x00b\udc00c")], "ab\ufffdc"),
+        # No places: the order has to do.
+        (
+            [
+                {"type": "response.output_text.delta", "delta": "a"},
+                {"type": "response.output_text.delta", "delta": "b"},
+            ],
+            "ab",
+        ),
+        (
+            [
+                {"type": "response.output_text.delta", "item_id": "i1", "delta": "a"},
+                {"type": "response.output_item.done", "item": done(0, "a")["item"] | {"id": "i1"}},
+                {"type": "response.output_text.delta", "item_id": "i2", "delta": "b"},
+            ],
+            "a\n\nb",
+        ),
+        ([{"type": "response.something.new", "output_index": 9}, {"type": 7}, {}, delta(0, "a")], "a"),
+    ],
+)
+def test_only_certain_words_are_told(events: list[Json], heard: str) -> None:
+    assert hear(ResponseHearing(), *events) == heard
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [delta(0, "a"), done(0, "b")],
+        [delta(0, "a"), {"type": "response.output_text.done", "output_index": 0, "text": "b"}],
+        [done(0, "a"), delta(0, "b")],
+        [delta(0, "a") | {"sequence_number": 3}, delta(0, "c") | {"sequence_number": 5}],
+    ],
+)
+def test_what_cannot_be_certain_is_said_to_be(events: list[Json]) -> None:
+    with pytest.raises(Uncertain):
+        hear(ResponseHearing(), *events)
+
+
+@pytest.mark.parametrize("data", ["{", "[1]", "null", "x" * 10, "[" * 100_000])
+def test_a_frame_that_cannot_be_read_is_no_frame_to_skip(data: str) -> None:
+    with pytest.raises(Uncertain):
+        ResponseHearing().take(ServerEvent("response.output_text.delta", data))
+
+
+def test_repeated_events_are_heard_once() -> None:
+    events = [delta(0, words) | {"sequence_number": at} for at, words in enumerate("abc")]
+
+    assert hear(ResponseHearing(), *events[:2], *events) == "abc"
+
+
+def test_who_attaches_has_to_hear_the_beginning() -> None:
+    for first in ({"type": "response.created", "response": {"id": "r"}}, delta(0, "a") | {"sequence_number": 0}):
+        hearing = ResponseHearing()
+        hearing.attached = True
+        hear(hearing, first)
+    hearing = ResponseHearing()
+    hearing.attached = True
+    with pytest.raises(Uncertain):
+        hear(hearing, delta(0, "b") | {"sequence_number": 7})
+
+
+def test_the_end_is_the_response_and_what_was_not_heard_follows() -> None:
+    item = done(0, "Hello")["item"]
+    response = {"id": "r", "status": "completed", "output": [item | {"id": "m1"}], "conversation": {"id": "c"}}
+    hearing = ResponseHearing()
+
+    assert hear(hearing, delta(0, "Hel"), {"type": "response.completed", "response": response}) == "Hello"
+    assert hearing.end == run_state(response)
+    assert hearing.over
+
+
+WORDS = st.text(st.sampled_from("ab\n \u00e4\U0001f600\x00"), max_size=6)
+
+
+@given(st.lists(st.lists(st.lists(WORDS, min_size=1, max_size=3), min_size=1, max_size=2), max_size=4), st.randoms())
+def test_what_is_heard_is_always_a_prefix(messages: list[list[list[str]]], random: Any) -> None:
+    """Messages and parts come in any order; within a part the words are in order."""
+    queues = [
+        [delta(at, words, index) for words in pieces]
+        for at, parts in enumerate(messages)
+        for index, pieces in enumerate(parts)
+    ]
+    output = [done(at, *("".join(pieces) for pieces in parts))["item"] for at, parts in enumerate(messages)]
+    whole = run_state({"id": "r", "status": "completed", "output": output}).text
+    hearing = ResponseHearing()
+    while queues := [queue for queue in queues if queue]:
+        heard = hear(hearing, random.choice(queues).pop(0))
+        assert whole.startswith(heard)
+    for at, item in enumerate(output):
+        hear(hearing, {"type": "response.output_item.done", "output_index": at, "item": item})
+
+    assert hearing.words.text == whole
+
+
+# --- the other wire ---------------------------------------------------------------------------------------------------
+
+
+def event(name: str, **data: Any) -> Json:
+    return {"event": name, "data": data}
+
+
+def words(message_id: str, text: str, index: int = 0) -> Json:
+    part = {"index": index, "type": "text", "text": {"value": text}}
+    return event("thread.message.delta", id=message_id, delta={"content": [part]})
+
+
+def message(kind: str, message_id: str, text: str = "", role: str = "assistant") -> Json:
+    content = [{"type": "text", "text": {"value": text}}] if text else []
+    return event(f"thread.message.{kind}", id=message_id, role=role, run_id="run_1", content=content)
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "heard"),
+    [
+        ([message("created", "m1"), words("m1", "He"), words("m1", "llo")], "", "Hello"),
+        ([words("m1", "a"), words("m2", "b")], "", "a"),
+        ([words("m1", "a"), message("completed", "m1", "a"), words("m2", "b")], "", "a\n\nb"),
+        ([words("m1", "a"), message("completed", "m1", "a")], "Before.", "Before.\n\na"),
+        ([message("created", "m0", role="user"), words("m1", "a")], "", "a"),
+        ([message("completed", "m1", "all")], "", "all"),
+        ([event("thread.run.step.delta", id="s", delta={}), words("m1", "a")], "", "a"),
+        ([{"object": "thread.message.delta", "id": "m1", "delta": {"content": [{"text": {"value": "a"}}]}}], "", "a"),
+    ],
+)
+def test_a_run_is_heard(events: list[Json], said: str, heard: str) -> None:
+    hearing = RunHearing(said)
+
+    assert hear(hearing, *events) == heard
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "incomplete", "expired", "requires_action"])
+def test_a_run_ends_or_waits(status: str) -> None:
+    hearing = RunHearing()
+    hear(hearing, event("thread.run.created", id="run_1", status="queued"), message("completed", "m1", "Hello"))
+    hear(hearing, event(f"thread.run.{status}", id="run_1", status=status))
+
+    assert hearing.end is not None
+    assert hearing.end.status == status
+    assert hearing.over
+    assert hearing.words.whole
+
+
+def test_both_ways_to_the_text_agree() -> None:
+    hearing = RunHearing()
+    listed = [
+        {"role": "assistant", "run_id": "run_1", "content": [{"text": {"value": text}}]} for text in ("b", "", "a")
+    ]
+    for at, text in enumerate(("a", "", "b")):
+        hear(hearing, words(f"m{at}", text), message("completed", f"m{at}", text))
+
+    assert hearing.words.text == answer_text(listed, "run_1") == "a\n\nb"
