@@ -89,7 +89,12 @@ class _Handler:
         await read_nothing(request)
         arrived_at = _arrived_at(request)
         deadline = arrived_at + self._call_seconds - ANSWER_SECONDS
-        report, deleted = await asyncio.gather(self._sweeper.run(deadline), self._tidy.run(deadline))
+        tidying = asyncio.ensure_future(self._tidy.run(deadline))
+        try:
+            report = await self._sweeper.run(deadline)
+            deleted = await tidying
+        finally:
+            tidying.cancel()
         counts = {"swept": report.swept, "finished": report.finished, "left": report.left, "threads_deleted": deleted}
         logs.event("sweep.ended", **counts)
         return json_response(counts | {"elapsed_ms": round((self._clock.now() - arrived_at) * 1000)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +137,7 @@ class AssistantsProvider:
             raise cancel_refused(error) from error
         return replace(run_state(answer.body, answer.headers), run_id=run_id)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
+    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
         """Only what this process has opened: the wire lets nobody else attach."""
         if (live := self._live.get(run_id)) is None:
             return

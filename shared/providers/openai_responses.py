@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -171,7 +171,7 @@ class ResponsesProvider:
             raise refusal from error
         return _named(run_state(answer.body, answer.headers), run_id)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
+    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
         live = self._live.get(run_id)
         if (live is None or live.broken) and self.attachable and not self._live.full:
             live = await self._attached(run_id) or live

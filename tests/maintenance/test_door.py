@@ -11,7 +11,7 @@ import pytest
 from functions.maintenance.app import CALL_SECONDS, MAX_CALLS, build_app
 from functions.maintenance.sweep import SIDE_BY_SIDE
 from shared.core.errors import StoreUnavailable
-from shared.core.model import Turn, TurnStatus, User
+from shared.core.model import Thread, Turn, TurnStatus, User
 from shared.ports import Orphan
 from shared.settings import load_settings
 from tests.http import virtual
@@ -42,6 +42,15 @@ class Fake:
         if self.error:
             raise self.error
         return self.orphans[:limit]
+
+    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+        return []
+
+    async def drop_scratch(self, thread: Thread) -> None:
+        raise AssertionError("nothing to drop")
+
+    async def delete_thread(self, thread: Thread) -> bool:
+        raise AssertionError("nothing to delete")
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         loop = asyncio.get_running_loop()
