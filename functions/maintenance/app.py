@@ -17,9 +17,9 @@ from functions.maintenance.tidy import Deleting, Scratches, Tidy
 from functions.multi_agent_chat.app import LazyApp, http_client
 from functions.multi_agent_chat.bodies import read_nothing
 from functions.multi_agent_chat.door import Door
+from functions.multi_agent_chat.endpoint import Endpoint, no_such_route
 from functions.multi_agent_chat.envelope import Call
 from functions.multi_agent_chat.http_errors import json_response
-from functions.multi_agent_chat.routes import Endpoint, no_such_route
 from shared import logs
 from shared.clock import LoopClock
 from shared.core.errors import ChatError, Unauthorized

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.multi_agent_chat.door import Door
+from functions.multi_agent_chat.endpoint import Parts, Service
 from functions.multi_agent_chat.health import Health
-from functions.multi_agent_chat.routes import Parts, Routes, Service
+from functions.multi_agent_chat.routes import router
 from shared.auth import KeySet, TokenVerifier
 from shared.clock import LoopClock
 from shared.ports import Clock, Store
@@ -46,7 +48,7 @@ def build_app(
             from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
 
             built = adapters.build(settings, http, clock)
-            built_store, built_service = built_store or built.store, built_service or built.service
+            built_store, built_service = built_store or built.store, built_service or cast("Service", built.service)
             ping = ping or built.ping_provider
         parts = Parts(
             service=built_service,
@@ -58,7 +60,7 @@ def build_app(
             wait_budget_seconds=settings.wait_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
         )
-        return Routes(parts).router()
+        return router(parts)
 
     return Door(
         LazyApp(compose),

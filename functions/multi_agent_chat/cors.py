@@ -10,7 +10,7 @@ ALLOWED_HEADERS = (
     "accept, apikey, authorization, baggage, content-type, idempotency-key, last-event-id, traceparent, tracestate, "
     "x-client-info, x-region, x-request-id, x-retry-count"
 )
-EXPOSED_HEADERS = "location, retry-after, x-request-id"
+EXPOSED_HEADERS = "location, retry-after, x-request-id, x-vercel-ai-ui-message-stream"
 MAX_AGE_SECONDS = 7200
 
 

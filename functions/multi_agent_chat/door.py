@@ -6,7 +6,6 @@ headers every answer has, and turns whatever is raised inside into the one error
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -17,12 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.multi_agent_chat.cors import cors_headers, is_preflight, preflight_headers
 from functions.multi_agent_chat.envelope import Call, check_single, check_sizes, request_id, split_path
-from functions.multi_agent_chat.http_errors import as_chat_error, error_response, status_of
+from functions.multi_agent_chat.http_errors import error_response, noted
 from shared import logs
-from shared.core.errors import ChatError, TurnFailed
+from shared.core.errors import ChatError
 from shared.ports import Clock
 
-_logger = logging.getLogger(logs.OURS)
 HEALTH_PATH = "/healthz"
 OVERLOADED_RETRY_SECONDS = 2.0
 
@@ -96,12 +94,8 @@ class Door:
             self._inside -= 1
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        chat_error = as_chat_error(error)
-        # a turn's own failure was an event when it happened
-        if status_of(chat_error.code) >= 500 and not isinstance(error, TurnFailed):
-            level = logging.WARNING if isinstance(error, ChatError) else logging.ERROR
-            _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
-        answer.code = chat_error.code
+        chat_error = noted(error)
+        answer.call.code = chat_error.code
         if not answer.started:  # half an answer cannot be taken back: the server closes the connection
             await error_response(chat_error, answer.call.request_id)(scope, receive, answer.send)
 
@@ -114,8 +108,8 @@ class Door:
             "status": answer.status,
             "elapsed_ms": round((self._clock.now() - call.arrived_at) * 1000),
         }
-        if answer.code:
-            fields["code"] = answer.code
+        if call.code:
+            fields["code"] = call.code
         logs.event("request.answered", **fields)
 
 
@@ -138,7 +132,7 @@ class _Answer:
     """One answer on its way out: remembers whether it has begun, and adds what every answer carries."""
 
     def __init__(self, call: Call, headers: dict[str, str], send: Send) -> None:
-        self.call, self.started, self.status, self.code = call, False, 0, ""
+        self.call, self.started, self.status = call, False, 0
         self._send = send
         self._headers = headers | {
             "x-request-id": call.request_id,

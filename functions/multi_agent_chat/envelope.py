@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -20,6 +20,7 @@ SINGLE = frozenset(
     b"content-range content-type date from host idempotency-key last-event-id max-forwards origin "
     b"proxy-authorization range referer traceparent transfer-encoding user-agent x-cloud-trace-context".split()
 )
+JSON, EVENT_STREAM = "application/json", "text/event-stream"
 PREFIXES = ("/functions/v1", "/multi-agent-chat")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
@@ -36,6 +37,8 @@ class Call:
     prefix: str  # what stood before the route in the path as called
     path: str
     route: str = "unknown"  # the route's pattern: paths themselves are not logged
+    media_type: str = JSON  # of the answer
+    code: str = ""  # of the error in which an answer ended that had begun as none
 
 
 def request_id(headers: Headers) -> str:
@@ -78,16 +81,30 @@ def check_single(headers: Iterable[tuple[bytes, bytes]]) -> None:
         raise InvalidRequest("Content-Length and Transfer-Encoding exclude each other.", code="malformed_request")
 
 
-def check_accept(headers: Headers) -> None:
-    """Whether the caller takes JSON. Raises InvalidRequest: `not_acceptable`."""
+def chosen(headers: Headers, offers: Sequence[str]) -> str:
+    """The media type among `offers` that the caller wants most; of equals the first. Without an Accept, the first.
+
+    Raises InvalidRequest: `not_acceptable`.
+    """
     ranges = [part for value in headers.getlist("accept") for part in value.split(",") if part.strip()]
-    best = (-1, 0.0)  # the most specific range that covers JSON decides
+    if not ranges:
+        return offers[0]
+    wanted = [(_wanted(ranges, offer), offer) for offer in offers]
+    (quality, _), best = max(wanted, key=lambda pair: pair[0])
+    if quality == 0:
+        raise InvalidRequest(f"Only {' or '.join(offers)} can be sent.", code="not_acceptable")
+    return best
+
+
+def _wanted(ranges: Iterable[str], offer: str) -> tuple[float, int]:
+    """How much, and how exactly, a media type is asked for: the most specific range that covers it decides."""
+    best = (-1, 0.0)
     for media_range in ranges:
         media_type, *parameters = (part.strip().lower() for part in media_range.split(";"))
-        rank = {"*/*": 0, "application/*": 1, "application/json": 2}.get(media_type, -1)
-        best = max(best, (rank, _quality(parameters)))
-    if ranges and (best[0] < 0 or best[1] == 0):
-        raise InvalidRequest("Only application/json can be sent.", code="not_acceptable")
+        rank = {"*/*": 0, f"{offer.partition('/')[0]}/*": 1, offer: 2}.get(media_type, -1)
+        if rank >= 0:
+            best = max(best, (rank, _quality(parameters)))
+    return best[1], best[0]
 
 
 def _quality(parameters: list[str]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.core.errors import ChatError, InvalidRequest, NotFound, RequestError
+from shared import logs
+from shared.core.errors import ChatError, InvalidRequest, NotFound, RequestError, TurnFailed
+
+_logger = logging.getLogger(logs.OURS)
 
 # Sentences stand here for every failure whose own message may quote a provider, a database or a person.
 TABLE: Mapping[str, tuple[int, str]] = {
@@ -24,7 +28,7 @@ TABLE: Mapping[str, tuple[int, str]] = {
     "forbidden": (403, "This is not allowed."),
     "not_found": (404, "Not found."),
     "method_not_allowed": (405, "This method is not allowed here."),
-    "not_acceptable": (406, "Only application/json can be sent."),
+    "not_acceptable": (406, "What this sends is not what the caller accepts."),
     "request_timeout": (408, "The body stopped coming."),
     "conflict": (409, "This contradicts the present state."),
     "run_in_progress": (409, "Another message is being answered in this conversation."),
@@ -99,6 +103,16 @@ def as_chat_error(error: Exception) -> ChatError:
         code = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "malformed_request")
         return InvalidRequest(sentence_of(code), code=code)
     return ChatError(sentence_of("internal_error"))
+
+
+def noted(error: Exception) -> ChatError:
+    """The error as one of ours, written into the log where it is a failure on this side."""
+    chat_error = as_chat_error(error)
+    # a turn's own failure was an event when it happened
+    if status_of(chat_error.code) >= 500 and not isinstance(error, TurnFailed):
+        level = logging.WARNING if isinstance(error, ChatError) else logging.ERROR
+        _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
+    return chat_error
 
 
 def error_body(error: ChatError, request_id: str) -> dict[str, Any]:

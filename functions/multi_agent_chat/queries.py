@@ -45,11 +45,11 @@ def before(query: QueryParams) -> str | None:
     return value
 
 
-def wait_seconds(query: QueryParams, budget: float) -> float:
+def wait_seconds(query: QueryParams, budget: float, default: float = 0.0) -> float:
     """How long to wait for a turn to end; not at all unless asked to, and never beyond the budget."""
     value = _single(query, "wait_seconds")
     if value is None:
-        return 0.0
+        return default
     if not _DECIMAL.fullmatch(value):
         raise invalid("wait_seconds", "wait_seconds must be a number, 0 or more.")
     return min(float(value), budget)

@@ -7,23 +7,23 @@ from dataclasses import asdict
 from typing import Any
 
 from functions.multi_agent_chat.http_errors import TABLE, sentence_of
-from shared.core.model import Agent, Conversation, Handoff, JsonObject, Message, Turn
+from shared.core.model import Agent, Conversation, Handoff, JsonObject, Message, RunRecord, Turn
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
 
 
-def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
-    """The turn without anybody's question: what a POST answers with, and what an error may carry."""
+def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str, Any]:
+    """The turn without anybody's question: what a POST answers with. An error may carry it with `quoting` off."""
     answer: dict[str, Any] = {
         "turn_id": turn.turn_id,
         "conversation_id": turn.conversation_id,
         "seq": turn.seq,
         "status": turn.status.value,
         "agent": turn.agent,
-        "reply": None if turn.reply is None else {"text": turn.reply},
-        "runs": [asdict(run) for run in turn.runs],
-        "handoffs": [handoff(one) for one in turn.handoffs],
+        "reply": {"text": turn.reply} if quoting and turn.reply is not None else None,
+        "runs": [_run(run, quoting) for run in turn.runs],
+        "handoffs": [handoff_made(handoff, quoting) for handoff in turn.handoffs],
         "waited_ms": turn.waited_ms,
         "conflicts": turn.conflicts,
         "usage": asdict(turn.usage),
@@ -34,8 +34,18 @@ def turn_answer(turn: Turn, replayed: bool) -> dict[str, Any]:
     return answer
 
 
-def handoff(value: Handoff) -> dict[str, str]:
-    return {"from": value.from_agent, "to": value.to_agent, "reason": value.reason, "task": value.task}
+def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
+    if quoting and run.text is not None:
+        shown["text"] = run.text
+    if run.asked_by is not None:
+        shown["asked_by"] = run.asked_by
+    return shown
+
+
+def handoff_made(handoff: Handoff, quoting: bool = True) -> dict[str, Any]:
+    ends = {"from": handoff.from_agent, "to": handoff.to_agent}
+    return ends | {"reason": handoff.reason, "task": handoff.task} if quoting else ends
 
 
 def turn_handle(turn: Turn) -> dict[str, Any]:
@@ -130,6 +140,7 @@ def agent_list(values: Sequence[Agent]) -> dict[str, Any]:
                 "description": agent.description,
                 "model": agent.model,
                 "handoffs": list(agent.handoffs),
+                "as_tool": agent.as_tool,
             }
             for agent in values
         ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from shared.chat import Ask
 from shared.core.errors import Conflict, NotFound
+from shared.core.events import ChatEvent
 from shared.core.model import (
     Agent,
     Conversation,
@@ -62,6 +63,39 @@ def make_turn(user_id: str, **changes: Any) -> Turn:
     return replace(turn, **changes)
 
 
+Step = ChatEvent | float | BaseException | Callable[[], Awaitable[object]]
+
+
+class FakeStream:
+    """Says `script` of a turn: seconds are slept, errors raised, functions called and awaited, events told."""
+
+    def __init__(self) -> None:
+        self.script: Sequence[Step] = ()
+        self.work: Callable[[], Awaitable[object]] | None = None  # what goes on when its reader has left
+        self.told = self.closed = 0
+
+    def begin(self, turn: Turn, end: Turn, replayed: bool) -> None:
+        self.turn, self.replayed, self._end = turn, replayed, end
+
+    async def events(self) -> AsyncIterator[ChatEvent]:
+        for step in self.script:
+            if isinstance(step, BaseException):
+                raise step
+            if isinstance(step, int | float):
+                await asyncio.sleep(step)
+            elif callable(step):
+                await step()
+            else:
+                self.told += 1
+                yield step
+        self.turn = self._end
+
+    async def close(self) -> None:
+        self.closed += 1
+        if self.work is not None:
+            await self.work()
+
+
 class FakeChat:
     """Service and store in one, over plain dicts. `taken` decides what a new message becomes."""
 
@@ -73,6 +107,8 @@ class FakeChat:
         self.calls: list[tuple[Any, ...]] = []
         self.taken: dict[str, Any] = {}
         self.replayed = False
+        self.stream = FakeStream()
+        self.begins: dict[str, Any] = {}  # what is different about a turn when its stream begins
         self.error: BaseException | None = None
         self.hold: Callable[[], Awaitable[object]] | None = None
         self.entered = asyncio.Condition()
@@ -115,6 +151,20 @@ class FakeChat:
         await self._obey()
         changes = {"text": ask.text, "strategy": ask.strategy, "metadata": dict(ask.metadata or {})} | self.taken
         return self.add(user.id, **changes), self.replayed
+
+    async def open_stream(self, user: User, ask: Ask, deadline: float) -> FakeStream:
+        turn, replayed = await self.take_turn(user, ask, deadline)
+        self.stream.begin(replace(turn, **self.begins), turn, replayed)
+        return self.stream
+
+    async def attach(self, user: User, conversation_id: str, deadline: float) -> FakeStream | None:
+        self.calls.append(("attach", conversation_id, deadline))
+        await self._obey()
+        open_turns = self._conversation(user.id, conversation_id).open_turns
+        if not open_turns:
+            return None
+        self.stream.begin(open_turns[0], replace(open_turns[0], status=TurnStatus.COMPLETED, reply=REPLY), False)
+        return self.stream
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         self.waits.append((turn_id, deadline))

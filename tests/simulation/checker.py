@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from functions.multi_agent_chat.routes import ACCEPT_SECONDS
+from functions.multi_agent_chat.endpoint import ACCEPT_SECONDS
 from shared.outcomes import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified

@@ -1,0 +1,184 @@
+"""A turn as an answer that goes on: the head once the message is accepted, then what happens while it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from functions.multi_agent_chat import ended, frames, ui_stream
+from functions.multi_agent_chat.envelope import Call
+from functions.multi_agent_chat.http_errors import error_body, noted
+from shared.core.errors import ChatError
+from shared.core.events import ChatEvent
+from shared.core.model import Turn, TurnStatus
+from shared.ports import Clock
+
+HEADERS: Mapping[str, str] = {
+    "content-type": "text/event-stream",
+    "x-vercel-ai-ui-message-stream": "v1",
+    "x-accel-buffering": "no",  # asks proxies not to collect it
+}
+KEEP_ALIVE_SECONDS = 15.0  # without anything to say
+STALL_SECONDS = 30.0  # without the reader taking anything
+LET_GO_SECONDS = 1.0
+CLOSE_SECONDS = 5.0  # beyond the deadline, for work that goes on without a reader
+
+
+class TurnStream(Protocol):
+    """What this needs of shared.chat.TurnStream."""
+
+    @property
+    def turn(self) -> Turn:
+        """As last known; once `events` has ended, as it stands then."""
+        ...
+
+    @property
+    def replayed(self) -> bool: ...
+
+    def events(self) -> AsyncIterator[ChatEvent]:
+        """From the turn's beginning; ends when it is final or the deadline has come. Reading it is never waited for."""
+        ...
+
+    async def close(self) -> None:
+        """Nobody reads any more: the work goes on until the deadline, and is waited for here."""
+        ...
+
+
+class _ReaderLeft(Exception):
+    """The connection is gone, or nobody takes anything from it."""
+
+
+class EventStream(Response):
+    """`limit` is the moment, on `clock`, by which the end has left whatever hangs below."""
+
+    def __init__(
+        self,
+        stream: TurnStream,
+        call: Call,
+        *,
+        clock: Clock,
+        limit: float,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
+        self._stream, self._call, self._clock, self._limit = stream, call, clock, limit
+        self._keep_alive_seconds = keep_alive_seconds
+        self._ui = ui_stream.UiStream()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            with contextlib.suppress(_ReaderLeft):
+                await self._tell(_Line(send), gone)
+        except Exception as error:  # the head is out: nobody can be told any other way
+            noted(error)
+        finally:
+            gone.cancel()
+        await self._close()
+
+    async def _tell(self, line: _Line, gone: asyncio.Future[None]) -> None:
+        await line.begin()
+        failure: Exception | None = None
+        try:
+            await line.put(self._ui.opening(self._stream.turn, self._stream.replayed))
+            async with contextlib.aclosing(self._events(gone)) as events:
+                async for event in events:
+                    await line.put(frames.KEEP_ALIVE if event is None else self._ui.event(event))
+        except _ReaderLeft:
+            raise
+        except Exception as error:
+            failure = error
+        await line.put(self._end(failure), more=False)
+
+    async def _events(self, gone: asyncio.Future[None]) -> AsyncGenerator[ChatEvent | None, None]:
+        """The stream's events, and None whenever there was none for a while."""
+        events = self._stream.events()
+        pull: asyncio.Future[ChatEvent] = asyncio.ensure_future(anext(events))
+        try:
+            while True:
+                either: list[asyncio.Future[Any]] = [pull, gone]
+                wait = max(0.0, min(self._keep_alive_seconds, self._limit - self._clock.now()))
+                await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    raise _ReaderLeft
+                if pull.done():
+                    yield pull.result()
+                    pull = asyncio.ensure_future(anext(events))
+                elif self._clock.now() >= self._limit:
+                    return
+                else:
+                    yield None
+        except StopAsyncIteration:
+            return
+        finally:
+            await _let_go(events, pull)
+
+    def _end(self, failure: Exception | None) -> bytes:
+        try:
+            return self._last_words(failure)
+        except Exception as error:
+            return ui_stream.UiStream().closing(None, error_body(noted(error), self._call.request_id))
+
+    def _last_words(self, failure: Exception | None) -> bytes:
+        turn = self._stream.turn
+        error: ChatError | None = None if failure is None else noted(failure)
+        if turn.status is TurnStatus.COMPLETED:
+            error = None
+        elif turn.status.final:
+            error = ended.error_of(turn, self._stream.replayed)
+        if error is None:
+            return self._ui.closing(turn, None)
+        body = error_body(error, self._call.request_id)
+        self._call.code = body["code"]
+        return self._ui.closing(turn, body)
+
+    async def _close(self) -> None:
+        patience = max(0.0, self._limit - self._clock.now()) + CLOSE_SECONDS
+        try:
+            async with asyncio.timeout(patience):
+                await self._stream.close()
+        except Exception as error:
+            noted(error)
+
+
+class _Line:
+    """The way to the reader. Raises _ReaderLeft once there is none."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def begin(self) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+        await self._put({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def put(self, content: bytes, *, more: bool = True) -> None:
+        if content or not more:
+            await self._put({"type": "http.response.body", "body": content, "more_body": more})
+
+    async def _put(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._send(message)
+        except (OSError, TimeoutError) as error:
+            raise _ReaderLeft from error
+
+
+async def _disconnected(receive: Receive) -> None:
+    with contextlib.suppress(Exception):  # a connection that cannot be asked is no connection
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _let_go(events: AsyncIterator[ChatEvent], pull: asyncio.Future[ChatEvent]) -> None:
+    """Have done with the events, whatever comes of the one that is waited for."""
+    pull.cancel()
+    await asyncio.wait({pull}, timeout=LET_GO_SECONDS)
+    if pull.done() and not pull.cancelled():
+        pull.exception()
+    if isinstance(events, AsyncGenerator):
+        with contextlib.suppress(Exception):
+            await events.aclose()

@@ -1,0 +1,42 @@
+"""Endpoints that only read: conversations, transcripts, agents, health."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.multi_agent_chat import queries, render
+from functions.multi_agent_chat.endpoint import Parts, id_in
+from functions.multi_agent_chat.http_errors import json_response
+
+
+class ReadingRoutes:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def list_conversations(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        limit, before = queries.limit(request.query_params, 20), queries.before(request.query_params)
+        found = await self._parts.read(self._parts.store.list_conversations(user.id, limit, before))
+        return json_response(render.conversation_list(found, limit))
+
+    async def get_conversation(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        found = await self._parts.read(self._parts.store.get_conversation(user.id, id_in(request)))
+        return json_response(render.conversation_detail(found))
+
+    async def list_messages(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        limit, after_seq = queries.limit(request.query_params, 50), queries.after_seq(request.query_params)
+        found = await self._parts.read(
+            self._parts.store.list_messages(user.id, id_in(request), after_seq=after_seq, limit=limit)
+        )
+        return json_response(render.message_list(found, limit))
+
+    async def list_agents(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        return json_response(render.agent_list(await self._parts.read(self._parts.store.list_agents(user.id))))
+
+    async def get_health(self, request: Request) -> Response:
+        report = await self._parts.health.report()
+        return json_response(report, 200 if report["status"] == "ok" else 503)

@@ -1,0 +1,94 @@
+"""Endpoints of turns: take one, follow one, read, cancel and change one."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.multi_agent_chat import ended, fields, queries, render
+from functions.multi_agent_chat.bodies import read_json, read_nothing
+from functions.multi_agent_chat.endpoint import OVERTIME_SECONDS, Parts, base_of, call_of, id_in
+from functions.multi_agent_chat.envelope import EVENT_STREAM
+from functions.multi_agent_chat.event_stream import HEADERS, EventStream, TurnStream
+from functions.multi_agent_chat.http_errors import json_response
+from shared.chat import Ask
+from shared.core.model import User
+
+_ASK_FIELDS = ("message", "conversation_id", "scope", "agent", "multitask_strategy", "wait_seconds", "metadata")
+
+
+class TurnRoutes:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def take_turn(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        key = fields.idempotency_key(request.headers.get("idempotency-key"))
+        document = fields.known(await read_json(request), _ASK_FIELDS)
+        ask = Ask(
+            text=fields.message_text(document),
+            conversation_id=fields.conversation_id(document),
+            scope=fields.scope(document),
+            agent=fields.agent(document),
+            strategy=fields.strategy(document, self._parts.default_strategy),
+            metadata=fields.metadata(document),
+            idempotency_key=key,
+        )
+        wait = fields.wait_seconds(document, self._parts.wait_budget_seconds)
+        deadline = call_of(request).arrived_at + wait
+        if call_of(request).media_type == EVENT_STREAM:
+            stream = await self._parts.in_time(self._parts.service.open_stream(user, ask, deadline), deadline)
+            return await self._streamed(request, stream, deadline)
+        return await self._answered(request, user, ask, deadline)
+
+    async def _answered(self, request: Request, user: User, ask: Ask, deadline: float) -> Response:
+        turn, replayed = await self._parts.in_time(self._parts.service.take_turn(user, ask, deadline), deadline)
+        if error := ended.error_of(turn, replayed):
+            raise error
+        if turn.status.final:
+            return json_response(render.turn_answer(turn, replayed))
+        headers = {
+            "location": f"{base_of(request)}/turns/{turn.turn_id}",
+            "retry-after": str(render.retry_seconds(turn)),
+        }
+        return json_response(render.turn_handle(turn) | {"replayed": replayed}, 202, headers)
+
+    async def _streamed(self, request: Request, stream: TurnStream, deadline: float) -> Response:
+        if error := ended.error_of(stream.turn, stream.replayed):  # known before anything was sent: a status says it
+            await self._parts.read(stream.close())
+            raise error
+        return EventStream(stream, call_of(request), clock=self._parts.clock, limit=deadline + OVERTIME_SECONDS)
+
+    async def follow_conversation(self, request: Request) -> Response:
+        """The turn that is being answered now, from its beginning; 204 where there is none."""
+        user, conversation_id = await self._parts.user(request), id_in(request)
+        if request.method == "HEAD":  # nobody would read it: nothing is worked on, and nothing waited for
+            found = await self._parts.read(self._parts.store.get_conversation(user.id, conversation_id))
+            return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
+        budget = self._parts.wait_budget_seconds
+        wait = queries.wait_seconds(request.query_params, budget, default=budget)
+        deadline = call_of(request).arrived_at + wait
+        stream = await self._parts.read(self._parts.service.attach(user, conversation_id, deadline))
+        return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
+
+    async def get_turn(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        wait = queries.wait_seconds(request.query_params, self._parts.wait_budget_seconds)
+        deadline = call_of(request).arrived_at + wait
+        turn = await self._parts.in_time(self._parts.service.wait_turn(user, id_in(request), deadline), deadline)
+        headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}
+        return json_response(ended.state_of(turn), headers=headers)
+
+    async def cancel_turn(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        await read_nothing(request)
+        wait = min(self._parts.cancel_wait_seconds, self._parts.wait_budget_seconds)
+        deadline = call_of(request).arrived_at + wait
+        turn = await self._parts.in_time(self._parts.service.cancel_turn(user, id_in(request), deadline), deadline)
+        return json_response(ended.state_of(turn))
+
+    async def edit_turn(self, request: Request) -> Response:
+        user = await self._parts.user(request)
+        text = fields.message_text(fields.known(await read_json(request), ("message",)))
+        turn = await self._parts.read(self._parts.service.edit_turn(user, id_in(request), text))
+        return json_response(render.turn_state(turn))

@@ -1,0 +1,243 @@
+"""Chat events as the AI SDK's "UI message stream": pure, and whatever a model said, never a failure.
+
+A stream is a sequence of `data:` frames, one JSON part each. Their order is a promise to the reader: one `start`
+first, one `finish` and `[DONE]` last, every text delta between its own `text-start` and `text-end`, every tool output
+after its call. Readers refuse a whole stream over one part that they do not understand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.multi_agent_chat import render, tool_values
+from functions.multi_agent_chat.frames import DONE, frame, whole
+from shared.core.events import (
+    ChatEvent,
+    HandoffMade,
+    MessageDelta,
+    RunConflicted,
+    RunStarted,
+    ToolAnswered,
+    ToolCalled,
+    TurnQueued,
+)
+from shared.core.model import Handoff, Turn, TurnStatus
+
+UNANSWERED = "The turn ended before there was an output."
+
+_UNCOMPARED = re.compile("[\x00\ufffd]")  # what a row cannot hold, and what it holds instead
+_METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms", "covers")
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one run says: its open text part, and all of its words."""
+
+    agent: str
+    run_id: str
+    part_id: str = ""
+    pieces: list[str] = field(default_factory=list)
+    held: str = ""  # half of a character: the other half may be next
+    open: bool = False
+
+    @property
+    def text(self) -> str:
+        return whole("".join(self.pieces).removesuffix(self.held))
+
+
+@dataclass(slots=True)
+class _Call:
+    part_id: str
+    tool: str
+    arguments: str
+    answered: bool = False
+
+
+class UiStream:
+    """One turn's stream: `opening` once, `event` for each event, `closing` once."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Said] = {}  # in the order in which they began
+        self._calls: dict[str, _Call] = {}
+        self._call_ids: set[str] = set()
+        self._texts = self._handoffs = 0
+        self._turn: dict[str, Any] = {}
+        self._closed = False
+
+    def opening(self, turn: Turn, replayed: bool) -> bytes:
+        ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
+        metadata = ids | {"agent": turn.agent, "replayed": replayed}
+        start = frame({"type": "start", "messageId": turn.turn_id, "messageMetadata": metadata})
+        self._turn = ids | {"state": "", "position": turn.position}
+        if turn.status.final:
+            return start  # the end says how it ended
+        if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
+            return start + self._state(state="running", agent=turn.agent)
+        return start + self._state(state="queued" if turn.position else "accepted")
+
+    def event(self, event: ChatEvent) -> bytes:
+        if self._closed:
+            return b""
+        match event:
+            case TurnQueued():
+                return self._state(state="queued", position=event.position)
+            case RunConflicted():
+                return self._state(state="conflict", waiting_on=event.holder)
+            case RunStarted():
+                return self._run(event.run_id, event.agent)
+            case MessageDelta():
+                return self._run(event.run_id, event.agent) + self._delta(self._runs[event.run_id], event.text)
+            case ToolCalled():
+                return self._called(event)
+            case ToolAnswered():
+                return self._answered(event)
+            case HandoffMade():
+                return self._end_texts() + self._handoff(event)
+
+    def closing(self, turn: Turn | None, error: Mapping[str, Any] | None) -> bytes:
+        """The end, once: with what `turn` has come to, and the error body where it is an error."""
+        if self._closed:
+            return b""
+        frames = self._end(turn, failed=error is not None)
+        self._closed = True
+        if error is not None:
+            frames += frame({"type": "data-error", "id": "error", "data": dict(error)})
+            frames += frame({"type": "error", "errorText": str(error.get("message", ""))})
+        finish: dict[str, Any] = {"type": "finish"}
+        if turn is not None:
+            answer = render.turn_answer(turn, replayed=False, quoting=error is None)
+            finish["messageMetadata"] = {name: answer[name] for name in _METADATA if name in answer}
+        return frames + frame(finish) + DONE
+
+    def _end(self, turn: Turn | None, failed: bool) -> bytes:
+        frames = b""
+        if turn is not None and turn.status is TurnStatus.COMPLETED and not failed:
+            frames = self._rest(turn)
+        frames += self._end_texts()
+        if turn is None or not turn.status.final:
+            return frames if failed or turn is None else frames + self._left_open(turn)
+        if turn.status is not TurnStatus.COMPLETED:
+            for call in self._calls.values():
+                frames += self._output(call, UNANSWERED, failed=True)
+        return frames + self._state(state=turn.status.value, position=turn.position)
+
+    def _left_open(self, turn: Turn) -> bytes:
+        retry_after = render.retry_seconds(turn)
+        return self._state(state="open", position=turn.position, retry_after=retry_after)
+
+    def _state(self, **changes: Any) -> bytes:
+        """The turn's own part: each one replaces the one before it at the reader."""
+        state = {name: value for name, value in self._turn.items() if name not in ("waiting_on", "retry_after")}
+        state |= {name: value for name, value in changes.items() if value is not None}
+        if state == self._turn:
+            return b""
+        self._turn = state
+        return frame({"type": "data-turn", "id": "turn", "data": state})
+
+    def _run(self, run_id: str, agent: str) -> bytes:
+        if run_id in self._runs:
+            return b""
+        frames = b"".join(self._end_text(run) for run in self._runs.values() if run.agent == agent)
+        self._runs[run_id] = _Said(agent, run_id)
+        return frames + self._state(state="running", position=0, agent=agent)
+
+    def _delta(self, run: _Said, text: str) -> bytes:
+        run.pieces.append(text)
+        text, run.held = run.held + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, run.held = text[:-1], text[-1]
+        return self._words(run, text)
+
+    def _words(self, run: _Said, text: str) -> bytes:
+        if not text:
+            return b""
+        frames = b""
+        if not run.open:
+            self._texts += 1  # one that was told to have ended may say more all the same
+            run.open, run.part_id = True, f"text-{self._texts}-{run.run_id}"
+            frames = frame({"type": "text-start", "id": run.part_id})
+        return frames + frame({"type": "text-delta", "id": run.part_id, "delta": text})
+
+    def _end_text(self, run: _Said) -> bytes:
+        held, run.held = run.held, ""
+        frames = self._words(run, held)
+        if not run.open:
+            return frames
+        run.open = False
+        return frames + frame({"type": "text-end", "id": run.part_id})
+
+    def _end_texts(self) -> bytes:
+        return b"".join(self._end_text(run) for run in self._runs.values())
+
+    def _called(self, event: ToolCalled) -> bytes:
+        known = self._calls.get(event.call_id)
+        if known and (known.tool, known.arguments) == (event.tool, event.arguments):
+            return b""  # told again
+        part_id, number = event.call_id, 1
+        while part_id in self._call_ids:  # servers that count from one in every run
+            number += 1
+            part_id = f"{event.call_id}-{number}"
+        return self._call(event.call_id, _Call(part_id, event.tool, event.arguments))
+
+    def _call(self, call_id: str, call: _Call) -> bytes:
+        self._calls[call_id] = call
+        self._call_ids.add(call.part_id)
+        given = tool_values.given(call.arguments)
+        return frame(_tool("tool-input-available", call) | {"toolName": call.tool, "input": given})
+
+    def _answered(self, event: ToolAnswered) -> bytes:
+        frames, call = b"", self._calls.get(event.call_id)
+        if call is None:  # a reader that came late has not heard of the call
+            call = _Call(event.call_id, event.tool, "")
+            frames = self._call(event.call_id, call)
+        return frames + self._output(call, event.output, event.failed)
+
+    def _output(self, call: _Call, output: str, failed: bool) -> bytes:
+        if call.answered:
+            return b""
+        call.answered = True
+        if failed:
+            return frame(_tool("tool-output-error", call) | {"errorText": output})
+        return frame(_tool("tool-output-available", call) | {"output": tool_values.came_of_it(output)})
+
+    def _handoff(self, event: HandoffMade | Handoff) -> bytes:
+        self._handoffs += 1
+        data = {"from": event.from_agent, "to": event.to_agent, "reason": event.reason, "task": event.task}
+        return frame({"type": "data-handoff", "id": f"handoff-{self._handoffs}", "data": data})
+
+    def _rest(self, turn: Turn) -> bytes:
+        """What of the reply has not been said yet: its end where it was cut, all of it where nothing was heard."""
+        reply = turn.reply or ""
+        said = [run for run in self._runs.values() if run.pieces]
+        frames = b""
+        if not said and not self._handoffs:
+            frames = b"".join(self._handoff(handoff) for handoff in turn.handoffs)
+        said = [run for run in said if run.agent == turn.agent] or said  # the others were asked by it
+        tails = [_joined(said[first:]) for first in range(len(said) - 1, -1, -1)]
+        if said:
+            said[-1].held = ""  # the reply has what comes after it
+        if not reply or any(_alike(tail, reply) for tail in tails):
+            return frames
+        heard = max((tail for tail in tails if reply.startswith(tail)), key=len, default="")
+        if heard:
+            return frames + self._words(said[-1], reply[len(heard) :])
+        frames += self._end_texts()
+        run = _Said(turn.agent, turn.turn_id)
+        return frames + self._words(run, reply) + self._end_text(run)
+
+
+def _tool(kind: str, call: _Call) -> dict[str, Any]:
+    # carried out here: a page must neither try to do it itself nor send the output back
+    return {"type": kind, "toolCallId": call.part_id, "dynamic": True, "providerExecuted": True}
+
+
+def _joined(runs: Iterable[_Said]) -> str:
+    return "\n\n".join(run.text for run in runs)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether they are the same but for characters that no row can hold."""
+    return one == other or _UNCOMPARED.sub("", one) == _UNCOMPARED.sub("", other)
