@@ -176,24 +176,23 @@ class UiStream:
         known = self._calls.get(event.call_id)
         if known and (known.tool, known.arguments) == (event.tool, event.arguments):
             return b""  # told again
-        part_id, number = event.call_id, 1
+        return self._call(event.call_id, event.tool, event.arguments)
+
+    def _call(self, call_id: str, tool: str, arguments: str) -> bytes:
+        part_id, number = call_id, 1
         while part_id in self._call_ids:  # servers that count from one in every run
             number += 1
-            part_id = f"{event.call_id}-{number}"
-        return self._call(event.call_id, _Call(part_id, event.tool, event.arguments))
-
-    def _call(self, call_id: str, call: _Call) -> bytes:
-        self._calls[call_id] = call
-        self._call_ids.add(call.part_id)
-        given = tool_values.given(call.arguments)
-        return frame(_tool("tool-input-available", call) | {"toolName": call.tool, "input": given})
+            part_id = f"{call_id}-{number}"
+        self._call_ids.add(part_id)
+        self._calls[call_id] = call = _Call(part_id, tool, arguments)
+        given = tool_values.given(arguments)
+        return frame(_tool("tool-input-available", call) | {"toolName": tool, "input": given})
 
     def _answered(self, event: ToolAnswered) -> bytes:
-        frames, call = b"", self._calls.get(event.call_id)
-        if call is None:  # a reader that came late has not heard of the call
-            call = _Call(event.call_id, event.tool, "")
-            frames = self._call(event.call_id, call)
-        return frames + self._output(call, event.output, event.failed)
+        frames = b""
+        if event.call_id not in self._calls:  # a reader that came late has not heard of the call
+            frames = self._call(event.call_id, event.tool, "")
+        return frames + self._output(self._calls[event.call_id], event.output, event.failed)
 
     def _output(self, call: _Call, output: str, failed: bool) -> bytes:
         if call.answered:

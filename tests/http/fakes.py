@@ -213,14 +213,38 @@ class FakeChat:
         await self._obey()
         self._conversation(user_id, conversation_id)
         lines = [
-            Message(str(uuid.uuid4()), seq, str(uuid.uuid4()), seq, "user", None, "hello", "2026-11-20T12:00:00+00:00")
+            Message(
+                id=str(uuid.uuid4()),
+                seq=seq,
+                turn_id=str(uuid.uuid4()),
+                turn_seq=seq,
+                role="user" if seq % 2 else "assistant",
+                agent=None if seq % 2 else "project_manager",
+                text="hello",
+                created_at="2026-11-20T12:00:00+00:00",
+                handoff_to=None if seq % 2 else "script_writer",
+            )
             for seq in range(1, 5)
         ]
         return [line for line in lines if line.seq > after_seq][:limit]
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
         await self._obey()
-        return [Agent("project_manager", "Project manager", "Plans.", "gpt-x", "SECRET-INSTRUCTIONS", tools=("clock",))]
+        return [
+            Agent(
+                "project_manager",
+                "Project manager",
+                "Plans.",
+                "gpt-x",
+                "SECRET-INSTRUCTIONS",
+                None,
+                "SECRET-ASSISTANT",
+                ("clock",),
+                ("script_writer",),
+                "SECRET-ID",
+                True,
+            )
+        ]
 
     async def ping(self) -> bool:
         self.pings += 1

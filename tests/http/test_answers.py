@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
 from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
-from shared.core.model import MultitaskStrategy, Scope, ScopeKind, TurnStatus
+from shared.core.model import Handoff, MultitaskStrategy, RunRecord, Scope, ScopeKind, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.serving import exchange, served
@@ -15,6 +17,15 @@ from tests.http.shapes import ORIGIN, assert_answer, assert_error
 from tests.http.tokens import ALICE, bearer, token
 
 CONVERSATION = "33333333-3333-4333-8333-333333333333"
+
+SEVERAL: dict[str, Any] = {
+    "runs": (
+        RunRecord("r1", "project_manager", "completed", "Over to you."),
+        RunRecord(None, "scene_describer", "completed", "A lake.", "script_writer"),
+        RunRecord("r3", "script_writer", "completed"),
+    ),
+    "handoffs": (Handoff("project_manager", "script_writer", "a script", "write it"),),
+}
 
 
 async def test_an_answered_message(http: httpx.AsyncClient, chat: FakeChat) -> None:
@@ -149,6 +160,41 @@ async def test_a_failed_turn_is_its_error(http: httpx.AsyncClient, chat: FakeCha
     assert "sk-canary" not in str(state)
 
 
+async def test_a_turn_of_several_agents_shows_who_said_what(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = SEVERAL
+    body = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)
+    assert body["runs"] == [
+        {"run_id": "r1", "agent": "project_manager", "status": "completed", "text": "Over to you."},
+        {
+            "run_id": None,
+            "agent": "scene_describer",
+            "status": "completed",
+            "text": "A lake.",
+            "asked_by": "script_writer",
+        },
+        {"run_id": "r3", "agent": "script_writer", "status": "completed"},
+    ]
+    assert body["handoffs"] == [
+        {"from": "project_manager", "to": "script_writer", "reason": "a script", "task": "write it"}
+    ]
+    state = assert_answer(await http.get(f"/turns/{body['turn_id']}", headers=bearer()), 200)
+    assert (state["runs"], state["handoffs"]) == (body["runs"], body["handoffs"])
+
+
+async def test_an_error_of_several_agents_quotes_none_of_them(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = SEVERAL | {"status": TurnStatus.FAILED, "reply": None, "error": {"code": "run_failed"}}
+    response = await http.post("/", json={"message": "x"}, headers=bearer())
+    turn = assert_error(response, 502, "run_failed")["details"]["turn"]
+    assert turn["runs"] == [
+        {"run_id": "r1", "agent": "project_manager", "status": "completed"},
+        {"run_id": None, "agent": "scene_describer", "status": "completed", "asked_by": "script_writer"},
+        {"run_id": "r3", "agent": "script_writer", "status": "completed"},
+    ]
+    assert turn["handoffs"] == [{"from": "project_manager", "to": "script_writer"}]
+    for quoted in ("Over to you", "A lake", "a script", "write it"):
+        assert quoted not in response.text
+
+
 async def test_a_cancelled_turn_is_a_conflict(http: httpx.AsyncClient, chat: FakeChat) -> None:
     chat.taken = {"status": TurnStatus.CANCELLED, "reply": None}
     body = assert_error(await http.post("/", json={"message": "x"}, headers=bearer()), 409, "cancelled")
@@ -209,6 +255,7 @@ async def test_the_transcript_is_read_in_pages(http: httpx.AsyncClient, chat: Fa
     path = f"/conversations/{chat.add(ALICE).conversation_id}/messages"
     page = assert_answer(await http.get(path, headers=bearer()), 200)
     assert [message["seq"] for message in page["messages"]] == [1, 2, 3, 4]
+    assert [message["handoff_to"] for message in page["messages"]] == [None, "script_writer", None, "script_writer"]
     assert page["next_after_seq"] is None
     assert chat.calls[-1][2:] == (0, 50)
     page = assert_answer(await http.get(f"{path}?after_seq=1&limit=2", headers=bearer()), 200)
@@ -219,7 +266,14 @@ async def test_the_transcript_is_read_in_pages(http: httpx.AsyncClient, chat: Fa
 async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClient) -> None:
     response = await http.get("/agents", headers=bearer())
     (agent,) = assert_answer(response, 200)["agents"]
-    assert agent["slug"] == "project_manager"
+    assert agent == {
+        "slug": "project_manager",
+        "name": "Project manager",
+        "description": "Plans.",
+        "model": "gpt-x",
+        "handoffs": ["script_writer"],
+        "as_tool": True,
+    }
     assert "SECRET" not in response.text
 
 
