@@ -218,11 +218,13 @@ class UiStream:
         tails = [_joined(said[first:]) for first in range(len(said) - 1, -1, -1)]
         if said:
             said[-1].held = ""  # the reply has what comes after it
-        if not reply or any(_alike(tail, reply) for tail in tails):
+        if not reply or reply in tails:
             return frames
         heard = max((tail for tail in tails if reply.startswith(tail)), key=len, default="")
         if heard:
             return frames + self._words(said[-1], reply[len(heard) :])
+        if any(_alike(tail, reply) for tail in tails):
+            return frames
         frames += self._end_texts()
         run = _Said(turn.agent, turn.turn_id)
         return frames + self._words(run, reply) + self._end_text(run)
@@ -239,4 +241,4 @@ def _joined(runs: Iterable[_Said]) -> str:
 
 def _alike(one: str, other: str) -> bool:
     """Whether they are the same but for characters that no row can hold."""
-    return one == other or _UNCOMPARED.sub("", one) == _UNCOMPARED.sub("", other)
+    return _UNCOMPARED.sub("", one) == _UNCOMPARED.sub("", other)
