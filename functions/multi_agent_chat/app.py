@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,7 +47,7 @@ def build_app(
             from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
 
             built = adapters.build(settings, http, clock)
-            built_store, built_service = built_store or built.store, built_service or cast("Service", built.service)
+            built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
         parts = Parts(
             service=built_service,

@@ -76,6 +76,9 @@ class EventStream(Response):
                 await self._tell(_Line(send), gone)
         except Exception as error:  # the head is out: nobody can be told any other way
             noted(error)
+        except asyncio.CancelledError:  # the server ends: so does the work
+            await self._abandon()
+            raise
         finally:
             gone.cancel()
         await self._close()
@@ -143,6 +146,12 @@ class EventStream(Response):
                 await self._stream.close()
         except Exception as error:
             noted(error)
+
+    async def _abandon(self) -> None:
+        closing = asyncio.ensure_future(self._close())
+        await asyncio.sleep(0)  # it begins
+        closing.cancel()
+        await asyncio.wait({closing}, timeout=LET_GO_SECONDS)
 
 
 class _Line:
