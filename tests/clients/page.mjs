@@ -1,0 +1,49 @@
+// A page with one chat in it, as the README says to write one, rendered by React without a browser.
+import { DefaultChatTransport } from "ai";
+import { useChat } from "@ai-sdk/react";
+import { createElement } from "react";
+import { create } from "react-test-renderer";
+
+import { FUNCTION_URL, until } from "./environment.mjs";
+
+/** @returns a function that gives what useChat returned last, and `data`, every data part in the order of arrival */
+export function openPage({ token, conversation, body = {}, ...options }) {
+  const page = { data: [], errors: [], finished: 0 };
+  const transport = new DefaultChatTransport({
+    api: FUNCTION_URL,
+    headers: { Authorization: `Bearer ${token}`, Accept: "text/event-stream" },
+    prepareSendMessagesRequest: ({ id, messages, headers }) => ({
+      headers: { ...headers, "Idempotency-Key": messages.at(-1).id },
+      body: { message: messages.at(-1), conversation_id: id, ...body },
+    }),
+    prepareReconnectToStreamRequest: ({ id, headers }) => ({
+      api: `${FUNCTION_URL}/conversations/${id}/stream`,
+      headers,
+    }),
+  });
+  function Page() {
+    page.chat = useChat({
+      id: conversation,
+      transport,
+      onData: (part) => page.data.push(part),
+      onError: (error) => page.errors.push(error),
+      onFinish: () => page.finished++,
+      ...options,
+    });
+    return null;
+  }
+  page.root = create(createElement(Page));
+  page.reply = () => page.chat.messages.findLast((message) => message.role === "assistant");
+  page.text = () => textOf(page.reply());
+  page.states = () => page.data.filter((part) => part.type === "data-turn").map((part) => part.data.state);
+  page.settled = (count = 1) => until(() => page.finished >= count && ["ready", "error"].includes(page.chat.status));
+  return until(() => page.chat).then(() => page);
+}
+
+export function textOf(message) {
+  return (message?.parts ?? []).filter((part) => part.type === "text").map((part) => part.text).join("");
+}
+
+export function dataOf(message, type) {
+  return message.parts.find((part) => part.type === type)?.data;
+}
