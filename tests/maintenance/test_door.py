@@ -104,7 +104,7 @@ async def test_with_the_secret_it_sweeps() -> None:
     fake = Fake(0.0, 0.0)
     async with client(fake) as http:
         report = assert_answer(await http.post("/", headers=RIGHT), 200)
-    assert report == {"swept": 2, "finished": 2, "left": 0, "elapsed_ms": report["elapsed_ms"]}
+    assert report == {"swept": 2, "finished": 2, "left": 0, "threads_deleted": 0, "elapsed_ms": report["elapsed_ms"]}
 
 
 @pytest.mark.parametrize(("content", "status"), [(b"", 200), (b"{}", 200), (b'{"limit": 1}', 422), (b"[]", 422)])
