@@ -70,7 +70,7 @@ class Echo:
 
 def retell(log: TurnLog, turn: Turn) -> None:
     """What the turn's row says has happened, in the order in which it did."""
-    if turn.status is TurnStatus.QUEUED:
+    if turn.status is TurnStatus.QUEUED and not turn.runs:
         log.add(TurnQueued(turn.position))
     handoffs = list(turn.handoffs)
     agent: str | None = None
