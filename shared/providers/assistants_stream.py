@@ -15,7 +15,10 @@ _KINDS = ("thread.run", "thread.message")
 class RunHearing(Hearing):
     """Run objects tell the status, message objects and their deltas the words."""
 
-    _places: dict[str, int] | None = None  # by message id
+    def __init__(self, said: str = "") -> None:
+        """`said`: the run's text before this stream."""
+        super().__init__(said)
+        self._places: dict[str, int] = {}  # by message id
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         kind = name or _unnamed(data)
@@ -30,13 +33,12 @@ class RunHearing(Hearing):
     def _status(self, run: Mapping[str, Any]) -> None:
         if self.run is None and fields.identifier(run):
             self.run = run
-        state = run_state(run, self.headers)
+        state = run_state(run)
         self.begun = self.begun or state.status != "queued"
         if state.terminal or state.status == "requires_action":
             self.end, self.over = state, True
 
     def _message(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._places = self._places if self._places is not None else {}
         place = self._places.setdefault(fields.identifier(data) or "", len(self._places))
         silent = kind != "delta" and fields.text(data, "role") != "assistant"
         message = self.words.message(place, silent=silent)

@@ -16,9 +16,8 @@ DONE = "[DONE]"
 class Hearing:
     """Takes one event after the other; `take` raises Uncertain where the words cannot be certain any more."""
 
-    def __init__(self, base: str = "", headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, base: str = "") -> None:
         self.words = Words(base)
-        self.headers = headers or {}
         self.run: Mapping[str, Any] | None = None  # the first object that named the run
         self.refusal: str | None = None  # an error that came before the run was named
         self.begun = False  # past its queue: may be let go

@@ -28,7 +28,9 @@ HELD_SECONDS = 60.0
 """How long a stream is kept at most that nobody listens to and whose run has not begun."""
 KEPT_SECONDS = 30.0
 """How long what was heard is remembered when its stream is over."""
-MOST_STREAMS = 256
+MOST_STREAMS = 100
+"""Each holds a connection of a pool that other requests need as well."""
+MOST_KEPT = 1024
 MOST_REOPENED = 20
 
 Reopen = Callable[[int], Awaitable[EventSource | None]]
@@ -53,7 +55,7 @@ class LiveRun:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._listeners = 0
-        self._heard_at = self._left_at = self._born = self._loop.time()
+        self._heard_at = self._left_at = self._loop.time()
         self.task = asyncio.ensure_future(self._pump())
         self.task.add_done_callback(lambda _: self._tell())
 
@@ -79,6 +81,7 @@ class LiveRun:
     async def follow(self) -> AsyncGenerator[TextHeard | RunState, None]:
         """From the beginning; ends when nothing more is to be heard, or nothing was for too long."""
         words, told, at = self.hearing.words, 0, len(self.hearing.words.base)
+        joined_at = self._loop.time()
         self._listeners += 1
         try:
             while True:
@@ -89,7 +92,7 @@ class LiveRun:
                     at += len(fresh)
                 elif self.over:
                     break
-                elif not await self._change(self._heard_at + SILENCE_SECONDS):
+                elif not await self._change(max(self._heard_at, joined_at) + SILENCE_SECONDS):
                     return
             if self.hearing.end is not None:
                 yield self.hearing.end
@@ -152,7 +155,7 @@ class LiveRun:
                 if hearing.end is not None and self.rules.whole is not None:
                     hearing.end = await self.rules.whole(hearing.end)
                     hearing.words.complete(hearing.end.text)
-        except (TimeoutError, ProviderError, Uncertain):
+        except (TimeoutError, ProviderError, Uncertain):  # the run is asked for then
             if hearing.end is not None and self.rules.whole is not None:
                 hearing.end = None  # its words are not known
         finally:
@@ -226,6 +229,9 @@ class LiveRuns:
         if run_id is None:
             return
         self._runs[run_id] = live
+        if len(self._runs) > MOST_KEPT:
+            oldest = next((each for each, other in self._runs.items() if other.over), run_id)
+            self._forget(oldest, self._runs[oldest])
         live.task.add_done_callback(lambda _: live.task.get_loop().call_later(KEPT_SECONDS, self._forget, run_id, live))
 
     def drop(self, run_id: str) -> None:

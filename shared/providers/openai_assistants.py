@@ -152,6 +152,7 @@ class AssistantsProvider:
         body = {"tool_outputs": [{"tool_call_id": given.call_id, "output": clean(given.output)} for given in outputs]}
         thread_id = _thread_id(thread)
         path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
+        self._live.drop(run_id)  # it has told that the run waits
         try:
             answer = await self._streamed(path, body, thread_id, stream=stream, said=said)
         except ProviderError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,9 +22,7 @@ from shared.core.errors import (
 )
 from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
 from shared.ports import Clock, TextHeard
-from shared.providers import fields
 from shared.providers.conversations import Conversations, End
-from shared.providers.live import LiveRun, LiveRuns, Rules
 from shared.providers.refusals import (
     cancel_refused,
     gone,
@@ -37,9 +35,9 @@ from shared.providers.refusals import (
 )
 from shared.providers.responses_body import create_body
 from shared.providers.responses_items import call_ids, found_run, leftovers, missing, run_state, traces
-from shared.providers.responses_stream import ResponseHearing
+from shared.providers.responses_listening import Listening, in_background
 from shared.providers.watching import watched
-from shared.providers.wire import Answer, EventSource, Wire
+from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -79,7 +77,7 @@ class ResponsesProvider:
         """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
-        self._live = LiveRuns()
+        self._listening = Listening(self._wire, timeout_seconds, run_budget_seconds)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
@@ -118,7 +116,7 @@ class ResponsesProvider:
         if (start.repeated or start.displaced) and conversation is not None:
             start = await self._tidied(start, conversation)
         background = self._background == "on" or self._habits.background is not False
-        stream = stream and self._habits.streams and not self._live.full
+        stream = stream and self._habits.streams and not self._listening.runs.full
         while True:
             try:
                 return await self._create(start, conversation, background=background, stream=stream)
@@ -152,7 +150,7 @@ class ResponsesProvider:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
             if lacks_route(error) or error.status in (404, 410):
-                if (live := self._live.get(run_id)) is not None and (heard := live.state(run_id)) is not None:
+                if (live := self._listening.runs.get(run_id)) is not None and (heard := live.state(run_id)) is not None:
                     return heard  # in the foreground its stream may be the only one that knows of it
                 raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
             raise
@@ -171,15 +169,8 @@ class ResponsesProvider:
             raise refusal from error
         return _named(run_state(answer.body, answer.headers), run_id)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        live = self._live.get(run_id)
-        if (live is None or live.broken) and self.attachable and not self._live.full:
-            live = await self._attached(run_id) or live
-        if live is None:
-            return
-        async with contextlib.aclosing(live.follow()) as events:
-            async for event in events:
-                yield _named(event, run_id) if isinstance(event, RunState) else event
+    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        return self._listening.listen(run_id, attach=self.attachable)
 
     async def submit_tool_outputs(
         self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
@@ -198,7 +189,8 @@ class ResponsesProvider:
             found = [*found, *traces(whole.items, replace(start, text=None))]
         if end.whole or found:
             await self._conversations.drop(conversation, list(dict.fromkeys(found)))
-        return end.whole
+        # Of several runs something must have been left; where that is not found, the thread is to be given up.
+        return end.whole and (bool(found) or len(start.known_run_ids) < 2)
 
     async def delete_thread(self, thread: Thread) -> bool:
         if thread.thread_id is None:
@@ -242,39 +234,9 @@ class ResponsesProvider:
         return await self._accepted(start, conversation, answer, background=background)
 
     async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
-        """The answer; or the response as its stream names it, which is then read on."""
-        if not body.get("stream"):
-            return await self._wire.post("responses", body=body, seconds=seconds)
-        opened = await self._wire.open("POST", "responses", body=body, seconds=seconds)
-        if isinstance(opened, Answer):
-            return opened
-        hearing = ResponseHearing()
-        return await self._live.begin(opened, hearing, self._rules(hearing), min(seconds, self._timeout_seconds))
-
-    async def _attached(self, run_id: str) -> LiveRun | None:
-        """Listen to a run whose stream is not open here, from its beginning; None where the server gives no stream."""
-        try:
-            opened = await self._wire.open("GET", "responses", run_id, query={"stream": "true"})
-        except ProviderError:
-            return None
-        if isinstance(opened, Answer):
-            return None
-        hearing = ResponseHearing()
-        hearing.attached = True
-        live = self._live.add(opened, hearing, self._rules(hearing))
-        self._live.name(live, run_id)
-        return live
-
-    def _rules(self, hearing: ResponseHearing) -> Rules:
-        async def reopen(number: int) -> EventSource | None:
-            run_id = fields.identifier(hearing.run)
-            if run_id is None or not in_background(hearing.run or {}):
-                return None
-            query: dict[str, str | int] = {"stream": "true", "starting_after": number}
-            opened = await self._wire.open("GET", "responses", run_id, query=query)
-            return opened if isinstance(opened, EventSource) else None
-
-        return Rules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
+        if body.get("stream"):
+            return await self._listening.create(body, seconds)
+        return await self._wire.post("responses", body=body, seconds=seconds)
 
     async def _accepted(
         self, start: RunStart, conversation: str | None, answer: Answer, *, background: bool
@@ -286,7 +248,7 @@ class ResponsesProvider:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         if background:
             # A create that streams is answered at once, whether its run is in the background or not.
-            streams = state.run_id is not None and self._live.get(state.run_id) is not None
+            streams = state.run_id is not None and self._listening.runs.get(state.run_id) is not None
             self._habits.background = in_background(answer.body) or (not ended and not streams)
         if conversation is None or _same(state.thread_id, conversation):
             return state
@@ -296,7 +258,7 @@ class ResponsesProvider:
         if state.run_id is not None and not ended:
             with contextlib.suppress(ProviderError):
                 await self.cancel_run(start.thread, state.run_id)
-            self._live.drop(state.run_id)
+            self._listening.runs.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
 
     async def _tidied(self, start: RunStart, conversation: str) -> RunStart:
@@ -328,12 +290,6 @@ def _same(used: str | None, given: str) -> bool:
 
 def _bare(identifier: str) -> str:
     return identifier.strip().casefold().removeprefix("conversation_").removeprefix("conv_")
-
-
-def in_background(response: Mapping[str, Any]) -> bool:
-    """Whether the response outlives the connection it was made on, as far as it says."""
-    said = response.get("background")
-    return said is True or (said is None and response.get("status") == "queued")
 
 
 def _named(state: RunState, run_id: str) -> RunState:

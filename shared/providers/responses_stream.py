@@ -17,8 +17,17 @@ _QUEUE = ("response.created", "response.queued")
 class ResponseHearing(Hearing):
     """Numbers tell a skipped event from a repeated one; without them the order is trusted as it comes."""
 
-    attached = False  # by another than the create's own stream: that it begins at the beginning has to be seen
-    _places: dict[str, int] | None = None  # by item id
+    def __init__(self, *, attached: bool = False) -> None:
+        """`attached`: not the create's own stream, so that it begins at the beginning has to be seen."""
+        super().__init__()
+        self._attached = attached
+        self._places: dict[str, int] = {}  # by item id
+
+    def look(self, response: Mapping[str, Any]) -> None:
+        """Take the response as a plain answer has it."""
+        self._status(response)
+        if self.end is not None:
+            self.words.complete(self.end.text)
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         kind = raw_text(data, "type") or name
@@ -35,7 +44,7 @@ class ResponseHearing(Hearing):
             self._item(kind.removeprefix("response."), data)
 
     def _repeated(self, number: int | None, kind: str) -> bool:
-        if self.attached and self.run is None and number not in (0, 1) and kind != "response.created":
+        if self._attached and self.run is None and number not in (0, 1) and kind != "response.created":
             raise Uncertain("a stream that does not begin at the beginning")
         if number is None:
             return False
@@ -49,7 +58,7 @@ class ResponseHearing(Hearing):
     def _status(self, response: Mapping[str, Any]) -> None:
         if self.run is None and fields.identifier(response):
             self.run = response
-        state = run_state(response, self.headers)
+        state = run_state(response)
         if state.terminal or state.status == "requires_action":
             self.run = self.run or response
             self.end, self.over = state, True
@@ -77,7 +86,6 @@ class ResponseHearing(Hearing):
 
     def _place(self, data: Mapping[str, Any], item: Mapping[str, Any]) -> int:
         """Where the item stands in the output; by its id, or the order in which items come, where nobody says."""
-        self._places = self._places or {}
         place = place_in(data, "output_index")
         item_id = fields.identifier(data, "item_id") or fields.identifier(item)
         if place is None and item_id is not None:

@@ -20,7 +20,7 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.model import Agent, Message, RunStart, RunState, Thread, ToolOutput
+from shared.core.model import Agent, Handoff, Message, RunStart, RunState, Step, Thread, ToolOutput, ToolSpec
 from shared.ports import Provider
 from tests.providers.making import Assistants, assistants, line, openai_client, responses
 
@@ -336,6 +336,90 @@ async def test_outputs_of_tools_bring_the_answer(on: World) -> None:
     done = await on.ended(thread, state)
 
     assert done.text == "Emulated reply 1 to: Hello (look -> a fact)"
+
+
+LOOK = ToolSpec("look", "Looks it up.", {"type": "object", "properties": {"q": {"type": "string"}}})
+
+
+async def test_tools_are_offered_for_this_run_only(on: World) -> None:
+    thread = await on.provider.create_thread([])
+
+    done = await on.ended(thread, await on.start(thread, "[[who]] one", tools=(LOOK,)))
+    after = replace(thread, cursor=done.cursor)
+    bare = await on.ended(after, await on.start(after, "[[who]] two", turn_id="turn-2"))
+
+    assert done.text.endswith("; tools: look]")
+    assert bare.text.endswith("; tools: ]")
+
+
+async def test_what_was_said_before_a_call_is_told_while_the_run_waits(on: World) -> None:
+    thread = await on.provider.create_thread([])
+
+    asked = await on.ended(thread, await on.start(thread, "[[aside Let me see.]] [[tool look]] go"))
+
+    assert (asked.status, asked.text) == ("requires_action", "Let me see.")
+
+
+async def step(on: World, thread: Thread, text: str) -> Step:
+    """A run that asks for a tool, as it is recorded once the tool has answered."""
+    asked = await on.ended(thread, await on.start(thread, text, tools=(LOOK,)))
+    [call] = asked.tool_calls
+    return Step(asked.run_id, "writer", asked.text, (call,), (ToolOutput(call.call_id, "a fact"),))
+
+
+async def test_a_new_thread_is_told_the_steps_before_it(on: World) -> None:
+    text = "[[aside Let me see.]] [[tool look]] go"
+    told = await step(on, await on.provider.create_thread([]), text)
+    thread = await on.provider.create_thread([line("user", "Zero"), line("assistant", "Yes", 2)])
+    order: dict[str, Any] = {"steps": (told,), "known_run_ids": (told.run_id or "",), "tools": (LOOK,)}
+
+    if on.wire == "assistants":  # the steps are words there: the emulator calls once more, a model would not
+        await on.start(thread, text, **order)
+        state = await on.emulator.state()
+        said = [m["content"][0]["text"]["value"] for m in state["threads"][1]["messages"]]
+        assert said == ["Zero", "Yes", text, "Let me see.\nCalled look with {}: a fact"]
+        return
+    await on.emulator.fault(method="POST", path=CREATE[on.wire], action={"kind": "reset", "when": "after"})
+    with pytest.raises(OutcomeUnknown):
+        await on.start(thread, text, **order)
+    assert await on.provider.find_run(on.order(thread, text, **order)) is None
+    *_, run_id = await on.emulator.started(2)
+    await on.emulator.reached(run_id)
+    found = await on.provider.find_run(on.order(thread, text, **order))
+
+    assert found is not None
+    assert found.text == "Emulated reply 2 to: go (look -> a fact)"
+
+
+async def test_a_turn_of_several_runs_is_erased(on: World) -> None:
+    thread = await on.provider.create_thread([line("user", "Zero"), line("assistant", "Yes", 2)])
+    text = "[[aside Let me see.]] [[tool look]] go"
+    told = await step(on, thread, text)
+    if on.provider.outputs_start_run:
+        done = await on.ended(thread, await on.start(thread, None, tool_outputs=told.outputs))
+    else:
+        waiting = told.run_id or ""
+        done = await on.ended(thread, await on.provider.submit_tool_outputs(thread, waiting, told.outputs))
+    runs = (told.run_id or "", done.run_id or "")
+    after = replace(thread, cursor=done.cursor or thread.cursor)
+
+    assert await on.provider.erase_turn(on.order(after, text, steps=(told,), known_run_ids=runs))
+
+    state = await on.emulator.state()
+    left = state["threads"][0]["messages"] if on.wire == "assistants" else state["conversations"][0]["items"]
+    assert len(left) == 2
+
+
+async def test_who_is_brought_in_is_told_so_where_the_thread_shows_no_calls() -> None:
+    async with world("assistants") as on:
+        thread = await on.provider.create_thread([])
+        handoff = Handoff("orchestrator", "writer", "A script.", "[[say Here it is.]]")
+
+        done = await on.ended(thread, await on.start(thread, "Hello", handoff=handoff))
+
+        assert done.text == "Here it is."
+        assert await on.provider.erase_turn(on.order(thread, known_run_ids=(done.run_id or "",)))
+        assert not (await on.emulator.state())["threads"][0]["messages"]
 
 
 async def test_outputs_that_nobody_waits_for_are_refused(on: World) -> None:

@@ -1,5 +1,6 @@
 """What is made of a stream's events: only words whose place is certain, and the end as a look would give it."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -121,11 +122,9 @@ def test_repeated_events_are_heard_once() -> None:
 
 def test_who_attaches_has_to_hear_the_beginning() -> None:
     for first in ({"type": "response.created", "response": {"id": "r"}}, delta(0, "a") | {"sequence_number": 0}):
-        hearing = ResponseHearing()
-        hearing.attached = True
+        hearing = ResponseHearing(attached=True)
         hear(hearing, first)
-    hearing = ResponseHearing()
-    hearing.attached = True
+    hearing = ResponseHearing(attached=True)
     with pytest.raises(Uncertain):
         hear(hearing, delta(0, "b") | {"sequence_number": 7})
 
@@ -220,3 +219,27 @@ def test_both_ways_to_the_text_agree() -> None:
         hear(hearing, words(f"m{at}", text), message("completed", f"m{at}", text))
 
     assert hearing.words.text == answer_text(listed, "run_1") == "a\n\nb"
+
+
+KEYS = "id item item_id output_index content_index delta text part role content response status output"
+KEYS += " sequence_number index value error type"
+WORDS_SEEN = ["a", "", "assistant", "run_1", "completed", "\ud83d"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(WORDS_SEEN),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS.split()), inner, max_size=5),
+    max_leaves=12,
+)
+RESPONSE_EVENTS = ["created", "completed", "output_item.added", "output_item.done", "output_text.delta"]
+RESPONSE_EVENTS += ["output_text.done", "content_part.done", "refusal.done", "x"]
+RUN_EVENTS = ["message.created", "message.delta", "message.completed", "run.created", "run.completed", "run.step.x"]
+NAMES = [f"response.{name}" for name in RESPONSE_EVENTS] + [f"thread.{name}" for name in RUN_EVENTS] + ["error", ""]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), JSON), max_size=6))
+def test_nothing_that_a_server_sends_does_any_harm(events: list[tuple[str, Any]]) -> None:
+    for hearing in (ResponseHearing(), RunHearing()):
+        for name, data in events:
+            if isinstance(data, dict) and name.startswith("response."):
+                data = {**data, "type": name}
+            with contextlib.suppress(Uncertain):
+                hearing.take(ServerEvent(name, json.dumps(data)))
