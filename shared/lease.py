@@ -143,7 +143,8 @@ class Hold:
             while not task.done():
                 seconds = max(self._beat_at - self._clock.now(), 0)
                 if wakeful:
-                    await self._woken_or_done(task, seconds)
+                    if not await self._woken(task, min(seconds, DRAFT_SECONDS)) and self._clock.now() < self._beat_at:
+                        continue
                 else:
                     await asyncio.wait({task}, timeout=seconds)
                 if not task.done():
@@ -157,10 +158,13 @@ class Hold:
                 task.cancel()
                 await asyncio.wait({task}, timeout=RELEASE_SECONDS)
 
-    async def _woken_or_done(self, task: asyncio.Future[Any], seconds: float) -> None:
+    async def _woken(self, task: asyncio.Future[Any], seconds: float) -> bool:
+        """Whether a wake-up came within `seconds`; returns at once when the work is done."""
+        until = self._clock.now() + seconds
         waking = asyncio.ensure_future(self._wakeups.wait(self._lease.conversation_id, seconds))
         try:
             await asyncio.wait({task, waking}, return_when=asyncio.FIRST_COMPLETED)
+            return waking.done() and self._clock.now() < until
         finally:
             waking.cancel()
             await asyncio.wait({waking})

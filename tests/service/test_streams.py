@@ -1,0 +1,165 @@
+"""What those who watch a turn hear: here, at another instance, after a takeover; every word once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import suppress
+
+import pytest
+
+from dev.emulator.testing import RunningEmulator
+from shared.chat import Ask
+from shared.core.errors import Conflict, NotFound
+from shared.core.events import ChatEvent, HandoffMade, MessageDelta, RunConflicted, RunStarted, ToolAnswered, ToolCalled
+from shared.core.model import MultitaskStrategy, Turn, TurnStatus, User
+from shared.live import LiveTurn
+from tests.db.database import Database
+from tests.service.instances import Instance, Instances, somebody
+from tests.service.teams import Team, calls, hands_over, says
+from tests.service.test_answering import block, place_of
+
+LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+
+
+def soon(seconds: float = 20.0) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def opened(one: Instance, user: User, text: str, conversation: str, **more: object) -> LiveTurn:
+    ask = Ask(text=text, conversation_id=conversation, **more)  # type: ignore[arg-type]
+    return await one.chat.open_stream(user, ask, soon())
+
+
+async def attached(one: Instance, user: User, conversation: str, seconds: float = 20.0) -> LiveTurn:
+    while True:
+        with suppress(NotFound):
+            if (live := await one.chat.attach(user, conversation, soon(seconds))) is not None:
+                return live
+        await one.rpc.next_call()
+
+
+async def heard(live: LiveTurn) -> tuple[list[ChatEvent], Turn]:
+    events = [event async for event in live.events()]
+    await live.close()
+    return events, live.turn
+
+
+def words(events: list[ChatEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, MessageDelta))
+
+
+async def test_words_are_heard_as_they_come(instances: Instances, emulator: RunningEmulator) -> None:
+    one, user = await instances.make(), somebody()
+    live = await opened(one, user, f"[[slow 0.4]] [[say {LONG}]]", str(uuid.uuid4()))
+    events, turn = await heard(live)
+    assert turn.reply == LONG == words(events)
+    assert len([event for event in events if isinstance(event, MessageDelta)]) > 3
+    assert isinstance(events[0], RunStarted)
+    created = [r for r in (await emulator.state())["requests"] if r["path"].endswith(("/runs", "/responses"))]
+    assert len(created) == 1
+
+
+async def test_another_instance_hears_the_same(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, two, user, conversation = await instances.make(), await instances.make(), somebody(), str(uuid.uuid4())
+    first = await opened(one, user, f"[[slow 3]] [[say {LONG}]]", conversation)
+    listening = asyncio.create_task(heard(first))
+    await emulator.reached((await emulator.started())[0], "in_progress")
+    second = await attached(two, user, conversation)
+    early = [event.text async for event in second.events() if isinstance(event, MessageDelta)]
+    await second.close()
+    assert second.turn.turn_id == first.turn.turn_id
+    events, turn = await listening
+    assert "".join(early) == words(events) == turn.reply == LONG
+    assert len(early) > 1, "it heard nothing before the end"
+
+
+async def test_an_idle_conversation_has_nothing_to_attach_to(instances: Instances) -> None:
+    one, user = await instances.make(), somebody()
+    turn = await one.send(user, "hello")
+    assert await one.chat.attach(user, turn.conversation_id, soon()) is None
+    with pytest.raises(NotFound):
+        await one.chat.attach(somebody(), turn.conversation_id, soon())
+
+
+async def test_a_reader_that_leaves_stops_nothing(instances: Instances, emulator: RunningEmulator) -> None:
+    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    live = await opened(one, user, f"[[slow 0.5]] [[say {LONG}]]", conversation)
+    async for event in live.events():
+        if isinstance(event, MessageDelta):
+            break
+    leaving = asyncio.create_task(live.close())
+    again = await attached(one, user, conversation)
+    events, turn = await heard(again)
+    await leaving
+    assert words(events) == turn.reply == LONG
+
+
+async def test_the_turn_goes_on_elsewhere_and_no_word_is_said_twice(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    """The instance that serves it dies in the middle: who watches at another one, which takes over, hears it whole."""
+    one, user, conversation = await instances.make(lease_seconds="1.5"), somebody(), str(uuid.uuid4())
+    two = await instances.make(lease_seconds="1.5")
+    live = await opened(one, user, f"[[slow 4]] [[say {LONG}]]", conversation)
+    await emulator.reached((await emulator.started())[0], "in_progress")
+    watching = asyncio.create_task(heard(await attached(two, user, conversation)))
+    async for event in live.events():
+        if isinstance(event, MessageDelta):
+            break
+    live._work.cancel()  # as a killed process: nothing is given back in time
+    with suppress(asyncio.CancelledError):
+        await live.close()
+    events, turn = await watching
+    assert words(events) == turn.reply == LONG
+    assert len(turn.runs) == 1
+
+
+async def test_tools_and_handoffs_are_told_in_their_places(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, two, user, conversation = await instances.make(), await instances.make(), somebody(), str(uuid.uuid4())
+    team = Team(db, emulator, user)
+    save = calls(("write_project", {"title": "T"}))
+    team.add("boss", save, hands_over("writer", "why", "what"), handoffs=("writer",), tools=("write_project",))
+    team.add("writer", says(LONG, work_seconds=1.0))
+    live = await opened(one, user, "go", conversation, agent="boss")
+    listening = asyncio.create_task(heard(live))
+    others = await heard(await attached(two, user, conversation))
+    for events, turn in (await listening, others):
+        assert turn.reply == LONG
+        places = [type(event) for event in events if not isinstance(event, MessageDelta | RunStarted)]
+        assert places.index(HandoffMade) == len(places) - 1
+        handed = events.index(HandoffMade("boss", "writer", "why", "what"))
+        assert [event.agent for event in events[:handed] if isinstance(event, RunStarted)][-1] == "boss"
+        assert words(events[handed:]).endswith(LONG)
+    mine = (await listening)[0]
+    called, answered = (next(e for e in mine if isinstance(e, kind)) for kind in (ToolCalled, ToolAnswered))
+    assert (called.call_id, answered.failed) == (answered.call_id, False)
+    assert mine.index(called) < mine.index(answered)
+
+
+async def test_reject_is_refused_before_anything_is_streamed_also_at_the_provider(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    turn = await one.send(user, "hello")
+    await block(emulator, wire, await place_of(db, turn.conversation_id), 3)
+    with pytest.raises(Conflict, match="being answered"):
+        await opened(one, user, "now", turn.conversation_id, strategy=MultitaskStrategy.REJECT)
+    found = await one.store.get_conversation(user.id, turn.conversation_id)
+    assert (found.turns, found.open_turns) == (1, ())
+
+
+async def test_who_waits_is_told_of_a_foreign_run(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    one, user = await instances.make(), somebody()
+    turn = await one.send(user, "hello")
+    await block(emulator, wire, await place_of(db, turn.conversation_id), 0.5)
+    events, after = await heard(await opened(one, user, "now", turn.conversation_id))
+    assert after.status is TurnStatus.COMPLETED
+    assert any(isinstance(event, RunConflicted) for event in events)
+    assert words(events) == after.reply
