@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
-import { FUNCTION_URL, token, until } from "./environment.mjs";
+import { FUNCTION_URL, OTHER_FUNCTION_URL, token, until } from "./environment.mjs";
 import { dataOf, openPage, textOf } from "./page.mjs";
 
 const user = token();
@@ -65,7 +65,7 @@ test("a page that is opened in the middle follows the answer, and one that is op
   const one = await openPage(them);
   one.chat.sendMessage({ text: "[[slow 2]] long" });
   await until(() => one.reply());
-  const two = await openPage({ ...them, resume: true });
+  const two = await openPage({ ...them, resume: true, at: OTHER_FUNCTION_URL });
   await Promise.all([one.settled(), two.settled()]);
   assert.equal(two.text(), "Emulated reply 1 to: long");
   assert.equal(two.reply().id, one.reply().id);
@@ -78,10 +78,10 @@ test("a page that is opened in the middle follows the answer, and one that is op
 
 test("a page that stops reading stops nothing else", async () => {
   const page = await openPage(someone());
-  page.chat.sendMessage({ text: "[[slow 2]] go on" });
+  page.chat.sendMessage({ text: "[[slow 1]] go on" });
   const turnId = (await until(() => page.reply())).id;
   await page.chat.stop();
-  assert.equal(page.chat.status, "ready");
+  await until(() => page.chat.status === "ready");
   const turn = await get(`/turns/${turnId}?wait_seconds=20`);
   assert.equal(turn.status, "completed");
   assert.equal(turn.reply.text, "Emulated reply 1 to: go on");
@@ -144,11 +144,11 @@ test("a refusal before the stream begins is an error with a status and a code", 
 
 test("a failure on the way is an error with a code", async () => {
   const page = await openPage(someone());
-  await page.chat.sendMessage({ text: "[[fail]] now" });
+  await page.chat.sendMessage({ text: "[[incomplete]] now" });
   await page.settled();
   assert.equal(page.chat.status, "error");
   const error = dataOf(page.reply(), "data-error");
-  assert.equal(error.code, "run_failed");
+  assert.equal(error.code, "run_incomplete");
   assert.equal(page.chat.error.message, error.message);
   assert.match(error.request_id, /^[0-9a-f]{32}$/);
   assert.equal(dataOf(page.reply(), "data-turn").state, "failed");
@@ -159,7 +159,7 @@ test("a failure on the way is an error with a code", async () => {
 
 test("whatever a model says arrives", async () => {
   const page = await openPage(someone());
-  const said = "a\u2028b\u0085c \ud83d\ude00 <script> data: [DONE] \"q\" \\n end";
+  const said = "a\u2028b\u2029c \ud83d\ude00 <script> data: [DONE] \"q\" \\n end";
   await page.chat.sendMessage({ text: `[[say ${said}]]` });
   await page.settled();
   assert.equal(page.text(), said);
@@ -167,7 +167,7 @@ test("whatever a model says arrives", async () => {
 
 test("a wait that ends first leaves the turn open, to be taken up again", async () => {
   const page = await openPage({ ...someone(), body: { wait_seconds: 0.5 } });
-  await page.chat.sendMessage({ text: "[[slow 2]] later" });
+  await page.chat.sendMessage({ text: "[[slow 1]] later" });
   await page.settled();
   assert.deepEqual(page.errors, []);
   const turn = dataOf(page.reply(), "data-turn");
@@ -176,4 +176,20 @@ test("a wait that ends first leaves the turn open, to be taken up again", async 
   await page.chat.resumeStream();
   await page.settled(2);
   assert.equal(page.text(), "Emulated reply 1 to: later");
+});
+
+test("a team at work: what is called and handed over is part of the message", async () => {
+  const page = await openPage(someone());
+  const handoff = { reason: "a script", task: "write it" };
+  await page.chat.sendMessage({
+    text: `[[tool nothing {"__proto__": {"a": 1}}]] [[then]] [[tool transfer_to_script_writer ${JSON.stringify(handoff)}]] go`,
+  });
+  await page.settled();
+  assert.deepEqual(page.errors, []);
+  const [tool] = page.reply().parts.filter((part) => part.type === "dynamic-tool");
+  assert.deepEqual([tool.toolName, tool.state, tool.providerExecuted], ["nothing", "output-error", true]);
+  assert.equal(tool.input, '{"__proto__": {"a": 1}}', "what no reader takes is shown as text");
+  assert.deepEqual(dataOf(page.reply(), "data-handoff"), { from: "orchestrator", to: "script_writer", ...handoff });
+  assert.equal(page.reply().metadata.agent, "script_writer");
+  assert.equal(page.reply().metadata.handoffs.length, 1);
 });

@@ -2,6 +2,7 @@
 import { createHmac, randomUUID } from "node:crypto";
 
 export const FUNCTION_URL = needed("FUNCTION_URL");
+export const OTHER_FUNCTION_URL = needed("OTHER_FUNCTION_URL"); // another instance on the same database
 export const SUPABASE_URL = needed("SUPABASE_URL");
 export const PUBLISHABLE_KEY = needed("PUBLISHABLE_KEY");
 export const DEMO = { email: needed("DEMO_EMAIL"), password: needed("DEMO_PASSWORD") };

@@ -42,7 +42,9 @@ def node() -> str:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack(tmp_path_factory.mktemp("clients"), ALLOWED_ORIGINS=ORIGIN, MAX_OPEN_TURNS="3") as started:
+    with stack(
+        tmp_path_factory.mktemp("clients"), "--instances", "2", ALLOWED_ORIGINS=ORIGIN, MAX_OPEN_TURNS="3"
+    ) as started:
         yield started
 
 
@@ -50,6 +52,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_script(script: Path, node: str, running: Stack) -> None:
     where = {
         "FUNCTION_URL": running.functions[0],
+        "OTHER_FUNCTION_URL": running.functions[1],
         "SUPABASE_URL": running.supabase,
         "PUBLISHABLE_KEY": running.publishable_key,
         "JWT_SECRET": running.jwt_secret,
