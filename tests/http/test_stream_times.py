@@ -53,13 +53,13 @@ class Reader:
             await for_ever()
         self.messages.append((asyncio.get_running_loop().time() - self.began, message))
 
-    def read(self, chat: FakeChat, body: bytes = b'{"message":"x"}') -> float:
-        """Ask for a stream and read it; how many seconds the app took for it."""
+    def read(self, chat: FakeChat, body: bytes = b'{"message":"x"}', stops_after: float = 3600) -> float:
+        """Ask for a stream and read it, from a server that may stop; how many seconds the app took for it."""
         self.body = body
 
         async def play() -> float:
             service: Any = chat
-            app = build_app(load_settings(ENVIRONMENT), service=service, store=service, ping_provider=chat.ping)
+            app: Any = build_app(load_settings(ENVIRONMENT), service=service, store=service, ping_provider=chat.ping)
             headers = bearer() | {"content-type": "application/json", "accept": "text/event-stream"}
             scope = {
                 "type": "http",
@@ -70,7 +70,13 @@ class Reader:
                 "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             }
             self.began = asyncio.get_running_loop().time()
-            await app(scope, self.receive, self.send)  # type: ignore[arg-type]
+            answer = asyncio.ensure_future(app(scope, self.receive, self.send))
+            await asyncio.wait({answer}, timeout=stops_after)
+            if answer.cancel():
+                await asyncio.wait({answer})
+                assert answer.cancelled()
+            else:
+                answer.result()
             return asyncio.get_running_loop().time() - self.began
 
         return virtual.run(play)
@@ -155,6 +161,22 @@ def test_work_goes_on_when_the_reader_leaves(chat: FakeChat, error: Exception | 
     assert done == [1]
     assert chat.stream.told == 2, "nobody listens to what is said afterwards"
     assert all(at <= 5 for at, _ in reader.messages)
+
+
+def test_a_server_that_stops_stops_the_work(chat: FakeChat) -> None:
+    stopped: list[float] = []
+
+    async def work() -> None:
+        try:
+            await for_ever()
+        finally:
+            stopped.append(asyncio.get_running_loop().time())
+
+    chat.stream.script, chat.stream.work = (RUN, for_ever), work
+    reader = Reader()
+    assert reader.read(chat, stops_after=5) == pytest.approx(5, abs=0.1)
+    assert chat.stream.closed == 1
+    assert len(stopped) == 1
 
 
 def test_a_reader_that_takes_nothing_is_given_up(chat: FakeChat) -> None:
