@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from shared.core import events
+from shared.core import events, signals
 from shared.core.conflict import Conflict, Rules
 from shared.core.errors import (
     ActiveRun,
@@ -30,38 +30,6 @@ from shared.core.errors import (
 )
 from shared.core.events import EventName
 from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, Thread, TurnStatus
-from shared.core.signals import (
-    Admit,
-    CancelAccepted,
-    CancelRefused,
-    CancelRun,
-    CheckHolder,
-    ClaimTurn,
-    Command,
-    Detach,
-    Event,
-    FindRun,
-    HolderStatus,
-    Intent,
-    LookFailed,
-    Queued,
-    Refuse,
-    RotateThread,
-    RunConflicted,
-    RunFound,
-    RunNotFound,
-    RunStarted,
-    Sleep,
-    StartDeferred,
-    StartRefused,
-    StartRun,
-    StartUnknown,
-    Submitted,
-    ThreadRotated,
-    TurnCame,
-    TurnEnded,
-    Woke,
-)
 from shared.creating import Carry, Creating
 from shared.lease import Hold, World
 from shared.ports import Advance, Busy, Lessee, Provider
@@ -99,37 +67,39 @@ class Admission:
         self._creating: Creating | None = None
         self._own_ended = False
 
-    async def run_to_end(self, event: Submitted | TurnCame) -> Admit | Refuse | Detach:
+    async def run_to_end(
+        self, event: signals.Submitted | signals.TurnCame
+    ) -> signals.Admit | signals.Refuse | signals.Detach:
         """Raises Stopped, Fenced, StoreUnavailable; the turn then stands as its row says."""
         begun = self.hold is not None and bool(self.hold.turn.runs)
         # what has begun to be answered cannot be taken back
         rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and self._rejects else self._rules
         state, command = Conflict(rules).fold(event, self._world.clock.now())
-        while not isinstance(command, Admit | Refuse | Detach):
+        while not isinstance(command, signals.Admit | signals.Refuse | signals.Detach):
             state, command = state.fold(await self._perform(command), self._world.clock.now())
         return command
 
-    async def _perform(self, command: Command) -> Event:
+    async def _perform(self, command: signals.Command) -> signals.Event:
         match command:
-            case ClaimTurn():
+            case signals.ClaimTurn():
                 return await self._claim()
-            case Sleep(until=until) if self.hold is None:
+            case signals.Sleep(until=until) if self.hold is None:
                 await self._world.wakeups.wait(self._conversation_id, max(until - self._world.clock.now(), 0))
-                return Woke()
-            case Sleep(until=until):
+                return signals.Woke()
+            case signals.Sleep(until=until):
                 await self._held.sleep(until - self._world.clock.now())
-                return Woke()
-            case StartRun(repeats_lost=lost):
+                return signals.Woke()
+            case signals.StartRun(repeats_lost=lost):
                 return await self._start(lost)
-            case CheckHolder(holder=holder):
+            case signals.CheckHolder(holder=holder):
                 return await self._check_holder(holder)
-            case CancelRun(holder=holder):
+            case signals.CancelRun(holder=holder):
                 return await self._cancel_holder(holder)
-            case RotateThread():
+            case signals.RotateThread():
                 await self._held.advance(Advance(forget_thread=True))
                 self._note(EventName.THREAD_ROTATED, code="run_not_ending")
-                return ThreadRotated()
-            case FindRun():
+                return signals.ThreadRotated()
+            case signals.FindRun():
                 return await self._find()
             case _:
                 raise AssertionError(f"{command} ends an admission")
@@ -157,27 +127,27 @@ class Admission:
 
     # --- our own queue ----------------------------------------------------------------------------------------------
 
-    async def _claim(self) -> Event:
+    async def _claim(self) -> signals.Event:
         store = self._world.store
         peek = await store.get_turn(self._user_id, self._turn_id)
         if peek.turn.status.final:
-            return TurnEnded()
+            return signals.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
         late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
         if peek.turn.status is TurnStatus.QUEUED and not peek.turn.runs:
             self._world.tell(peek.turn, events.TurnQueued(peek.turn.position))
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
-            return Queued(peek.turn.position)
+            return signals.Queued(peek.turn.position)
         asked = self._world.clock.now()
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
         if isinstance(claim, Busy):
-            return Queued(peek.turn.position)
+            return signals.Queued(peek.turn.position)
         if claim.turn.turn_id != self._turn_id:
             await self._serve_other(claim, asked)
-            return Queued(max(peek.turn.position - 1, 0))
+            return signals.Queued(max(peek.turn.position - 1, 0))
         return self.came(claim, asked)
 
-    def came(self, claim: Claim, claimed_at: float) -> TurnCame:
+    def came(self, claim: Claim, claimed_at: float) -> signals.TurnCame:
         """Take a claim up. Raises Stopped where the turn only has to be brought to its end."""
         self.hold = hold = Hold(self._world, claim, claimed_at)
         if hold.thread is not None and hold.thread.provider != self._provider.name:
@@ -186,16 +156,18 @@ class Admission:
         hold.check()
         turn = claim.turn
         if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
-            return TurnCame(Intent.STARTED)
+            return signals.TurnCame(signals.Intent.STARTED)
         # every create on a thread is preceded by the thread's id on record: none there, none sent
         unsent = claim.fresh or (self._provider.keeps_threads and hold.thread is None)
         if turn.status is TurnStatus.QUEUED or unsent:
-            return TurnCame(Intent.NONE, failures=turn.failures)
-        return TurnCame(Intent.UNKNOWN, age_seconds=(turn.starting_ms or 0) / 1000, failures=turn.failures)
+            return signals.TurnCame(signals.Intent.NONE, failures=turn.failures)
+        return signals.TurnCame(
+            signals.Intent.UNKNOWN, age_seconds=(turn.starting_ms or 0) / 1000, failures=turn.failures
+        )
 
     # --- the create -------------------------------------------------------------------------------------------------
 
-    async def _start(self, lost: bool) -> Event:
+    async def _start(self, lost: bool) -> signals.Event:
         hold = self._held
         if not hold.fresh:
             await hold.advance(Advance(to=TurnStatus.STARTING, count_failure=lost))
@@ -215,35 +187,35 @@ class Admission:
                 return await self._rotate(poisoned)
             await hold.advance(Advance(to=TurnStatus.QUEUED))
             self._note(EventName.THREAD_REPAIRED, call_id=poisoned.call_id)
-            return StartDeferred(0)
+            return signals.StartDeferred(0)
         except (ThreadGone, ConversationIgnored) as gone:
             return await self._rotate(gone)
         except (RateLimited, NotSent) as refusal:
             seconds = RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
             await hold.advance(Advance(to=TurnStatus.QUEUED, delay_seconds=seconds))
             self._note(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
-            return StartDeferred(seconds)
+            return signals.StartDeferred(seconds)
         except OutcomeUnknown as unknown:
             self._note(EventName.RUN_LOST, status=unknown.status)
-            return StartUnknown()
+            return signals.StartUnknown()
         except ProviderError as refusal:
-            return StartRefused(refusal.code)
+            return signals.StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
-        return RunStarted()
+        return signals.RunStarted()
 
-    async def _conflicted(self, conflict: ActiveRun) -> Event:
+    async def _conflicted(self, conflict: ActiveRun) -> signals.Event:
         await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
         self._note(EventName.RUN_CONFLICTED, holder=conflict.holder, strategy=self._rules.strategy.value)
         self._world.tell(self._held.turn, events.RunConflicted(conflict.holder))
-        return RunConflicted(conflict.holder)
+        return signals.RunConflicted(conflict.holder)
 
-    async def _rotate(self, gone: ProviderError) -> Event:
+    async def _rotate(self, gone: ProviderError) -> signals.Event:
         self._rotations += 1
         if self._rotations > ROTATIONS:
-            return StartRefused(gone.code)
+            return signals.StartRefused(gone.code)
         await self._held.advance(Advance(to=TurnStatus.QUEUED, forget_thread=True))
         self._note(EventName.THREAD_ROTATED, code=gone.code)
-        return StartDeferred(0)
+        return signals.StartDeferred(0)
 
     async def _record(self, name: EventName) -> None:
         """Put the run on record. Where a newer holder has not found it, this run is nobody's: ask for its end."""
@@ -271,30 +243,30 @@ class Admission:
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
-    async def _find(self) -> Event:
+    async def _find(self) -> signals.Event:
         hold = self._held
         try:
             found = await hold.keep(self._provider.find_run(await self.creating.run_start(hold)))
         except (ThreadGone, NotFoundAtProvider):
-            return RunNotFound()
+            return signals.RunNotFound()
         except ProviderError:
-            return LookFailed()
+            return signals.LookFailed()
         if found is None:
-            return RunNotFound()
+            return signals.RunNotFound()
         return await self._adopt(found)
 
-    async def _adopt(self, found: RunState) -> Event:
+    async def _adopt(self, found: RunState) -> signals.Event:
         """A run of this turn, from an attempt whose answer was lost."""
         if self._held.turn.status is TurnStatus.QUEUED:
             await self._held.advance(Advance(to=TurnStatus.STARTING))
         self.run = found
         await self._record(EventName.RUN_FOUND)
-        return RunFound()
+        return signals.RunFound()
 
     def _is_new(self, run: RunState) -> bool:
         return run.run_id not in {record.run_id for record in self._held.turn.runs}
 
-    async def _check_holder(self, holder: str | None) -> Event:
+    async def _check_holder(self, holder: str | None) -> signals.Event:
         hold = self._held
         thread = hold.thread or Thread(self._provider.name)
         try:
@@ -306,34 +278,34 @@ class Admission:
             if found is None:
                 found = await hold.keep(self._provider.find_holder(thread))
         except ThreadGone:
-            return HolderStatus(None)  # the next create will say so too, and then the thread is made again
+            return signals.HolderStatus(None)  # the next create will say so too, and then the thread is made again
         except ProviderError:
-            return LookFailed()
+            return signals.LookFailed()
         if found is None:
-            return HolderStatus(None)
+            return signals.HolderStatus(None)
         if found.turn_id == self._turn_id and not found.terminal and self._is_new(found):
             return await self._adopt(found)
         # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
         orphan = found.turn_id is not None and found.turn_id != self._turn_id
-        return HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
+        return signals.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
 
     def _own_record(self) -> str | None:
         """Our newest run on this thread, as long as it has not been seen to end."""
         return None if self._own_ended else self._held.last_run_id
 
-    async def _cancel_holder(self, holder: str) -> Event:
+    async def _cancel_holder(self, holder: str) -> signals.Event:
         hold = self._held
         thread = hold.thread or Thread(self._provider.name)
         try:
             await hold.keep(self._provider.cancel_run(thread, holder))
         except NotCancellable as refusal:
-            return CancelRefused(never=refusal.code == "runs_in_foreground")
+            return signals.CancelRefused(never=refusal.code == "runs_in_foreground")
         except (NotFoundAtProvider, ProviderRefused):
-            return CancelRefused()
+            return signals.CancelRefused()
         except ProviderError:
-            return LookFailed()
+            return signals.LookFailed()
         self._note(EventName.RUN_CANCELLED, run_id=holder)
-        return CancelAccepted()
+        return signals.CancelAccepted()
 
     async def _status(self, thread: Thread, run_id: str) -> RunState | None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ThreadGone
@@ -10,6 +12,7 @@ from shared.lease import Hold
 from shared.ports import Clock, Provider
 
 GROWTH = 2.0  # of the pause between two looks
+LEAST_SECONDS = 2.0  # for one request and one look, also where patience was used up before this holder came
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +30,55 @@ class Ending:
     never: bool = False  # it runs in the foreground, where no cancel reaches it
 
 
-async def end_run(hold: Hold, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float) -> Ending:
-    """Cancel the turn's run on record and wait for its end, at most so long. Raises Fenced, StoreUnavailable."""
-    if hold.turn.run_id is None:
+async def end_run(
+    hold: Hold, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float, *, run_id: str | None = None
+) -> Ending:
+    """Cancel a run, the one on record where none is named, and wait for its end, at most so long.
+
+    Raises Fenced, StoreUnavailable.
+    """
+    run_id = run_id or hold.turn.run_id
+    if run_id is None:
         return Ending(None)
-    thread = hold.thread or Thread(provider.name)
-    give_up_at = clock.now() + patience_seconds
-    pause, said, never = pace.min_seconds, "", False
-    while clock.now() < give_up_at and not never:
-        try:
-            state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
-            said = max(said, state.text, key=len)
-            over = state.terminal or (state.status == "requires_action" and provider.outputs_start_run)
-            if not over and state.status != "cancelling":
-                await hold.keep(provider.cancel_run(thread, hold.turn.run_id), stoppable=False)
-                state = await hold.keep(provider.get_run(thread, hold.turn.run_id), stoppable=False)
-                said = max(said, state.text, key=len)
-            if over or state.terminal:
-                return Ending(state, said)
-        except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be
-            never = refusal.code == "runs_in_foreground"
-        except (NotFoundAtProvider, ThreadGone):
-            return Ending(None, said)
-        except ProviderError:
-            pass  # a look or a request that failed says nothing: the next one may not
-        await hold.keep(clock.sleep(min(pause, max(give_up_at - clock.now(), 0))), stoppable=False)
-        pause = min(pause * GROWTH, pace.max_seconds)
-    return Ending(None, said, never)
+    effort = _Effort(hold, provider, clock, pace, run_id)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(patience_seconds, LEAST_SECONDS)):
+            return await effort.make(clock.now() + patience_seconds)
+    return Ending(None, effort.said)
+
+
+class _Effort:
+    def __init__(self, hold: Hold, provider: Provider, clock: Clock, pace: Pace, run_id: str) -> None:
+        self.said = ""
+        self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
+        self._thread, self._run_id = hold.thread or Thread(provider.name), run_id
+
+    async def make(self, give_up_at: float) -> Ending:
+        hold, pause, never = self._hold, self._pace.min_seconds, False
+        while True:
+            try:
+                state = await self._look()
+                over = self._over(state)
+                if not over and state.status != "cancelling":
+                    await hold.keep(self._provider.cancel_run(self._thread, self._run_id), stoppable=False)
+                    state = await self._look()
+                if over or state.terminal:
+                    return Ending(state, self.said)
+            except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be
+                never = refusal.code == "runs_in_foreground"
+            except (NotFoundAtProvider, ThreadGone):
+                return Ending(None, self.said)
+            except ProviderError:
+                pass  # a look or a request that failed says nothing: the next one may not
+            if never or self._clock.now() >= give_up_at:
+                return Ending(None, self.said, never)
+            await hold.keep(self._clock.sleep(min(pause, max(give_up_at - self._clock.now(), 0))), stoppable=False)
+            pause = min(pause * GROWTH, self._pace.max_seconds)
+
+    async def _look(self) -> RunState:
+        state = await self._hold.keep(self._provider.get_run(self._thread, self._run_id), stoppable=False)
+        self.said = max(self.said, state.text, key=len)
+        return state
+
+    def _over(self, state: RunState) -> bool:
+        return state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)

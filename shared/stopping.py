@@ -8,13 +8,14 @@ from dataclasses import replace
 from shared import outcomes
 from shared.acting import Acting
 from shared.core.errors import ProviderError
-from shared.core.model import MultitaskStrategy, RunState, TurnStatus
+from shared.core.model import MultitaskStrategy, RunState, Turn, TurnStatus
 from shared.creating import Creating
 from shared.ending import Ending, Pace, end_run
 from shared.lease import Hold, World
 from shared.ports import Advance, Provider
 
-CANCEL_WITHIN_SECONDS = 5.0  # a cancel is answered within ten, the heartbeat that tells of it included
+CANCEL_WITHIN_SECONDS = 5.0  # what a holder waits for the end of a run of its own accord
+CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, whoever holds the turn then: ten are promised
 
 
 class Stopping:
@@ -55,7 +56,7 @@ class Stopping:
         if hold.turn.status.final:
             return False
         displaced = hold.turn.superseded_by is not None
-        ending = await self.end(hold, self._patience_seconds if displaced else CANCEL_WITHIN_SECONDS)
+        ending = await self.end(hold, self._patience(hold.turn))
         # a create whose answer is still owed, or a run that will not end, may write to the thread later
         stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED and not hold.fresh
         answered = self._has_answered(hold, ending)
@@ -75,6 +76,13 @@ class Stopping:
                 stray = not await self._erase(hold, creating)
             await outcomes.cancel(hold, ending, forget_thread=stray)
         return False
+
+    def _patience(self, turn: Turn) -> float:
+        """Seconds left for the run's end: from the request on, whoever has held the turn since."""
+        if turn.cancelling_ms is None:
+            return CANCEL_WITHIN_SECONDS
+        within = CANCELLED_WITHIN_SECONDS if turn.superseded_by is None else self._patience_seconds
+        return within - turn.cancelling_ms / 1000
 
     async def _erase(self, hold: Hold, creating: Creating) -> bool:
         provider = self._provider(hold)

@@ -20,40 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.core import signals
 from shared.core.model import MultitaskStrategy, is_terminal
-from shared.core.signals import (
-    Admit,
-    CallerGone,
-    CancelAccepted,
-    CancelRefused,
-    CancelRun,
-    CheckHolder,
-    ClaimTurn,
-    Command,
-    Detach,
-    Event,
-    FindRun,
-    HolderStatus,
-    Intent,
-    LookFailed,
-    Queued,
-    Refuse,
-    RotateThread,
-    RunConflicted,
-    RunFound,
-    RunNotFound,
-    RunStarted,
-    Sleep,
-    StartDeferred,
-    StartRefused,
-    StartRun,
-    StartUnknown,
-    Submitted,
-    ThreadRotated,
-    TurnCame,
-    TurnEnded,
-    Woke,
-)
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
 NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
@@ -104,159 +72,163 @@ class Conflict:
     suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
-    after_pause: Command | None = None
+    after_pause: signals.Command | None = None
 
-    def fold(self, event: Event, now: float) -> tuple[Conflict, Command]:
+    def fold(self, event: signals.Event, now: float) -> tuple[Conflict, signals.Command]:
         """The next state and the one thing to do. Raises UnexpectedEvent for a pair the protocol does not know."""
         state, command = self._heard(event, now)
-        if self._over(now) and not isinstance(command, Admit | Refuse | Detach):
-            return state._end(Detach())
+        if self._over(now) and not isinstance(command, signals.Admit | signals.Refuse | signals.Detach):
+            return state._end(signals.Detach())
         return state, command
 
-    def _heard(self, event: Event, now: float) -> tuple[Conflict, Command]:
+    def _heard(self, event: signals.Event, now: float) -> tuple[Conflict, signals.Command]:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")
-            case (_, CallerGone()) | (Phase.CLAIMING, TurnEnded()):
-                return self._end(Detach())
+            case (_, signals.CallerGone()) | (Phase.CLAIMING, signals.TurnEnded()):
+                return self._end(signals.Detach())
             # our own queue
-            case (Phase.NEW, Submitted()):
-                return self._go(Phase.CLAIMING, ClaimTurn())
-            case (Phase.CLAIMING, Queued(behind=behind)):
+            case (Phase.NEW, signals.Submitted()):
+                return self._go(Phase.CLAIMING, signals.ClaimTurn())
+            case (Phase.CLAIMING, signals.Queued(behind=behind)):
                 return self._queued(behind, now)
-            case (Phase.QUEUED, Woke()):
-                return self._end(Detach()) if self._over(now) else self._go(Phase.CLAIMING, ClaimTurn())
-            case (Phase.NEW | Phase.CLAIMING, TurnCame() as came):  # NEW: the claim came with the acceptance
+            case (Phase.QUEUED, signals.Woke()):
+                return self._end(signals.Detach()) if self._over(now) else self._go(Phase.CLAIMING, signals.ClaimTurn())
+            case (Phase.NEW | Phase.CLAIMING, signals.TurnCame() as came):  # NEW: the claim came with the acceptance
                 return self._turn_came(came, now)
             # the create
-            case (Phase.STARTING, RunStarted()):
-                return self._end(Admit())
-            case (Phase.STARTING, RunConflicted(holder=holder)):
+            case (Phase.STARTING, signals.RunStarted()):
+                return self._end(signals.Admit())
+            case (Phase.STARTING, signals.RunConflicted(holder=holder)):
                 return self._conflicted(holder, now)
-            case (Phase.STARTING, StartDeferred(seconds=seconds)):
-                return self._looked_anew()._pause(now, StartRun(), max(seconds, self._interval()))
-            case (Phase.STARTING, StartRefused(reason=reason)):
-                return self._end(Refuse(reason))
-            case (Phase.STARTING, StartUnknown()):
+            case (Phase.STARTING, signals.StartDeferred(seconds=seconds)):
+                return self._looked_anew()._pause(now, signals.StartRun(), max(seconds, self._interval()))
+            case (Phase.STARTING, signals.StartRefused(reason=reason)):
+                return self._end(signals.Refuse(reason))
+            case (Phase.STARTING, signals.StartUnknown()):
                 return self._doubt(now)
             # the run in our way
-            case (Phase.FOLLOWING, HolderStatus() as seen):
+            case (Phase.FOLLOWING, signals.HolderStatus() as seen):
                 return self._holder(seen, now)
-            case (Phase.FOLLOWING, LookFailed()):
-                return self._pause(now, CheckHolder(self.holder))
-            case (Phase.CANCELLING, CancelRefused(never=True)):
-                return replace(self, rotate_at=NEVER)._pause(now, CheckHolder(self.holder))
-            case (Phase.CANCELLING, CancelRefused()):
-                return self._go(Phase.FOLLOWING, CheckHolder(self.holder))
-            case (Phase.CANCELLING, CancelAccepted()):
-                return self._pause(now, CheckHolder(self.holder))
-            case (Phase.CANCELLING, LookFailed()):
-                return replace(self, cancel_asked=None)._pause(now, CheckHolder(self.holder))
-            case (Phase.ROTATING, ThreadRotated()):
+            case (Phase.FOLLOWING, signals.LookFailed()):
+                return self._pause(now, signals.CheckHolder(self.holder))
+            case (Phase.CANCELLING, signals.CancelRefused(never=True)):
+                return replace(self, rotate_at=NEVER)._pause(now, signals.CheckHolder(self.holder))
+            case (Phase.CANCELLING, signals.CancelRefused()):
+                return self._go(Phase.FOLLOWING, signals.CheckHolder(self.holder))
+            case (Phase.CANCELLING, signals.CancelAccepted()):
+                return self._pause(now, signals.CheckHolder(self.holder))
+            case (Phase.CANCELLING, signals.LookFailed()):
+                return replace(self, cancel_asked=None)._pause(now, signals.CheckHolder(self.holder))
+            case (Phase.ROTATING, signals.ThreadRotated()):
                 fresh = Conflict(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
-            case (Phase.FINDING | Phase.FOLLOWING, RunFound()):
-                return self._end(Admit())
-            case (Phase.FINDING, RunNotFound()):
+            case (Phase.FINDING | Phase.FOLLOWING, signals.RunFound()):
+                return self._end(signals.Admit())
+            case (Phase.FINDING, signals.RunNotFound()):
                 return self._not_found(now)
-            case (Phase.FINDING, LookFailed()):
-                return self._pause(now, FindRun())
-            case (Phase.PAUSED, Woke()):
+            case (Phase.FINDING, signals.LookFailed()):
+                return self._pause(now, signals.FindRun())
+            case (Phase.PAUSED, signals.Woke()):
                 return self._resume(now)
             case _:
                 raise UnexpectedEvent(f"{event} in phase {self.phase}")
 
-    def _queued(self, behind: int, now: float) -> tuple[Conflict, Command]:
+    def _queued(self, behind: int, now: float) -> tuple[Conflict, signals.Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
-            return self._end(Refuse("run_in_progress"))
+            return self._end(signals.Refuse("run_in_progress"))
         # the next in line looks often: what it would wait for nothing is added to everybody behind it
         pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.poll_min_seconds)
         until = min(now + pause, self.rules.deadline)
-        return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, Sleep(until))
+        return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, signals.Sleep(until))
 
-    def _turn_came(self, came: TurnCame, now: float) -> tuple[Conflict, Command]:
+    def _turn_came(self, came: signals.TurnCame, now: float) -> tuple[Conflict, signals.Command]:
         state = replace(self, pauses=0, failures=came.failures)
         match came.intent:
-            case Intent.STARTED:
-                return state._end(Admit())
-            case Intent.UNKNOWN:
+            case signals.Intent.STARTED:
+                return state._end(signals.Admit())
+            case signals.Intent.UNKNOWN:
                 return state._doubt(now - came.age_seconds)
-            case Intent.NONE if came.failures:
+            case signals.Intent.NONE if came.failures:
                 return replace(state, suspect=True, doubt_since=SETTLED)._start(now)
-            case Intent.NONE:
+            case signals.Intent.NONE:
                 return state._start(now)
 
-    def _doubt(self, since: float) -> tuple[Conflict, Command]:
+    def _doubt(self, since: float) -> tuple[Conflict, signals.Command]:
         state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
-        return state._go(Phase.FINDING, FindRun())
+        return state._go(Phase.FINDING, signals.FindRun())
 
     def _looked_anew(self) -> Conflict:
         """A wire may show a run only when it is over: after every pause the lost attempt may be there to be found."""
         return replace(self, doubt_since=SETTLED if self.suspect else None)
 
-    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, Command]:
+    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, signals.Command]:
         # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
-            return self._end(Refuse("run_in_progress"))
+            return self._end(signals.Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
         state = replace(self._looked_anew(), holder=holder, pauses=0 if news else self.pauses)
         if self.rules.strategy.displaces and (news or self.rotate_at is None):
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
-        return state._go(Phase.FOLLOWING, CheckHolder(holder))
+        return state._go(Phase.FOLLOWING, signals.CheckHolder(holder))
 
-    def _holder(self, seen: HolderStatus, now: float) -> tuple[Conflict, Command]:
+    def _holder(self, seen: signals.HolderStatus, now: float) -> tuple[Conflict, signals.Command]:
         state = replace(self, holder=seen.holder or self.holder)
         if seen.status is not None and is_terminal(seen.status) and state.holder != self.ended_holder:
             return replace(state, ended_holder=state.holder, pauses=0)._start(now)
         if seen.orphan and state.rotate_at is None:
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         if state.rotate_at is not None and now >= state.rotate_at:
-            return state._go(Phase.ROTATING, RotateThread())
+            return state._go(Phase.ROTATING, signals.RotateThread())
         if seen.status is None or is_terminal(seen.status):
             # refused, yet nobody to be seen, or one that has ended: the refusal is the truth, so only another try
             # tells when it is over
-            return state._pause(now, StartRun())
+            return state._pause(now, signals.StartRun())
         # a suspect's holder may be its own lost attempt: that is waited for, not ended
         asks = (self.rules.strategy.displaces or seen.orphan) and not self.suspect and self.rotate_at != NEVER
         if asks and state.holder is not None and state.holder != self.cancel_asked:
-            return replace(state, cancel_asked=state.holder, pauses=0)._go(Phase.CANCELLING, CancelRun(state.holder))
-        return state._pause(now, CheckHolder(state.holder), seen.poll_after_seconds)
+            return replace(state, cancel_asked=state.holder, pauses=0)._go(
+                Phase.CANCELLING, signals.CancelRun(state.holder)
+            )
+        return state._pause(now, signals.CheckHolder(state.holder), seen.poll_after_seconds)
 
-    def _not_found(self, now: float) -> tuple[Conflict, Command]:
+    def _not_found(self, now: float) -> tuple[Conflict, signals.Command]:
         if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:
-            return self._pause(now, FindRun())
+            return self._pause(now, signals.FindRun())
         if self.failures >= self.rules.max_failures:
-            return self._end(Refuse("provider_unavailable"))
+            return self._end(signals.Refuse("provider_unavailable"))
         lost = self.doubt_since != SETTLED
         return replace(self, doubt_since=None)._start(now, lost=lost)
 
-    def _resume(self, now: float) -> tuple[Conflict, Command]:
+    def _resume(self, now: float) -> tuple[Conflict, signals.Command]:
         match self.after_pause:
             case _ if self._over(now):
-                return self._end(Detach())
-            case CheckHolder() as check:
+                return self._end(signals.Detach())
+            case signals.CheckHolder() as check:
                 return self._go(Phase.FOLLOWING, check)
-            case FindRun() as find:
+            case signals.FindRun() as find:
                 return self._go(Phase.FINDING, find)
             case _:
                 return self._start(now)
 
-    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, Command]:
+    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, signals.Command]:
         if self.doubt_since is not None:
-            return self._go(Phase.FINDING, FindRun())
+            return self._go(Phase.FINDING, signals.FindRun())
         if now >= self.rules.deadline - self.rules.start_margin_seconds:
-            return self._end(Detach())
-        return self._go(Phase.STARTING, StartRun(repeats_lost=lost))
+            return self._end(signals.Detach())
+        return self._go(Phase.STARTING, signals.StartRun(repeats_lost=lost))
 
-    def _pause(self, now: float, then: Command, seconds: float | None = None) -> tuple[Conflict, Command]:
+    def _pause(
+        self, now: float, then: signals.Command, seconds: float | None = None
+    ) -> tuple[Conflict, signals.Command]:
         until = min(now + (self._interval() if seconds is None else seconds), self.rules.deadline)
-        return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, Sleep(until))
+        return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, signals.Sleep(until))
 
-    def _go(self, phase: Phase, command: Command) -> tuple[Conflict, Command]:
+    def _go(self, phase: Phase, command: signals.Command) -> tuple[Conflict, signals.Command]:
         return replace(self, phase=phase), command
 
-    def _end(self, command: Command) -> tuple[Conflict, Command]:
+    def _end(self, command: signals.Command) -> tuple[Conflict, signals.Command]:
         return self._go(Phase.ENDED, command)
 
     def _over(self, now: float) -> bool:

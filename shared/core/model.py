@@ -291,6 +291,9 @@ class Turn:
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None
+    cancelling_ms: int | None = (
+        None  # since its cancel was asked for, or since it was displaced; None: neither, or over
+    )
 
     @property
     def whole_text(self) -> str:

@@ -64,6 +64,7 @@ def read_turn(row: JsonObject) -> Turn:
         joined=tuple(Joined(one["turn_id"], one["text"], TurnStatus(one["status"])) for one in row["joined"]),
         created_at=row["created_at"],
         finished_at=row["finished_at"],
+        cancelling_ms=row["cancelling_ms"],
     )
 
 

@@ -29,6 +29,7 @@ create table public.turns (
   input_tokens     bigint      not null default 0,
   output_tokens    bigint      not null default 0,
   cancel_requested boolean     not null default false,
+  cancel_requested_at timestamptz,        -- patience with a run that ignores it is counted from here, whoever holds it
   superseded_by    uuid,                  -- the turn that displaces, or displaced, this one
   superseded_how   text        check (superseded_how in ('interrupt', 'rollback')),
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
@@ -50,6 +51,7 @@ create table public.turns (
   check (case when status = 'failed' then error is not null
               when status = 'cancelled' then true else error is null end),
   check ((superseded_by is null) = (superseded_how is null)),
+  check (cancel_requested = (cancel_requested_at is not null)),
   check (status <> 'starting' or (run_key is not null and starting_at is not null))
 );
 

@@ -36,6 +36,7 @@ language sql stable set search_path = '' as $$
     'starting_ms', case when t.finished_at is null then internal.ms(clock.now - t.starting_at) end,
     'running_ms', case when t.finished_at is null then internal.ms(clock.now - t.running_at) end,
     'working_ms', case when t.finished_at is null then internal.ms(clock.now - t.first_started_at) end,
+    'cancelling_ms', case when t.finished_at is null then internal.ms(clock.now - t.cancel_requested_at) end,
     'remaining_ms', internal.ms(t.deadline_at - clock.now),
     'position', case when t.finished_at is not null then 0 else (
       select count(*) from public.turns earlier

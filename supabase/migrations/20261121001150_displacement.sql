@@ -28,7 +28,8 @@ create function internal.end_waiting(t public.turns, p_now timestamptz) returns 
 language plpgsql volatile set search_path = '' as $$
 begin
   update public.turns set
-    status = 'cancelled', cancel_requested = true, finished_at = p_now, updated_at = p_now,
+    status = 'cancelled', cancel_requested = true, cancel_requested_at = coalesce(cancel_requested_at, p_now),
+    finished_at = p_now, updated_at = p_now,
     error = case when superseded_by is not null then internal.superseded(t, null) end
   where id = t.id returning * into t;
   perform internal.close_turn(t, 'queued', null, p_now);
@@ -50,7 +51,8 @@ begin
     return;
   end if;
   update public.turns set
-    cancel_requested = true, superseded_by = p_by.id, superseded_how = p_by.strategy, updated_at = p_now
+    cancel_requested = true, cancel_requested_at = p_now, superseded_by = p_by.id, superseded_how = p_by.strategy,
+    updated_at = p_now
   where id = h.id returning * into h;
   if h.status = 'queued' then
     perform internal.end_waiting(h, p_now);

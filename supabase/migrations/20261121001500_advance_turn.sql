@@ -90,6 +90,7 @@ language sql volatile set search_path = '' as $$
     superseded_how = case when p_to in ('completed', 'failed') or p_patch ? 'undisturbed' then null
                           else superseded_how end,
     cancel_requested = cancel_requested and not p_patch ? 'undisturbed',
+    cancel_requested_at = case when not p_patch ? 'undisturbed' then cancel_requested_at end,
     finished_at = case when p_to in ('completed', 'failed', 'cancelled') then p_now end,
     ops = internal.remember_op(ops, p_op),
     updated_at = p_now

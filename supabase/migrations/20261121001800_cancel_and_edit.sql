@@ -24,7 +24,7 @@ begin
   if t.status = 'queued' then
     t := internal.end_waiting(t, v);
   elsif t.finished_at is null and not t.cancel_requested then
-    update public.turns set cancel_requested = true, updated_at = v where id = p_turn returning * into t;
+    update public.turns set cancel_requested = true, cancel_requested_at = v, updated_at = v where id = p_turn returning * into t;
   end if;
   return jsonb_build_object('outcome', 'ok', 'turn', internal.turn_json(t));
 end $$;

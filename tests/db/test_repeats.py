@@ -10,7 +10,7 @@ import pytest
 
 from tests.db.database import Answer, Chat, new_id
 
-VOLATILE = {"waited_ms", "starting_ms", "running_ms", "remaining_ms", "retry_ms"}
+VOLATILE = {"waited_ms", "cancelling_ms", "starting_ms", "running_ms", "remaining_ms", "retry_ms"}
 
 
 def steady(value: Any) -> Any:

@@ -17,11 +17,7 @@ from tests.simulation.servers import answer_to
 from tests.simulation.world import Answer, World
 
 LATE_SECONDS = 0.5  # what a response may be late
-# Until a cancelled turn is final, where nothing fails. Ten are promised; known to cost more: a claim cut off by its own
-# request's deadline (nobody serves until that lease lapses), a run that ignores its cancel (every holder waits anew;
-# where nobody asks any more, the sweep is the next one).
-CANCEL_SECONDS = 30.0
-STUBBORN_SECONDS = 120.0
+CANCEL_SECONDS = 10.5  # until a cancelled turn is final, where nothing fails
 MAX_ATTEMPTS = 500  # creates of one turn; a lock is tried every two seconds until the turn is over
 SAME_MOMENT = 1e-3
 
@@ -133,8 +129,7 @@ def cancel_works(record: Record) -> Iterator[str]:
         return
     for turn_id, at in record.world.cancels.items():
         turn = record.by_id.get(turn_id)
-        stubborn = any(run.ignores_cancel for run in record.runs[turn_id])
-        bound = at + (STUBBORN_SECONDS if stubborn else CANCEL_SECONDS)
+        bound = at + CANCEL_SECONDS
         if turn is not None and turn["finished"] is not None and turn["finished"] > bound:
             yield f"G11 {name_of(turn)} ended {turn['finished'] - at:.1f} s after its cancel"
 
