@@ -16,28 +16,29 @@ from shared.core.errors import (
     ActiveRun,
     ConversationIgnored,
     Fenced,
-    NotCancellable,
     NotFound,
-    NotFoundAtProvider,
     NotSent,
     OutcomeUnknown,
     ProviderError,
-    ProviderRefused,
     RateLimited,
     StoreUnavailable,
     ThreadGone,
     UnansweredCalls,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, Thread, TurnStatus
+from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, TurnStatus
 from shared.creating import Carry, Creating
+from shared.ending import Pace
 from shared.lease import Hold, World
+from shared.looking import Looking
 from shared.ports import Advance, Busy, Lessee, Provider
+from shared.repeating import drop_repeat
 from shared.starting import start_run
 
 log = logging.getLogger("multi_agent_chat")
 
 RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
+CLAIM_MARGIN = 0.25  # of the start margin: a claim cut off by the deadline would keep others away for a whole lease
 ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
 
 
@@ -65,7 +66,8 @@ class Admission:
         self._serve_other = serve_other
         self._rotations = 0
         self._creating: Creating | None = None
-        self._own_ended = False
+        self._looking: Looking | None = None
+        self._answered: RunState | None = None  # found beside a repeat
 
     async def run_to_end(
         self, event: signals.Submitted | signals.TurnCame
@@ -101,6 +103,10 @@ class Admission:
                 return signals.ThreadRotated()
             case signals.FindRun():
                 return await self._find()
+            case signals.LookBack():
+                return await self._look_back()
+            case signals.EndRepeat():
+                return await self._end_repeat()
             case _:
                 raise AssertionError(f"{command} ends an admission")
 
@@ -125,6 +131,12 @@ class Admission:
             self._creating = Creating(self._world.store, self._provider, self._carry)
         return self._creating
 
+    @property
+    def looking(self) -> Looking:
+        if self._looking is None:
+            self._looking = Looking(self._held, self._provider, self.creating)
+        return self._looking
+
     # --- our own queue ----------------------------------------------------------------------------------------------
 
     async def _claim(self) -> signals.Event:
@@ -139,6 +151,8 @@ class Admission:
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return signals.Queued(peek.turn.position)
         asked = self._world.clock.now()
+        if asked >= self._rules.deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
+            return signals.Queued(peek.turn.position)
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
         if isinstance(claim, Busy):
             return signals.Queued(peek.turn.position)
@@ -156,13 +170,15 @@ class Admission:
         hold.check()
         turn = claim.turn
         if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
-            return signals.TurnCame(signals.Intent.STARTED)
+            return signals.TurnCame(signals.Intent.STARTED, failures=turn.failures)
         # every create on a thread is preceded by the thread's id on record: none there, none sent
         unsent = claim.fresh or (self._provider.keeps_threads and hold.thread is None)
         if turn.status is TurnStatus.QUEUED or unsent:
             return signals.TurnCame(signals.Intent.NONE, failures=turn.failures)
         return signals.TurnCame(
-            signals.Intent.UNKNOWN, age_seconds=(turn.starting_ms or 0) / 1000, failures=turn.failures
+            signals.Intent.UNKNOWN,
+            still_seconds=self._provider.create_seconds - (turn.starting_ms or 0) / 1000,
+            failures=turn.failures,
         )
 
     # --- the create -------------------------------------------------------------------------------------------------
@@ -173,12 +189,13 @@ class Admission:
             await hold.advance(Advance(to=TurnStatus.STARTING, count_failure=lost))
             hold.check()
         hold.fresh = False
+        sent_at = self._world.clock.now()
         try:
             if await self.creating.ensure_thread(hold):
                 self._note(EventName.THREAD_CREATED)
             start = await self.creating.run_start(hold)
             await hold.secure()
-            stream = self._world.watched(hold.turn)
+            stream, sent_at = self._world.watched(hold.turn), self._world.clock.now()
             self.run = await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
@@ -197,7 +214,7 @@ class Admission:
             return signals.StartDeferred(seconds)
         except OutcomeUnknown as unknown:
             self._note(EventName.RUN_LOST, status=unknown.status)
-            return signals.StartUnknown()
+            return signals.StartUnknown(self._provider.create_seconds - (self._world.clock.now() - sent_at))
         except ProviderError as refusal:
             return signals.StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
@@ -244,16 +261,18 @@ class Admission:
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _find(self) -> signals.Event:
-        hold = self._held
-        try:
-            found = await hold.keep(self._provider.find_run(await self.creating.run_start(hold)))
-        except (ThreadGone, NotFoundAtProvider):
-            return signals.RunNotFound()
-        except ProviderError:
-            return signals.LookFailed()
-        if found is None:
-            return signals.RunNotFound()
-        return await self._adopt(found)
+        found = await self.looking.find()
+        return await self._adopt(found) if isinstance(found, RunState) else found
+
+    async def _check_holder(self, holder: str | None) -> signals.Event:
+        found = await self.looking.holder(holder)
+        return await self._adopt(found) if isinstance(found, RunState) else found
+
+    async def _cancel_holder(self, holder: str) -> signals.Event:
+        answer = await self.looking.cancel(holder)
+        if isinstance(answer, signals.CancelAccepted):
+            self._note(EventName.RUN_CANCELLED, run_id=holder)
+        return answer
 
     async def _adopt(self, found: RunState) -> signals.Event:
         """A run of this turn, from an attempt whose answer was lost."""
@@ -263,55 +282,30 @@ class Admission:
         await self._record(EventName.RUN_FOUND)
         return signals.RunFound()
 
-    def _is_new(self, run: RunState) -> bool:
-        return run.run_id not in {record.run_id for record in self._held.turn.runs}
+    # --- a run too many ---------------------------------------------------------------------------------------------
 
-    async def _check_holder(self, holder: str | None) -> signals.Event:
-        hold = self._held
-        thread = hold.thread or Thread(self._provider.name)
-        try:
-            found = await hold.keep(self._status(thread, holder)) if holder is not None else None
-            if found is None and (own := self._own_record()) is not None:
-                found = await hold.keep(self._status(thread, own))
-                if found is None or found.terminal:
-                    found, self._own_ended = None, True
-            if found is None:
-                found = await hold.keep(self._provider.find_holder(thread))
-        except ThreadGone:
-            return signals.HolderStatus(None)  # the next create will say so too, and then the thread is made again
-        except ProviderError:
-            return signals.LookFailed()
-        if found is None:
-            return signals.HolderStatus(None)
-        if found.turn_id == self._turn_id and not found.terminal and self._is_new(found):
-            return await self._adopt(found)
-        # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
-        orphan = found.turn_id is not None and found.turn_id != self._turn_id
-        return signals.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
+    async def _look_back(self) -> signals.Event:
+        if self.run is None:
+            self.run = RunState(self._held.turn.run_id, "unknown")  # a holder before this one started it
+        found = await self.looking.find_beside(self.run)
+        if not isinstance(found, RunState):
+            return found
+        self._answered = found
+        return signals.RunFound()
 
-    def _own_record(self) -> str | None:
-        """Our newest run on this thread, as long as it has not been seen to end."""
-        return None if self._own_ended else self._held.last_run_id
-
-    async def _cancel_holder(self, holder: str) -> signals.Event:
-        hold = self._held
-        thread = hold.thread or Thread(self._provider.name)
-        try:
-            await hold.keep(self._provider.cancel_run(thread, holder))
-        except NotCancellable as refusal:
-            return signals.CancelRefused(never=refusal.code == "runs_in_foreground")
-        except (NotFoundAtProvider, ProviderRefused):
-            return signals.CancelRefused()
-        except ProviderError:
-            return signals.LookFailed()
-        self._note(EventName.RUN_CANCELLED, run_id=holder)
-        return signals.CancelAccepted()
-
-    async def _status(self, thread: Thread, run_id: str) -> RunState | None:
-        try:
-            return await self._provider.get_run(thread, run_id, with_text=False)
-        except NotFoundAtProvider:
-            return None
+    async def _end_repeat(self) -> signals.Event:
+        hold, rules, repeat, answered = self._held, self._rules, self.run, self._answered
+        if repeat is None or answered is None:
+            raise AssertionError("nothing was found beside the repeat")
+        hold.fresh = False
+        pace, patience = Pace(rules.poll_min_seconds, rules.poll_max_seconds), rules.cancel_wait_seconds
+        clock, creating = self._world.clock, self.creating
+        status = await drop_repeat(
+            hold, self._provider, creating, clock, pace, patience, repeat=repeat, answered=answered
+        )
+        self._note(EventName.RUN_DROPPED, run_id=repeat.run_id, status=status)
+        self.run = answered
+        return signals.RepeatEnded()
 
     def _note(self, name: EventName, **fields: Any) -> None:
         ids = {"turn_id": self._turn_id, "conversation_id": self._conversation_id}

@@ -79,6 +79,11 @@ class Provider(Protocol):
         """Whether another process can listen to a run that was started with `stream`. May turn False, as above."""
         ...
 
+    @property
+    def create_seconds(self) -> float:
+        """How long after it was sent a create may be at work, unseen and without the server refusing another one."""
+        ...
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         """Make a thread, seeded with `history`. A duplicate left behind by a lost answer is empty and harmless."""
         ...

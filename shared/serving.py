@@ -118,7 +118,7 @@ class Serving:
             deadline=until.deadline,
             poll_min_seconds=self._options.poll_min_seconds,
             poll_max_seconds=self._options.poll_max_seconds,
-            settle_seconds=self._options.provider_timeout_seconds + self._options.settle_seconds,
+            settle_seconds=self._options.settle_seconds,
             start_margin_seconds=until.start_margin_seconds,
             max_failures=outcomes.MAX_FAILURES,
             cancel_wait_seconds=self._options.cancel_wait_seconds,

@@ -6,6 +6,7 @@
                                         │         where the strategy displaces: CancelRun, and RotateThread at last
                                         ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
                                         ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
+                                        │       and RunStarted ─► LookBack ─► Admit, or EndRepeat where it had ended
                                         └─► StartRefused ─► Refuse               a definite "never"
 
 It awaits nothing and reads no clock: `now` is given, in seconds on any monotonic clock. A pair of phase and event
@@ -26,6 +27,7 @@ from shared.core.model import MultitaskStrategy, is_terminal
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
 NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
 NEVER = float("inf")  # as `rotate_at`: the holder cannot be cancelled, so it is waited for
+LOOKS_BACK = 3  # that may fail before a repeat is taken for the only run
 BACKOFF = 1.6  # growth of the pause between two looks, from poll_min_seconds to poll_max_seconds
 
 
@@ -42,6 +44,8 @@ class Phase(StrEnum):
     CANCELLING = "cancelling"
     ROTATING = "rotating"
     FINDING = "finding"
+    LOOKING_BACK = "looking_back"
+    ENDING_REPEAT = "ending_repeat"
     PAUSED = "paused"
     ENDED = "ended"
 
@@ -54,7 +58,7 @@ class Rules:
     deadline: float
     poll_min_seconds: float
     poll_max_seconds: float
-    settle_seconds: float  # after a create of unknown outcome was given up, it may still arrive for this long
+    settle_seconds: float  # after the longest that a create may be at work, until its traces must be visible
     start_margin_seconds: float  # no create is sent so late that its answer could not be awaited
     max_failures: int  # creates of unknown outcome that may be repeated
     cancel_wait_seconds: float  # a run that has not ended so long after it was to be cancelled loses its thread
@@ -97,6 +101,8 @@ class Conflict:
             case (Phase.NEW | Phase.CLAIMING, signals.TurnCame() as came):  # NEW: the claim came with the acceptance
                 return self._turn_came(came, now)
             # the create
+            case (Phase.STARTING, signals.RunStarted()) if self.suspect:
+                return self._look_back(now)
             case (Phase.STARTING, signals.RunStarted()):
                 return self._end(signals.Admit())
             case (Phase.STARTING, signals.RunConflicted(holder=holder)):
@@ -105,8 +111,8 @@ class Conflict:
                 return self._looked_anew()._pause(now, signals.StartRun(), max(seconds, self._interval()))
             case (Phase.STARTING, signals.StartRefused(reason=reason)):
                 return self._end(signals.Refuse(reason))
-            case (Phase.STARTING, signals.StartUnknown()):
-                return self._doubt(now)
+            case (Phase.STARTING, signals.StartUnknown(still_seconds=still)):
+                return self._doubt(now + still)
             # the run in our way
             case (Phase.FOLLOWING, signals.HolderStatus() as seen):
                 return self._holder(seen, now)
@@ -124,12 +130,23 @@ class Conflict:
                 fresh = Conflict(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
+            case (Phase.FINDING, signals.RunFound()) if self.failures > 1:
+                return self._look_back(now)
             case (Phase.FINDING | Phase.FOLLOWING, signals.RunFound()):
                 return self._end(signals.Admit())
             case (Phase.FINDING, signals.RunNotFound()):
                 return self._not_found(now)
             case (Phase.FINDING, signals.LookFailed()):
                 return self._pause(now, signals.FindRun())
+            # a repeat that was accepted: the lost attempt may have ended between the last look for it and then
+            case (Phase.LOOKING_BACK, signals.RunFound()):
+                return self._go(Phase.ENDING_REPEAT, signals.EndRepeat())
+            case (Phase.LOOKING_BACK, signals.LookFailed()) if self.pauses + 1 < LOOKS_BACK:
+                return self._pause(now, signals.LookBack())
+            case (Phase.LOOKING_BACK, signals.RunNotFound() | signals.LookFailed()):
+                return self._end(signals.Admit())
+            case (Phase.ENDING_REPEAT, signals.RepeatEnded()):
+                return self._end(signals.Admit())
             case (Phase.PAUSED, signals.Woke()):
                 return self._resume(now)
             case _:
@@ -146,10 +163,12 @@ class Conflict:
     def _turn_came(self, came: signals.TurnCame, now: float) -> tuple[Conflict, signals.Command]:
         state = replace(self, pauses=0, failures=came.failures)
         match came.intent:
+            case signals.Intent.STARTED if came.failures:
+                return state._look_back(now)
             case signals.Intent.STARTED:
                 return state._end(signals.Admit())
             case signals.Intent.UNKNOWN:
-                return state._doubt(now - came.age_seconds)
+                return state._doubt(now + came.still_seconds)
             case signals.Intent.NONE if came.failures:
                 return replace(state, suspect=True, doubt_since=SETTLED)._start(now)
             case signals.Intent.NONE:
@@ -158,6 +177,12 @@ class Conflict:
     def _doubt(self, since: float) -> tuple[Conflict, signals.Command]:
         state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
         return state._go(Phase.FINDING, signals.FindRun())
+
+    def _look_back(self, now: float) -> tuple[Conflict, signals.Command]:
+        """There is a run, and an attempt before it was lost: that one may have had its answer first."""
+        if self._over(now):
+            return self._end(signals.Admit())
+        return replace(self, pauses=0)._go(Phase.LOOKING_BACK, signals.LookBack())
 
     def _looked_anew(self) -> Conflict:
         """A wire may show a run only when it is over: after every pause the lost attempt may be there to be found."""
@@ -209,6 +234,8 @@ class Conflict:
                 return self._go(Phase.FOLLOWING, check)
             case signals.FindRun() as find:
                 return self._go(Phase.FINDING, find)
+            case signals.LookBack() as look:
+                return self._go(Phase.LOOKING_BACK, look)
             case _:
                 return self._start(now)
 

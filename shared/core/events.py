@@ -29,6 +29,7 @@ class EventName(StrEnum):
     RUN_FOUND = "run.found"
     RUN_ENDED = "run.ended"
     RUN_CANCELLED = "run.cancelled"
+    RUN_DROPPED = "run.dropped"  # the turn had its answer already
     MESSAGE_DELTA = "message.delta"
     TOOL_CALLED = "tool.called"
     TOOL_ANSWERED = "tool.answered"

@@ -241,7 +241,8 @@ class RunStart:
     history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
     displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
     repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
-    known_run_ids: tuple[str, ...] = ()  # this turn's runs that are already on record: never to be taken for a lost one
+    # this turn's runs that are already known, or the last items they left: never to be taken for a lost one
+    known_run_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class TurnCame:
     """The lease and the head of the queue are ours."""
 
     intent: Intent
-    age_seconds: float = 0.0  # with UNKNOWN: since that intent was committed
+    still_seconds: float = 0.0  # with UNKNOWN: how much longer that create may be at work; below 0 since then
     failures: int = 0  # attempts of this turn that were lost or failed
 
 
@@ -99,10 +99,17 @@ class StartRefused:
 class StartUnknown:
     """The create may or may not have arrived."""
 
+    still_seconds: float = 0.0  # how much longer it may be at work at the provider
+
 
 @dataclass(frozen=True, slots=True)
 class RunFound:
     """The run of an earlier attempt was found: it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatEnded:
+    """The repeated run is over, and the thread holds the answer that came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,7 @@ Event = (
     | StartRefused
     | StartUnknown
     | RunFound
+    | RepeatEnded
     | RunNotFound
     | LookFailed
     | Woke
@@ -187,6 +195,16 @@ class FindRun:
 
 
 @dataclass(frozen=True, slots=True)
+class LookBack:
+    """A repeat was accepted: look whether the lost attempt had its answer by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRepeat:
+    """It had: end the repeat, and take what it left out of the thread."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sleep:
     until: float
 
@@ -208,4 +226,17 @@ class Detach:
     """Stop waiting here. The turn stays as it is on record, for whoever comes next."""
 
 
-Command = ClaimTurn | StartRun | CheckHolder | CancelRun | RotateThread | FindRun | Sleep | Admit | Refuse | Detach
+Command = (
+    ClaimTurn
+    | StartRun
+    | CheckHolder
+    | CancelRun
+    | RotateThread
+    | FindRun
+    | LookBack
+    | EndRepeat
+    | Sleep
+    | Admit
+    | Refuse
+    | Detach
+)

@@ -79,6 +79,10 @@ class AssistantsProvider:
     def attachable(self) -> bool:
         return False
 
+    @property
+    def create_seconds(self) -> float:
+        return self._timeout_seconds
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         seeds = [seed(message) for message in history if message.text.strip()]
         answer = await self._wire.post("threads", body={"messages": seeds} if seeds else {})

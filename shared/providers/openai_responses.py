@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from shared.core.errors import (
+    ActiveRun,
     ConversationIgnored,
     NotCancellable,
     NotFoundAtProvider,
@@ -57,6 +58,7 @@ class _Habits:
     conversations: bool
     background: bool | None = None  # None: nothing shown yet
     streams: bool = True
+    locks: bool = False  # a busy conversation was refused
 
 
 class ResponsesProvider:
@@ -100,6 +102,13 @@ class ResponsesProvider:
     def attachable(self) -> bool:
         return self._habits.streams and (self._background == "on" or self._habits.background is not False)
 
+    @property
+    def create_seconds(self) -> float:
+        """As long as a run, where all run in the foreground and nothing has shown that the server refuses a second."""
+        habits = self._habits
+        unseen = habits.background is False and habits.conversations and not habits.locks
+        return self._run_budget_seconds if unseen else self._timeout_seconds
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         """A seeded conversation; no thread at all on a server that turns out to keep none."""
         if self._habits.conversations:
@@ -126,10 +135,15 @@ class ResponsesProvider:
                 elif background and self._background != "on" and refuses_background(error):
                     self._habits.background = background = False
                 else:
-                    raise start_refused(error) from error
+                    raise self._refused(error) from error
                 if isinstance(error, OutcomeUnknown):
                     raise
             # The one repetition of a create: the server has just said that it started nothing, and why.
+
+    def _refused(self, error: ProviderError) -> ProviderError:
+        refusal = start_refused(error)
+        self._habits.locks = self._habits.locks or isinstance(refusal, ActiveRun)
+        return refusal
 
     async def find_run(self, start: RunStart) -> RunState | None:
         """By what it left in the conversation. A run that has not ended leaves nothing: the lock is its only sign."""

@@ -165,7 +165,7 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
     calls = tool_calls(answer)
     text = said(answer)
     run_id = next((made for item in answer if (made := _made_by(item))), None)
-    if not (text or calls) or (run_id is not None and run_id in start.known_run_ids):
+    if not (text or calls) or {run_id, _last_id(answer)} & set(start.known_run_ids):
         return None
     cut_off = any(fields.status(item, "") == "incomplete" for item in answer)
     return RunState(

@@ -20,13 +20,16 @@ from shared.core.signals import (
     ClaimTurn,
     Command,
     Detach,
+    EndRepeat,
     Event,
     FindRun,
     HolderStatus,
     Intent,
+    LookBack,
     LookFailed,
     Queued,
     Refuse,
+    RepeatEnded,
     RotateThread,
     RunConflicted,
     RunFound,
@@ -328,13 +331,14 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (20.9, RunNotFound(), Sleep(20.9 + 0.4)),
             (21.3, Woke(), FindRun()),
             (21.3, RunNotFound(), StartRun(repeats_lost=True)),
-            (21.4, RunStarted(), Admit()),
+            (21.4, RunStarted(), LookBack()),
+            (21.5, RunNotFound(), Admit()),
         ],
     ),
     "a lost create is looked for again after every pause": (
         RULES,
         [
-            (0, TurnCame(Intent.UNKNOWN, age_seconds=600), FindRun()),
+            (0, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (0, RunNotFound(), StartRun(repeats_lost=True)),
             (0, StartDeferred(3), Sleep(3)),
             (3, Woke(), FindRun()),
@@ -373,7 +377,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
     "an inherited intent is looked for first": (
         RULES,
         [
-            (100, TurnCame(Intent.UNKNOWN, age_seconds=5), FindRun()),
+            (100, TurnCame(Intent.UNKNOWN, still_seconds=-5), FindRun()),
             (100, RunNotFound(), Sleep(100.25)),
             (100.25, Woke(), FindRun()),
             (108, RunNotFound(), StartRun(repeats_lost=True)),
@@ -382,8 +386,83 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
     "an old inherited intent needs no waiting": (
         RULES,
         [
-            (100, TurnCame(Intent.UNKNOWN, age_seconds=600), FindRun()),
+            (100, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (100, RunNotFound(), StartRun(repeats_lost=True)),
+        ],
+    ),
+    "a create that may last is not repeated before it can have ended": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, still_seconds=120), FindRun()),
+            (132.9, RunNotFound(), Sleep(133.15)),
+            (133.15, Woke(), FindRun()),
+            (133.15, RunNotFound(), StartRun(repeats_lost=True)),
+        ],
+    ),
+    "neither is one of our own that was cut off": (
+        RULES,
+        [
+            (0, MINE, StartRun()),
+            (10, StartUnknown(still_seconds=100), FindRun()),
+            (122.9, RunNotFound(), Sleep(123.15)),
+            (123.15, Woke(), FindRun()),
+            (123.15, RunNotFound(), StartRun(repeats_lost=True)),
+        ],
+    ),
+    "after a repeat one more look: the lost attempt has not been answered": (
+        RULES,
+        [
+            (100, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
+            (100, RunNotFound(), StartRun(repeats_lost=True)),
+            (101, RunStarted(), LookBack()),
+            (101, RunNotFound(), Admit()),
+        ],
+    ),
+    "after a repeat one more look: the lost attempt was answered in between": (
+        RULES,
+        [
+            (100, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
+            (100, RunNotFound(), StartRun(repeats_lost=True)),
+            (101, RunStarted(), LookBack()),
+            (101, RunFound(), EndRepeat()),
+            (103, RepeatEnded(), Admit()),
+        ],
+    ),
+    "a look back that fails is repeated, but not for ever": (
+        RULES,
+        [
+            (0, TurnCame(Intent.NONE, failures=1), FindRun()),
+            (0, RunNotFound(), StartRun()),
+            (1, RunStarted(), LookBack()),
+            (1, LookFailed(), Sleep(1.25)),
+            (1.25, Woke(), LookBack()),
+            (1.25, LookFailed(), Sleep(1.65)),
+            (1.65, Woke(), LookBack()),
+            (1.65, LookFailed(), Admit()),
+        ],
+    ),
+    "a repeat accepted behind the deadline is followed by whoever comes": (
+        RULES,
+        [
+            (147, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
+            (147, RunNotFound(), StartRun(repeats_lost=True)),
+            (151, RunStarted(), Admit()),
+        ],
+    ),
+    "a repeat that was inherited is looked behind as well": (
+        RULES,
+        [
+            (0, TurnCame(Intent.STARTED, failures=1), LookBack()),
+            (0, RunFound(), EndRepeat()),
+            (3, RepeatEnded(), Admit()),
+        ],
+    ),
+    "so is one that was found behind two lost attempts": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, failures=1), FindRun()),
+            (0, RunFound(), LookBack()),
+            (0, RunNotFound(), Admit()),
         ],
     ),
     "an inherited run is followed": (RULES, [(0, TurnCame(Intent.STARTED), Admit())]),
@@ -457,6 +536,7 @@ EVENTS: list[Event] = [
     StartRefused("x"),
     StartUnknown(),
     RunFound(),
+    RepeatEnded(),
     RunNotFound(),
     LookFailed(),
     Woke(),
@@ -472,6 +552,8 @@ LEGAL: dict[Phase, set[type]] = {
     Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed, CallerGone},
     Phase.ROTATING: {ThreadRotated, CallerGone},
     Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},
+    Phase.LOOKING_BACK: {RunFound, RunNotFound, LookFailed, CallerGone},
+    Phase.ENDING_REPEAT: {RepeatEnded, CallerGone},
     Phase.PAUSED: {Woke, CallerGone},
     Phase.ENDED: set(),
 }
@@ -498,8 +580,10 @@ ANSWERS: dict[type, list[Event]] = {
         Queued(0),
         Queued(3),
         MINE,
-        TurnCame(Intent.UNKNOWN, 3),
+        TurnCame(Intent.UNKNOWN, -3),
+        TurnCame(Intent.UNKNOWN, 30),
         TurnCame(Intent.NONE, failures=1),
+        TurnCame(Intent.STARTED, failures=1),
         TurnEnded(),
     ],
     StartRun: [
@@ -510,12 +594,15 @@ ANSWERS: dict[type, list[Event]] = {
         StartDeferred(0),
         StartDeferred(30),
         StartUnknown(),
+        StartUnknown(30),
         StartRefused("provider_auth"),
     ],
     CheckHolder: [*(HolderStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
     CancelRun: [CancelAccepted(), CancelRefused(), CancelRefused(never=True), LookFailed()],
     RotateThread: [ThreadRotated()],
     FindRun: [RunFound(), RunNotFound(), LookFailed()],
+    LookBack: [RunFound(), RunNotFound(), LookFailed()],
+    EndRepeat: [RepeatEnded()],
     Sleep: [Woke()],
 }
 
@@ -538,9 +625,9 @@ def test_every_way_through_ends_in_time_and_keeps_the_rules(data: st.DataObject,
         if isinstance(command, FindRun) and isinstance(event, RunNotFound):
             looked_at = now
         if isinstance(event, TurnCame) and event.intent is Intent.UNKNOWN:
-            unknown_since = now - event.age_seconds
+            unknown_since = now + event.still_seconds
         if isinstance(event, StartUnknown):
-            unknown_since = now
+            unknown_since = now + event.still_seconds
         asked = now
         state, command = state.fold(event, now)
         if isinstance(command, StartRun):

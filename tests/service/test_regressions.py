@@ -90,7 +90,7 @@ async def test_a_message_that_may_be_answered_already_is_not_taken_back(
     await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})
     turn = await one.send(user, "[[slow 4]] again", first.conversation_id, strategy=REJECT)
     assert turn.status is TurnStatus.COMPLETED
-    # one more where the lost run ends on this wire between the last look for it and the next try: a limit of the README
+    # one more where the lost run ends on this wire between the last look for it and the next try
     assert await creates(emulator) in (2, 3)
 
 

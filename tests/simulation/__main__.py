@@ -57,8 +57,9 @@ def run_mode(db: Database, mode: str, seeds: range, log: bool) -> int:
 
 def figures(result: Result) -> Counter[str]:
     world = result.world
-    told = ("runs", "crashes", "pauses", "overlaps", "missed", "calls", "turn.completed", "turn.failed",
-            "turn.cancelled", "turn.withdrawn", "turn.fenced", "thread.rotated", "run.lost", "gave up")  # fmt: skip
+    told = ("runs", "crashes", "pauses", "overlaps", "missed", "unseen", "run.dropped", "calls", "turn.completed",
+            "turn.failed", "turn.cancelled", "turn.withdrawn", "turn.fenced", "thread.rotated", "run.lost",
+            "gave up")  # fmt: skip
     return Counter({"turns": len(world.finals), "answers": len(world.answers)} | {n: world.counts[n] for n in told})
 
 

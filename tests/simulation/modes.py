@@ -18,6 +18,7 @@ class Network:
     after: float = 0.0  # a 5xx, though it took effect
     lost: float = 0.0  # took effect, the answer never came
     late: float = 0.0  # takes effect only after the caller gave up, within the time to settle
+    slow: float = 0.0  # takes effect late, but its caller waits for it still
     very_late: float = 0.0  # takes effect when nobody reckons with it any more: one extra run is allowed
 
 
@@ -28,7 +29,7 @@ class Profile:
     users: int = 2
     tabs: int = 2
     messages: int = 2  # of each tab
-    kinds: tuple[str, ...] = ("threads", "responses", "threads", "foreground")
+    kinds: tuple[str, ...] = ("threads", "responses", "threads", "foreground", "bare")
     # people
     cancels: float = 0.12
     edits: float = 0.08
@@ -77,7 +78,9 @@ MODES: Mapping[str, Profile] = {
     ),
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
     "dark": Profile(messages=1, network=Network(before=0.6)),
-    "late": Profile(network=Network(late=0.12, lost=0.04), kinds=("threads", "responses", "threads", "unlocked")),
+    "late": Profile(
+        network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked")
+    ),
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(
         crash=0.004,
@@ -86,7 +89,7 @@ MODES: Mapping[str, Profile] = {
         answer_lost=0.02,
         call_late=0.01,
         outages=0.05,
-        network=Network(0.02, 0.04, 0.02, 0.02, 0.02, 0.02, 0.01),
+        network=Network(0.02, 0.04, 0.02, 0.02, 0.02, 0.02, 0.02, 0.01),
         run_fails=0.03,
         asks_for_tools=0.02,
         list_lag=2.0,

@@ -40,6 +40,10 @@ class FakeProvider:
     def attachable(self) -> bool:
         return False
 
+    @property
+    def create_seconds(self) -> float:
+        return FOREGROUND_SECONDS if self._server.foreground and not self._server.locks else TIMEOUT_SECONDS
+
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         place = await self._request("create_thread", lambda: self._server.create_place(tuple(history)), writes=True)
         return Thread(self.name, place.place_id, _end(place.items))
@@ -50,7 +54,7 @@ class FakeProvider:
         create.repeats = sum(other.run_key == start.run_key for other in server.creates)
         create.stale = world.database.run_key(start.turn_id) != start.run_key
         server.creates.append(create)
-        foreground = server.kind == "foreground"
+        foreground = server.foreground
         try:
             run = await self._request(
                 "start_run", lambda: server.start(start, create), writes=True, create=create,
@@ -83,8 +87,7 @@ class FakeProvider:
         return self._state(await self._request("cancel_run", lambda: self._server.cancel(run_id, name), writes=True))
 
     async def erase_turn(self, start: RunStart) -> bool:
-        place_id = start.thread.thread_id or ""
-        return await self._request("erase_turn", lambda: self._server.erase(place_id, start.turn_id), writes=True)
+        return await self._request("erase_turn", lambda: self._server.erase(start), writes=True)
 
     async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
         return
@@ -124,9 +127,9 @@ class FakeProvider:
         items = self._server.place(start.thread.thread_id).items
         known = [item.item_id for item in items]
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0
-        for question, answer in zip(items[after:], items[after + 1 :], strict=False):
+        for question, answer in reversed(list(zip(items[after:], items[after + 1 :], strict=False))):
             asked = question.role == "user" and question.text == start.text
-            if asked and (answer.run_id is None or answer.run_id not in start.known_run_ids):
+            if asked and not {answer.run_id, answer.item_id} & set(start.known_run_ids):
                 call = self._server.place(start.thread.thread_id).unanswered
                 calls = (ToolCall(call, "look_up", "{}"),) if call is not None else ()
                 return RunState(
@@ -197,6 +200,8 @@ class FakeProvider:
             )
             if create is not None:
                 create.very_late = fault == "very_late"
+        if fault == "slow":
+            await asyncio.sleep(rng.uniform(0.3, 0.8) * TIMEOUT_SECONDS)
         try:
             result = effect()
         except ProviderError as error:
@@ -210,7 +215,7 @@ class FakeProvider:
 
 
 def _fault(dice: float, network: Network) -> str | None:
-    for name in ("refused", "limited", "before", "after", "lost", "late", "very_late"):
+    for name in ("refused", "limited", "before", "after", "lost", "late", "slow", "very_late"):
         dice -= getattr(network, name)
         if dice < 0:
             return name

@@ -42,7 +42,7 @@ def never_two_at_once(record: Record) -> Iterator[str]:
 def thread_history(record: Record) -> Iterator[str]:
     """G2: what the model reads has every message once, in order."""
     runs = list(itertools.chain(*record.runs.values()))
-    if record.world.kind == "unlocked" or record.world.counts["missed"] or any(map(_beyond, runs)):
+    if record.world.kind == "unlocked" or record.world.counts["unseen"] or any(map(_beyond, runs)):
         return
     by_text = {(turn["user_id"], turn["text"]): turn for turn in record.turns}
     owner = {create.place_id: record.by_id.get(create.turn_id) for create in record.world.server.creates}
@@ -72,12 +72,17 @@ def _missed(earlier: Run, later: Run, record: Record) -> bool:
     ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0
     missed = lost and ended is not None and ended > sent - LOOK_SECONDS
     record.world.counts["missed"] += missed
+    # who hears of the repeat looks back and clears the thread; but this one was lost as well, or its sender died
+    heard = later.create is not None and later.create.fate == "heard" and later.create.sender.alive
+    record.world.counts["unseen"] += missed and not heard
     return missed
 
 
 def _known(run: Run, record: Record) -> bool:
     """Whether its answer came and was put on record: what nobody knows of, nobody can wait for."""
-    turn = record.by_id.get(run.create.turn_id) if run.create is not None else None
+    if run.create is None or run.create.fate != "heard":
+        return False
+    turn = record.by_id.get(run.create.turn_id)
     return turn is not None and any(one["run_id"] == run.run_id for one in turn["runs"])
 
 

@@ -86,7 +86,7 @@ class Run:
 
 class Server:
     """`threads`: runs with metadata in lists. `responses`: shown by what they leave; `unlocked`: without the lock;
-    `foreground`: a create answers when its run is over, and nothing can be cancelled.
+    `foreground`: a create answers when its run is over, and nothing can be cancelled; `bare`: that without the lock.
     """
 
     def __init__(self, world: World) -> None:
@@ -101,6 +101,14 @@ class Server:
     @property
     def keeps_runs(self) -> bool:
         return self.kind == "threads"
+
+    @property
+    def locks(self) -> bool:
+        return self.kind not in ("unlocked", "bare")
+
+    @property
+    def foreground(self) -> bool:
+        return self.kind in ("foreground", "bare")
 
     def adapter(self, instance: Instance) -> FakeProvider:
         from tests.simulation.providers import FakeProvider
@@ -124,7 +132,7 @@ class Server:
         if place.gone:
             raise ThreadGone("No such thread.", status=404)
         holder = self.holder(place.place_id)
-        if holder is not None and self.kind != "unlocked":
+        if holder is not None and self.locks:
             world.counts["refused by the lock"] += 1
             named = self.keeps_runs and world.chance(0.8)
             raise ActiveRun("Another run is active.", status=400, holder=holder.run_id if named else None)
@@ -160,20 +168,31 @@ class Server:
 
     def cancel(self, run_id: str, who: str) -> Run:
         run = self.run(run_id)
-        if not run.active or run.status == "cancelling" or self.kind == "foreground":
+        if not run.active or run.status == "cancelling" or self.foreground:
             raise NotCancellable(f"Cannot cancel run with status '{run.status}'.", status=400)
         run.status, run.cancelled_by = "cancelling", who
         if not run.ignores_cancel:
             run.poke.set()
         return run
 
-    def erase(self, place_id: str, turn_id: str) -> bool:
-        """Only where messages carry their turn's mark they can be told apart."""
-        if place_id not in self.places:
+    def erase(self, start: RunStart) -> bool:
+        """By the turn's mark; where there is none, what asks the same behind the last item known, and its answer."""
+        if start.thread.thread_id not in self.places:
             return False
-        place = self.place(place_id)
-        place.items = [item for item in place.items if item.turn_id != turn_id]
-        return self.keeps_runs
+        place = self.place(start.thread.thread_id)
+        if self.keeps_runs:
+            place.items = [item for item in place.items if item.turn_id != start.turn_id]
+            return True
+        known = [item.item_id for item in place.items]
+        if start.thread.cursor is not None and start.thread.cursor not in known:
+            return False
+        after = known.index(start.thread.cursor) + 1 if start.thread.cursor is not None else 0
+        kept, drop = place.items[:after], False
+        for item in place.items[after:]:
+            drop = item.text == start.text if item.role == "user" else drop
+            kept += [] if drop else [item]
+        place.items = kept
+        return True
 
     def submit(self, run_id: str) -> Run:
         run = self.run(run_id)

@@ -1,0 +1,104 @@
+"""What an admission asks the provider about runs: its own, lost ones, and the one in its way. Starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from shared.core import signals
+from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
+from shared.core.model import RunStart, RunState, Thread
+from shared.creating import Creating
+from shared.lease import Hold
+from shared.ports import Provider
+
+Cancelled = signals.CancelAccepted | signals.CancelRefused | signals.LookFailed
+
+
+class Looking:
+    """The looks of one turn's admission. A run of this turn is handed back as it is, everything else as an event.
+
+    All of them raise Stopped, Fenced, StoreUnavailable.
+    """
+
+    def __init__(self, hold: Hold, provider: Provider, creating: Creating) -> None:
+        self._hold, self._provider, self._creating = hold, provider, creating
+        self._own_ended = False
+
+    async def find(self) -> RunState | signals.RunNotFound | signals.LookFailed:
+        """The run of an attempt whose answer was lost."""
+        return await self._find(lambda start: start)
+
+    async def find_beside(self, repeat: RunState) -> RunState | signals.RunNotFound | signals.LookFailed:
+        """The run of a lost attempt that had its answer when `repeat` was accepted."""
+        own = tuple(known for known in (repeat.run_id, repeat.cursor) if known is not None)
+        found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
+        if isinstance(found, RunState) and (found.status != "completed" or not found.text.strip()):
+            return signals.RunNotFound()
+        return found
+
+    async def holder(self, holder: str | None) -> RunState | signals.HolderStatus | signals.LookFailed:
+        """The run in our way, by its id or else whichever it is."""
+        hold, provider = self._hold, self._provider
+        thread = self._thread
+        try:
+            found = await hold.keep(self._status(thread, holder)) if holder is not None else None
+            if found is None and (own := self._own_record()) is not None:
+                found = await hold.keep(self._status(thread, own))
+                if found is None or found.terminal:
+                    found, self._own_ended = None, True
+            if found is None:
+                found = await hold.keep(provider.find_holder(thread))
+        except ThreadGone:
+            return signals.HolderStatus(None)  # the next create will say so too, and then the thread is made again
+        except ProviderError:
+            return signals.LookFailed()
+        if found is None:
+            return signals.HolderStatus(None)
+        turn_id = hold.turn.turn_id
+        if found.turn_id == turn_id and not found.terminal and self._is_new(found):
+            return found
+        # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
+        orphan = found.turn_id is not None and found.turn_id != turn_id
+        return signals.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
+
+    async def cancel(self, holder: str) -> Cancelled:
+        """Ask for the end of the run in our way."""
+        try:
+            await self._hold.keep(self._provider.cancel_run(self._thread, holder))
+        except NotCancellable as refusal:
+            return signals.CancelRefused(never=refusal.code == "runs_in_foreground")
+        except (NotFoundAtProvider, ProviderRefused):
+            return signals.CancelRefused()
+        except ProviderError:
+            return signals.LookFailed()
+        return signals.CancelAccepted()
+
+    async def _find(
+        self, narrowed: Callable[[RunStart], RunStart]
+    ) -> RunState | signals.RunNotFound | signals.LookFailed:
+        try:
+            start = narrowed(await self._creating.run_start(self._hold))
+            found = await self._hold.keep(self._provider.find_run(start))
+        except (ThreadGone, NotFoundAtProvider):
+            return signals.RunNotFound()
+        except ProviderError:
+            return signals.LookFailed()
+        return signals.RunNotFound() if found is None else found
+
+    async def _status(self, thread: Thread, run_id: str) -> RunState | None:
+        try:
+            return await self._provider.get_run(thread, run_id, with_text=False)
+        except NotFoundAtProvider:
+            return None
+
+    @property
+    def _thread(self) -> Thread:
+        return self._hold.thread or Thread(self._provider.name)
+
+    def _own_record(self) -> str | None:
+        """Our newest run on this thread, as long as it has not been seen to end."""
+        return None if self._own_ended else self._hold.last_run_id
+
+    def _is_new(self, run: RunState) -> bool:
+        return run.run_id not in {record.run_id for record in self._hold.turn.runs}

@@ -1,0 +1,56 @@
+"""Creates whose answers were lost, where the provider shows a run only when it is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from dev.emulator.testing import RunningEmulator
+from shared.core import signals
+from shared.core.model import TurnStatus
+from shared.looking import Looking
+from tests.db.database import Database
+from tests.service.instances import Instances, somebody
+from tests.service.test_answering import creates, place_of
+from tests.service.test_strategies import thread_texts
+
+pytestmark = pytest.mark.parametrize("wire", ["responses"])
+
+
+@pytest.mark.parametrize("background", ["on", "off"])
+async def test_an_answer_that_came_between_the_last_look_and_the_repeat_is_the_one_that_stays(
+    instances: Instances, emulator: RunningEmulator, db: Database, monkeypatch: pytest.MonkeyPatch, background: str
+) -> None:
+    one, user = await instances.make(responses_background=background, run_budget_seconds="5"), somebody()
+    first = await one.send(user, "hello")
+
+    async def blind(looking: Looking) -> signals.RunNotFound:
+        return signals.RunNotFound()
+
+    monkeypatch.setattr(Looking, "find", blind)
+    await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})
+    turn = await one.send(user, "[[slow 1]] again", first.conversation_id)
+    assert turn.reply == "Emulated reply 2 to: again", "the lost run's, not the repeat's"
+    assert await creates(emulator) == 3
+    assert [run.status for run in turn.runs][-1] == "completed"
+    asked = [text for role, text in await thread_texts(emulator, await place_of(db, first.conversation_id))]
+    assert asked == ["hello", "Emulated reply 1 to: hello", "[[slow 1]] again", "Emulated reply 2 to: again"]
+    third = await one.send(user, "third", first.conversation_id)
+    assert third.status is TurnStatus.COMPLETED
+
+
+@pytest.mark.parametrize("same_instance", [True, False])
+async def test_a_create_cut_off_by_its_callers_deadline_is_not_repeated_while_it_may_be_at_work(
+    instances: Instances, emulator: RunningEmulator, same_instance: bool
+) -> None:
+    """No lock, and everything in the foreground: nothing shows the run before it is over."""
+    await emulator.configure(lock=False)
+    one = await instances.make(responses_background="off", run_budget_seconds="10", lease_seconds="3")
+    two = one if same_instance else await instances.make(responses_background="off", run_budget_seconds="10")
+    user = somebody()
+    first = await one.send(user, "hello")
+    turn = await one.send(user, "[[slow 4]] again", first.conversation_id, wait=1.0)
+    assert turn.status is TurnStatus.STARTING
+    answered = await two.wait(user, turn)
+    assert answered.reply == "Emulated reply 2 to: again"
+    assert await creates(emulator) == 2
+    assert set((await emulator.state())["max_active"].values()) == {1}
