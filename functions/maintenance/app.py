@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from functions.maintenance.tidy import Deleting, Scratches, Tidy
-from functions.multi_agent_chat.app import LazyApp, http_client
+from functions.multi_agent_chat.app import LazyApp, http_clients
 from functions.multi_agent_chat.bodies import read_nothing
 from functions.multi_agent_chat.door import Door
 from functions.multi_agent_chat.endpoint import Endpoint, no_such_route
@@ -59,7 +59,8 @@ def build_app(
         if orphans is None or waiting is None:
             from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
 
-            built = adapters.build(settings, client or http_client(), clock)
+            database, provider = (client, client) if client is not None else http_clients()
+            built = adapters.build(settings, database, provider, clock)
             orphans, waiting = orphans or built.store, waiting or built.service
         sweep, tidy = Sweep(orphans, waiting, clock), Tidy(orphans, waiting, clock)
         handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, call_seconds)

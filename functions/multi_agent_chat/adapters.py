@@ -32,9 +32,10 @@ class Built:
     ping_provider: Callable[[], Awaitable[bool]]
 
 
-def build(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> Built:
-    store = SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), client)
-    return compose(settings, store, client, clock)
+def build(settings: Settings, database: httpx.AsyncClient, provider: httpx.AsyncClient, clock: Clock) -> Built:
+    """Each over a pool of its own."""
+    store = SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database)
+    return compose(settings, store, provider, clock)
 
 
 def compose(

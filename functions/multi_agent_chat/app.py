@@ -17,7 +17,7 @@ from shared.clock import LoopClock
 from shared.ports import Clock, Store
 from shared.settings import Settings
 
-MAX_CONNECTIONS = 200
+MAX_CONNECTIONS = 200  # of each pool
 KEEP_ALIVE_SECONDS = 20.0
 HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
 Compose = Callable[[], Awaitable[ASGIApp]]
@@ -41,18 +41,18 @@ def build_app(
     clock = clock or LoopClock()
 
     async def compose() -> ASGIApp:
-        http = client or http_client()
+        database, provider = (client, client) if client is not None else http_clients()
         built_store, built_service, ping = store, service, ping_provider
         if built_store is None or built_service is None or ping is None:
             from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
 
-            built = adapters.build(settings, http, clock)
+            built = adapters.build(settings, database, provider, clock)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
         parts = Parts(
             service=built_service,
             store=built_store,
-            verifier=verifier or build_verifier(settings, http, clock),
+            verifier=verifier or build_verifier(settings, database, clock),
             health=Health(clock, store=built_store.ping, provider=ping),
             clock=clock,
             default_strategy=settings.multitask_strategy,
@@ -70,10 +70,16 @@ def build_app(
     )
 
 
-def http_client() -> httpx.AsyncClient:
-    """The one connection pool for provider, database and keys: building its TLS context is what costs."""
+def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """One pool of connections for database and keys, another for the provider: creates that last as long as their runs
+    cannot keep a heartbeat from leaving. They share their TLS context, because building that is what costs.
+    """
+    tls = httpx.create_ssl_context()
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
-    return httpx.AsyncClient(limits=limits, timeout=HTTP_SECONDS, follow_redirects=False)
+    database, provider = (
+        httpx.AsyncClient(verify=tls, limits=limits, timeout=HTTP_SECONDS, follow_redirects=False) for _ in range(2)
+    )
+    return database, provider
 
 
 def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> TokenVerifier:
