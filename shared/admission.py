@@ -26,7 +26,7 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, TurnStatus
+from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, TurnStatus, is_terminal
 from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.lease import Hold, World
@@ -128,13 +128,14 @@ class Admission:
     def creating(self) -> Creating:
         """For the agent at work: a handoff may lead to another wire."""
         if self._creating is None or not self._creating.is_for(self._provider):
-            self._creating = Creating(self._world.store, self._provider, self._carry)
+            self._creating, self._looking = Creating(self._world.store, self._provider, self._carry), None
         return self._creating
 
     @property
     def looking(self) -> Looking:
+        creating = self.creating
         if self._looking is None:
-            self._looking = Looking(self._held, self._provider, self.creating)
+            self._looking = Looking(self._held, self._provider, creating)
         return self._looking
 
     # --- our own queue ----------------------------------------------------------------------------------------------
@@ -262,7 +263,20 @@ class Admission:
 
     async def _find(self) -> signals.Event:
         found = await self.looking.find()
-        return await self._adopt(found) if isinstance(found, RunState) else found
+        if not isinstance(found, RunState):
+            return found
+        if found.status == "completed" and (repeat := self._open_repeat(found)) is not None:
+            self.run, self._answered = repeat, found
+            return signals.RunFound(repeated=True)
+        return await self._adopt(found)
+
+    def _open_repeat(self, found: RunState) -> RunState | None:
+        """The newest run on record, where a holder before this one was about to end it for the sake of `found`."""
+        own = [run for run in self._held.turn.runs if run.asked_by is None]
+        newest = own[-1] if own else None
+        if newest is None or newest.run_id in (None, found.run_id) or is_terminal(newest.status):
+            return None
+        return RunState(newest.run_id, newest.status)
 
     async def _check_holder(self, holder: str | None) -> signals.Event:
         found = await self.looking.holder(holder)

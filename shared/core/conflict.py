@@ -130,16 +130,16 @@ class Conflict:
                 fresh = Conflict(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
-            case (Phase.FINDING, signals.RunFound()) if self.failures > 1:
+            case (Phase.FINDING, signals.RunFound(repeated=False)) if self.failures > 1:
                 return self._look_back(now)
-            case (Phase.FINDING | Phase.FOLLOWING, signals.RunFound()):
+            case (Phase.FINDING, signals.RunFound(repeated=False)) | (Phase.FOLLOWING, signals.RunFound()):
                 return self._end(signals.Admit())
             case (Phase.FINDING, signals.RunNotFound()):
                 return self._not_found(now)
             case (Phase.FINDING, signals.LookFailed()):
                 return self._pause(now, signals.FindRun())
             # a repeat that was accepted: the lost attempt may have ended between the last look for it and then
-            case (Phase.LOOKING_BACK, signals.RunFound()):
+            case (Phase.LOOKING_BACK, signals.RunFound()) | (Phase.FINDING, signals.RunFound(repeated=True)):
                 return self._go(Phase.ENDING_REPEAT, signals.EndRepeat())
             case (Phase.LOOKING_BACK, signals.LookFailed()) if self.pauses + 1 < LOOKS_BACK:
                 return self._pause(now, signals.LookBack())

@@ -106,6 +106,8 @@ class StartUnknown:
 class RunFound:
     """The run of an earlier attempt was found: it is ours."""
 
+    repeated: bool = False  # it has its answer, and a repeat of it is on record that has not been seen to end
+
 
 @dataclass(frozen=True, slots=True)
 class RepeatEnded:

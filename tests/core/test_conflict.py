@@ -465,6 +465,14 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, RunNotFound(), Admit()),
         ],
     ),
+    "a repeat that somebody else was ending is ended": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, failures=1), FindRun()),
+            (0, RunFound(repeated=True), EndRepeat()),
+            (3, RepeatEnded(), Admit()),
+        ],
+    ),
     "an inherited run is followed": (RULES, [(0, TurnCame(Intent.STARTED), Admit())]),
     "after earlier losses the first thing is a look": (
         RULES,
@@ -600,7 +608,7 @@ ANSWERS: dict[type, list[Event]] = {
     CheckHolder: [*(HolderStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
     CancelRun: [CancelAccepted(), CancelRefused(), CancelRefused(never=True), LookFailed()],
     RotateThread: [ThreadRotated()],
-    FindRun: [RunFound(), RunNotFound(), LookFailed()],
+    FindRun: [RunFound(), RunFound(repeated=True), RunNotFound(), LookFailed()],
     LookBack: [RunFound(), RunNotFound(), LookFailed()],
     EndRepeat: [RepeatEnded()],
     Sleep: [Woke()],

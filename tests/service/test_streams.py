@@ -136,7 +136,8 @@ async def test_tools_and_handoffs_are_told_in_their_places(
         assert [event.agent for event in events[:handed] if isinstance(event, RunStarted)][-1] == "boss"
         assert words(events[handed:]).endswith(LONG)
     mine = (await listening)[0]
-    called, answered = (next(e for e in mine if isinstance(e, kind)) for kind in (ToolCalled, ToolAnswered))
+    called = next(event for event in mine if isinstance(event, ToolCalled))
+    answered = next(event for event in mine if isinstance(event, ToolAnswered))
     assert (called.call_id, answered.failed) == (answered.call_id, False)
     assert mine.index(called) < mine.index(answered)
 

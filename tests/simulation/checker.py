@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from functions.multi_agent_chat.endpoint import ACCEPT_SECONDS
@@ -13,7 +14,14 @@ from tests.simulation.database import Row
 from tests.simulation.failures import unjustified
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import never_two_at_once, nothing_left, one_run, thread_history
-from tests.simulation.servers import answer_to
+from tests.simulation.servers import answer_to, part_of
+from tests.simulation.strategy_checks import (
+    displaced_by_somebody,
+    displaced_in_time,
+    one_reply_for_joined,
+    rolled_back_is_gone,
+    told_to_the_model,
+)
 from tests.simulation.world import Answer, World
 
 LATE_SECONDS = 0.5  # what a response may be late
@@ -54,7 +62,7 @@ def one_outcome(record: Record) -> Iterator[str]:
 def own_reply(record: Record) -> Iterator[str]:
     """G1: the reply answers this very message, and its text is one its user gave it."""
     for turn in record.turns:
-        if turn["status"] == "completed" and turn["reply"] != answer_to(turn["text"]):
+        if turn["status"] == "completed" and turn["reply"] != answer_to(record.whole_text(turn)):
             yield f"G1 {name_of(turn)} {turn['text']!r} got {turn['reply']!r}"
         conversation, text = record.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
         if turn["key"] is None or turn["conversation_id"] != conversation:
@@ -67,10 +75,12 @@ def own_reply(record: Record) -> Iterator[str]:
 def explained_end(record: Record) -> Iterator[str]:
     """G8: a message fails only for what really happened, and is cancelled only when asked."""
     for turn in record.turns:
-        if turn["status"] == "cancelled" and turn["turn_id"] not in record.world.cancels and not _withdrawn(turn):
+        asked = turn["turn_id"] in record.world.cancels or turn["superseded_by"] is not None or _withdrawn(turn)
+        if turn["status"] == "cancelled" and not asked:
             yield f"G11 {name_of(turn)} was cancelled and nobody asked"
         if turn["status"] == "failed":
-            why = unjustified(turn, record.runs[turn["turn_id"]], record.creates[turn["turn_id"]], record.world)
+            leader = record.leader(turn)["turn_id"]
+            why = unjustified(turn, record.runs[leader], record.creates[leader], record.world)
             if why is not None:
                 yield f"G8 {name_of(turn)} failed: {why}"
 
@@ -83,6 +93,7 @@ def in_order(record: Record) -> Iterator[str]:
         for earlier, later in itertools.combinations(turns, 2):
             if later["created"] < earlier["created"]:
                 yield f"G2 {name_of(later)} was accepted before {name_of(earlier)}"
+        for earlier, later in itertools.combinations(sorted(turns, key=_place), 2):
             first = min((one.sent_at for one in record.creates[later["turn_id"]]), default=None)
             ended = earlier["finished"]
             if first is not None and ended is not None and first < ended - SAME_MOMENT:
@@ -130,6 +141,8 @@ def cancel_works(record: Record) -> Iterator[str]:
     for turn_id, at in record.world.cancels.items():
         turn = record.by_id.get(turn_id)
         bound = at + CANCEL_SECONDS
+        if turn is not None and turn["superseded_by"] is not None:
+            continue  # patience with a displaced one is a setting's: strategy_checks
         if turn is not None and turn["finished"] is not None and turn["finished"] > bound:
             yield f"G11 {name_of(turn)} ended {turn['finished'] - at:.1f} s after its cancel"
 
@@ -153,7 +166,9 @@ def transcript(record: Record) -> Iterator[str]:
         found = lines[place]
         if [line["seq"] for line in found] != list(range(1, len(found) + 1)):
             yield f"lines {[line['seq'] for line in found]} have a gap"
-        if [line["turn_seq"] for line in found] != sorted(line["turn_seq"] for line in found):
+        spoken = [(line["role"] == "assistant", record.by_id[line["turn_id"]]) for line in found]
+        order = [(_place(record.leader(turn)), answer, _place(turn)) for answer, turn in spoken]
+        if order != sorted(order):
             yield f"lines of {place} are out of order"
         for turn in turns:
             said = [(line["role"], line["text"]) for line in found if line["turn_id"] == turn["turn_id"]]
@@ -162,12 +177,23 @@ def transcript(record: Record) -> Iterator[str]:
 
 
 def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
-    asked = ("user", turn["text"])
-    if turn["status"] == "completed":
+    asked, joined = ("user", turn["text"]), turn["joined_to"] is not None
+    if turn["status"] == "completed" and not joined:
         return [[asked, ("assistant", turn["reply"])]]
-    if turn["status"] == "failed":
+    if turn["status"] in ("completed", "failed"):
         return [[asked]]
+    if turn["superseded_how"] == "rollback":
+        return [[]]
+    if turn["superseded_how"] == "interrupt":
+        return [[asked]] if joined else [[asked], [asked, ("assistant", part_of(record.whole_text(turn)))]]
+    if joined:
+        return [[asked], []]
     return [[asked], []] if record.creates[turn["turn_id"]] or turn["attempt"] else [[]]
+
+
+def _place(turn: Row) -> tuple[Decimal, int]:
+    """The order of service."""
+    return turn["place"], turn["seq"]
 
 
 def _with_turn(record: Record) -> Iterator[Answer]:
@@ -188,4 +214,5 @@ ALLOWED: dict[str, Any] = {
 CHECKS: tuple[Check, ...] = (
     accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
+    displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,
 )  # fmt: skip

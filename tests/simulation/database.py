@@ -22,12 +22,17 @@ $$
 """
 TURNS = """
 select id::text as turn_id, user_id::text, conversation_id::text, seq, status, text, idempotency_key as key, reply,
-  error, attempt, failures, conflicts, runs, strategy, cancel_requested,
+  error, attempt, failures, conflicts, runs, strategy, cancel_requested, place, superseded_by::text, superseded_how,
+  joined_to::text,
   (extract(epoch from created_at) - 1800000000)::float8 as created,
   (extract(epoch from finished_at) - 1800000000)::float8 as finished
 from public.turns order by user_id, conversation_id, seq
 """
-LINES = "select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text from public.messages"
+LINES = """
+select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text, partial from public.messages
+order by user_id, conversation_id, seq
+"""
+THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.conversations"
 Row = dict[str, Any]
 
 
@@ -81,7 +86,12 @@ class Database:
         return self._admin.execute(TURNS).fetchall()
 
     def lines(self) -> list[Row]:
-        return self._admin.execute(f"{LINES} order by user_id, conversation_id, seq".encode()).fetchall()
+        return self._admin.execute(LINES).fetchall()
+
+    def threads(self) -> dict[tuple[str, str], str | None]:
+        """Of each conversation, the one it would go on with."""
+        rows = self._admin.execute(THREADS).fetchall()
+        return {(row["user_id"], row["conversation_id"]): row["thread_id"] for row in rows}
 
     def lease_left(self, now: float) -> float:
         """Seconds until the last lease lapses; 0 where there is none."""

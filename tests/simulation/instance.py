@@ -41,7 +41,8 @@ class Instance:
         self._tasks: dict[asyncio.Task[Any], float] = {}
         self.store = Store(self)
         provider = world.server.adapter(self)
-        options = chat_options(SETTINGS.model_copy(update={"provider": provider.name}), SETTLE_SECONDS)
+        chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
+        options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)
         holders = Holders(self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds)
         self.chat = ChatService(holders, {provider.name: provider}, options)
 

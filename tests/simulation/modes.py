@@ -33,7 +33,10 @@ class Profile:
     # people
     cancels: float = 0.12
     edits: float = 0.08
-    strategies: Mapping[str, float] = field(default_factory=lambda: {"enqueue": 0.88, "reject": 0.12})
+    strategies: Mapping[str, float] = field(
+        default_factory=lambda: {"enqueue": 0.45, "reject": 0.1, "interrupt": 0.15, "rollback": 0.12, "coalesce": 0.18}
+    )
+    gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
     # instances

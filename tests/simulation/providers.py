@@ -11,7 +11,7 @@ from shared.core.model import Message, RunStart, RunState, Thread, ToolCall, Too
 from shared.ports import TextHeard
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
-from tests.simulation.servers import Create, Item, Run, Server
+from tests.simulation.servers import Create, Item, Run, Server, answer_to, part_of
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class FakeProvider:
         known = [item.item_id for item in items]
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0
         for question, answer in reversed(list(zip(items[after:], items[after + 1 :], strict=False))):
-            asked = question.role == "user" and question.text == start.text
+            asked = (question.role, question.text, answer.role) == ("user", start.text, "assistant")
             if asked and not {answer.run_id, answer.item_id} & set(start.known_run_ids):
                 call = self._server.place(start.thread.thread_id).unanswered
                 calls = (ToolCall(call, "look_up", "{}"),) if call is not None else ()
@@ -152,12 +152,13 @@ class FakeProvider:
         return RunState(
             run.run_id,
             "requires_action" if asks else run.status,
-            text=f"answer to {run.text}" if done else "",
+            text=answer_to(run.text) if done else part_of(run.text) if run.status == "in_progress" else "",
             tool_calls=(ToolCall(run.call_id or "", "look_up", "{}"),) if asks else (),
             usage=Usage(1, 1) if done else Usage(),
             error_code=run.fault if run.status == "failed" else None,
             cursor=_end(items) if done and not self._server.keeps_runs else None,
             thread_id=run.place_id,
+            turn_id=run.create.turn_id if run.create is not None and self._server.keeps_runs else None,
         )
 
     # --- the network ----------------------------------------------------------------------------------------------

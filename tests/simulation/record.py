@@ -21,16 +21,30 @@ class Record:
     conversations: dict[tuple[str, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
     creates: dict[str, list[Create]] = field(default_factory=lambda: defaultdict(list))
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    joined: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))  # by the turn they were joined to
 
     def __post_init__(self) -> None:
         for turn in self.turns:
             self.by_id[turn["turn_id"]] = turn
             self.conversations[turn["user_id"], turn["conversation_id"]].append(turn)
+            if turn["joined_to"] is not None:
+                self.joined[turn["joined_to"]].append(turn)
         for create in self.world.server.creates:
             self.creates[create.turn_id].append(create)
         for run in self.world.server.runs.values():
             if run.create is not None:
                 self.runs[run.create.turn_id].append(run)
+
+    def group(self, turn: Row) -> list[Row]:
+        """The messages that were asked in one run, in order."""
+        leader = self.leader(turn)
+        return sorted([leader, *self.joined[leader["turn_id"]]], key=lambda one: (one["place"], one["seq"]))
+
+    def leader(self, turn: Row) -> Row:
+        return self.by_id[turn["joined_to"]] if turn["joined_to"] is not None else turn
+
+    def whole_text(self, turn: Row) -> str:
+        return "\n\n".join(one["text"] for one in self.group(turn))
 
 
 def name_of(turn: Row) -> str:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from tests.simulation.record import Record
-from tests.simulation.servers import Run
+from tests.simulation.servers import FOREIGN, Run
 
 LOOK_SECONDS = (
     6.0  # how old a look may be when the create after it is sent: the intent's commit may take a call's deadline
@@ -23,7 +23,7 @@ def one_run(record: Record) -> Iterator[str]:
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
             failed = earlier.ended_at is not None and earlier.status != "completed"
-            excused = failed or _beyond(earlier) or _beyond(later) or _missed(earlier, later, record)
+            excused = failed or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
             if not excused and record.world.kind != "unlocked":
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
 
@@ -34,7 +34,7 @@ def never_two_at_once(record: Record) -> Iterator[str]:
         if earlier.create is None or later.create is None:
             continue
         record.world.counts["overlaps"] += 1
-        reckoned = not _beyond(earlier) and not _beyond(later)
+        reckoned = not beyond(earlier) and not beyond(later)
         if record.world.kind != "unlocked" or (reckoned and _known(earlier, record) and _known(later, record)):
             yield f"G2 {later.run_id} of {_key(later)} started beside {earlier.run_id} of {_key(earlier)}"
 
@@ -42,18 +42,20 @@ def never_two_at_once(record: Record) -> Iterator[str]:
 def thread_history(record: Record) -> Iterator[str]:
     """G2: what the model reads has every message once, in order."""
     runs = list(itertools.chain(*record.runs.values()))
-    if record.world.kind == "unlocked" or record.world.counts["unseen"] or any(map(_beyond, runs)):
+    if record.world.kind == "unlocked" or record.world.counts["unseen"] or any(map(beyond, runs)):
         return
     by_text = {(turn["user_id"], turn["text"]): turn for turn in record.turns}
     owner = {create.place_id: record.by_id.get(create.turn_id) for create in record.world.server.creates}
     for place in record.world.server.places.values():
         turn = owner.get(place.place_id)
-        if turn is None:
-            continue
-        asked = [by_text.get((turn["user_id"], item.text)) for item in place.items if item.role == "user"]
-        seqs = [one["seq"] for one in asked if one is not None]
-        if seqs != sorted(set(seqs)):
-            yield f"G2 {place.place_id} holds the messages {seqs}"
+        foreign = any(item.text == FOREIGN for item in place.items)
+        if turn is None or (foreign and record.world.server.leaves_input):
+            continue  # what a response of ours has left is not tidied up behind somebody else's message
+        said = "\n\n".join(item.text for item in place.items if item.role == "user").split("\n\n")
+        asked = [by_text.get((turn["user_id"], text)) for text in said]
+        order = [(one["place"], one["seq"]) for one in asked if one is not None]
+        if order != sorted(set(order)):
+            yield f"G2 {place.place_id} holds the messages {[seq for _, seq in order]}"
 
 
 def nothing_left(record: Record) -> Iterator[str]:
@@ -61,7 +63,7 @@ def nothing_left(record: Record) -> Iterator[str]:
     yield from (f"G5 {run.run_id} is still {run.status}" for run in record.world.server.runs.values() if run.active)
 
 
-def _beyond(run: Run) -> bool:
+def beyond(run: Run) -> bool:
     """Whether its create came later than anybody can reckon with, or from an instance that had been frozen."""
     return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
 

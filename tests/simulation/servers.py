@@ -76,6 +76,8 @@ class Run:
     call_id: str | None = None
     ignores_cancel: bool = False
     cancelled_by: str | None = None
+    put_back: tuple[tuple[str, str], ...] = ()  # role and text of what the create brought besides its message
+    context: tuple[tuple[str, str], ...] = ()  # role and text of everything the model reads
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,6 +98,7 @@ class Server:
         self.creates: list[Create] = []
         self.overlaps: list[tuple[Run, Run]] = []
         self.names_items = world.rng.random() < 0.5  # whether items tell which response made them
+        self.leaves_input = world.rng.random() < 0.5  # whether a response that is cut off leaves what it was asked
         self._numbers = 0
 
     @property
@@ -138,9 +141,28 @@ class Server:
             raise ActiveRun("Another run is active.", status=400, holder=holder.run_id if named else None)
         if place.unanswered is not None:
             raise UnansweredCalls("No tool output found.", status=400, call_id=place.unanswered)
+        put_back = self._put_back(place, start)
         if self.keeps_runs and not any(item.turn_id == start.turn_id for item in place.items):
             place.items.append(Item(self._name("item"), "user", start.text or "", start.turn_id, None))
-        return self._run(place, start.text or "", create)
+        return self._run(place, start.text or "", create, put_back)
+
+    def _put_back(self, place: Place, start: RunStart) -> tuple[tuple[str, str], ...]:
+        """What the adapters see to before a create. On the thread wire messages enter the thread at once."""
+        if not self.keeps_runs and start.repeated:
+            while place.items and (place.items[-1].role, place.items[-1].text) == ("user", start.text):
+                place.items.pop()
+        here = {item.turn_id if self.keeps_runs else item.text for item in place.items if item.role == "user"}
+        missing = [one for one in start.displaced if (one.turn_id if self.keeps_runs else one.text) not in here]
+        lines = [
+            (one.turn_id, role, text)
+            for one in missing
+            for role, text in (("user", one.text), ("assistant", one.partial))
+            if text
+        ]
+        if not self.keeps_runs:
+            return tuple((role, text) for _, role, text in lines)
+        place.items += [Item(self._name("item"), role, text, turn_id, None) for turn_id, role, text in lines]
+        return ()
 
     def foreign(self, place: Place) -> None:
         """Another program on the same thread."""
@@ -204,10 +226,13 @@ class Server:
 
     # --- what happens by itself -------------------------------------------------------------------------------------
 
-    def _run(self, place: Place, text: str, create: Create | None) -> Run:
+    def _run(self, place: Place, text: str, create: Create | None, put_back: tuple[tuple[str, str], ...] = ()) -> Run:
         world, profile = self.world, self.world.profile
         lag = world.rng.choice((0.0, profile.list_lag * world.rng.random()))
         run = Run(self._name("run"), place.place_id, text, world.now, create, world.now + lag)
+        run.put_back = put_back
+        own = () if self.keeps_runs else ((*put_back, ("user", text)))
+        run.context = (*((item.role, item.text) for item in place.items), *own)
         self.overlaps += [(other, run) for other in self.of(place.place_id) if other.active]
         run.ignores_cancel = world.chance(profile.ignores_cancel)
         if world.chance(profile.run_fails):
@@ -261,11 +286,12 @@ class Server:
         run.status, run.ended_at = status, self.world.now
         run.over.set()
         self.world.note(f"{run.run_id} ended: {status}")
+        place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None
+        if not self.keeps_runs and (status == "completed" or self.leaves_input):
+            place.items += [Item(self._name("item"), role, text, None, None) for role, text in run.put_back]
+            place.items.append(Item(self._name("item"), "user", run.text, None, None))
         if status != "completed":
             return
-        place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None
-        if not self.keeps_runs:
-            place.items.append(Item(self._name("item"), "user", run.text, None, None))
         made_by = run.run_id if self.keeps_runs or self.names_items else None
         place.items.append(Item(self._name("item"), "assistant", answer_to(run.text), mark, made_by))
 
@@ -283,3 +309,8 @@ class Server:
 
 def answer_to(text: str) -> str:
     return f"answer to {text}"
+
+
+def part_of(text: str) -> str:
+    """What has been said of the answer while the run is under way."""
+    return f"answer to {text[:7]}"
