@@ -20,4 +20,5 @@ create table public.agents (
   check (not is_default or owner_id is null)
 );
 
+create index agents_as_tool on public.agents (owner_id) where as_tool;
 create unique index agents_one_default on public.agents (is_default) where is_default;

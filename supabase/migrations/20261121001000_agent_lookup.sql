@@ -29,7 +29,11 @@ language sql stable set search_path = '' as $$
     select jsonb_agg(jsonb_build_object(
       'slug', p.slug, 'name', p.name, 'description', p.description,
       'handoff', p.slug = any (a.handoffs), 'ask', p.as_tool) order by p.slug)
-    from internal.agents_of(p_user) p
+    from (
+      select unnest(a.handoffs) as slug
+      union
+      select t.slug from public.agents t where t.as_tool and (t.owner_id is null or t.owner_id = p_user)) near
+    cross join lateral internal.find_agent(p_user, near.slug) p
     where p.slug <> a.slug and (p.as_tool or p.slug = any (a.handoffs))), '[]'))
 $$;
 

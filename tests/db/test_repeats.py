@@ -10,7 +10,7 @@ import pytest
 
 from tests.db.database import Answer, Chat, new_id
 
-VOLATILE = {"waited_ms", "cancelling_ms", "starting_ms", "running_ms", "remaining_ms", "retry_ms"}
+VOLATILE = {"waited_ms", "cancelling_ms", "starting_ms", "running_ms", "working_ms", "remaining_ms", "retry_ms"}
 
 
 def steady(value: Any) -> Any:
@@ -28,7 +28,11 @@ def world(chat: Chat) -> list[Any]:
     lines = "select to_jsonb(m) as row from public.messages m where user_id = %s order by conversation_id, seq"
     calls = "select to_jsonb(k) as row from public.tool_calls k where user_id = %s order by call_id"
     agents = "select to_jsonb(a) as row from public.agents a where owner_id = %s"
-    return [chat.db.rows(query, chat.user) for query in (conversations, turns, lines, calls, agents)]
+    threads = """select to_jsonb(s) as row from public.scratch_threads s join public.turns t on t.id = s.turn_id
+                 where t.user_id = %s order by s.id"""
+    projects = "select to_jsonb(p) - array['updated_at'] as row from public.projects p where user_id = %s"
+    queries = (conversations, turns, lines, calls, agents, threads, projects)
+    return [chat.db.rows(query, chat.user) for query in queries]
 
 
 def under_way(chat: Chat) -> dict[str, Any]:
@@ -84,6 +88,22 @@ def assistant(chat: Chat) -> dict[str, Any]:
     return {"agent": agent, "assistant": "asst_1"}
 
 
+def scratch(chat: Chat) -> dict[str, Any]:
+    return under_way(chat) | {"call": "call", "provider": "responses", "thread": new_id(), "run": None}
+
+
+def kept_scratch(chat: Chat) -> dict[str, Any]:
+    kept = scratch(chat)
+    chat.db.call("keep_scratch", **kept)
+    return {name: kept[name] for name in ("provider", "thread")}
+
+
+def project(chat: Chat) -> dict[str, Any]:
+    return {name: value for name, value in under_way(chat).items() if name in ("user", "conversation")} | {
+        "patch": '{"title": "T", "scenes": ["one"]}'
+    }
+
+
 def without(name: str, prepare: Callable[[Chat], dict[str, Any]]) -> Callable[[Chat], dict[str, Any]]:
     return lambda chat: {key: value for key, value in prepare(chat).items() if key != name}
 
@@ -94,6 +114,8 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     *[("advance_turn", step(to)) for to in ("starting", "queued", "running", "requires_action", "cancelled")],
     ("advance_turn", step("completed", reply="answer")),
     ("advance_turn", step("failed", error={"code": "x"})),
+    ("advance_turn", step("requires_action", step={"run_id": "r", "agent": "a", "text": "", "calls": []})),
+    ("advance_turn", step("starting", handoff={"from": "a", "to": "b", "reason": "r", "task": "t", "said": "words"})),
     ("release_lease", without("turn", under_way)),
     ("withdraw_turn", under_way),
     ("begin_tool_call", tool_call(name="tool", op="op")),
@@ -101,6 +123,9 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("cancel_turn", queued),
     ("edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
     ("remember_assistant", assistant),
+    ("keep_scratch", scratch),
+    ("drop_scratch", kept_scratch),
+    ("write_project", project),
 ]
 
 
@@ -126,7 +151,7 @@ def test_withdrawing_the_only_turn_twice(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     arguments = {"turn": claim["turn"]["turn_id"], "epoch": claim["epoch"]}
     assert chat.fenced("withdraw_turn", **arguments) == chat.fenced("withdraw_turn", **arguments) == {"outcome": "ok"}
-    assert world(chat) == [[], [], [], [], []]
+    assert world(chat) == [[], [], [], [], [], [], []]
 
 
 def test_an_edit_that_was_lost_and_overtaken_is_still_told(chat: Chat) -> None:
