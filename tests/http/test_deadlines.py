@@ -77,6 +77,7 @@ def test_reading_waits_only_when_asked_to(query: str, deadline: float) -> None:
         ("GET", "/conversations", None, {}, 10.5),
         ("GET", f"/conversations/{ID}", None, {"WAIT_BUDGET_SECONDS": "2"}, 2.5),
         ("GET", f"/conversations/{ID}/messages", None, {}, 10.5),
+        ("GET", f"/conversations/{ID}/stream", None, {}, 10.5),
         ("GET", "/agents", None, {}, 10.5),
     ],
 )
@@ -85,10 +86,21 @@ def test_what_hangs_below_does_not_hold_the_answer(
 ) -> None:
     async def scenario(http: httpx.AsyncClient, chat: FakeChat) -> None:
         chat.hold = for_ever
-        response = await http.request(method, path, json=body, headers=bearer())
+        accept = {"accept": "text/event-stream" if path.endswith("/stream") else "application/json"}
+        response = await http.request(method, path, json=body, headers=bearer() | accept)
         assert assert_error(response, 503, "store_unavailable")["retryable"]
 
     assert latest - 0.5 <= played(scenario, **environment) <= latest
+
+
+def test_what_hangs_before_a_stream_begins_is_a_plain_answer_in_time() -> None:
+    async def scenario(http: httpx.AsyncClient, chat: FakeChat) -> None:
+        chat.hold = for_ever
+        document = {"message": "x", "wait_seconds": 20}
+        response = await http.post("/", json=document, headers=bearer() | {"accept": "text/event-stream"})
+        assert_error(response, 503, "store_unavailable")
+
+    assert 20 <= played(scenario) <= 20.5
 
 
 def test_what_hangs_makes_health_bad_and_not_silent() -> None:
