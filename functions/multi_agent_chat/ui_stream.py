@@ -223,7 +223,7 @@ class UiStream:
         heard = max((tail for tail in tails if reply.startswith(tail)), key=len, default="")
         if heard:
             return frames + self._words(said[-1], reply[len(heard) :])
-        if any(_alike(tail, reply) for tail in tails):
+        if any(tail and _alike(tail, reply) for tail in tails):
             return frames
         frames += self._end_texts()
         run = _Said(turn.agent, turn.turn_id)

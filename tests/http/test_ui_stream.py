@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from functions.multi_agent_chat.ui_stream import UNANSWERED, UiStream
@@ -314,6 +314,7 @@ def test_whatever_is_said_the_frames_hold(
 
 
 @settings(max_examples=200, deadline=None)
+@example(reply="\ud83d\x00", cuts=[1])
 @given(reply=_text, cuts=st.lists(st.integers(0, 40), max_size=5))
 def test_a_reply_comes_whole_wherever_it_is_cut(reply: str, cuts: list[int]) -> None:
     """Also in the middle of a character, and where the last piece never comes."""
