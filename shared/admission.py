@@ -147,8 +147,7 @@ class Admission:
             return signals.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
         late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
-        if peek.turn.status is TurnStatus.QUEUED and not peek.turn.runs:
-            self._world.tell(peek.turn, events.TurnQueued(peek.turn.position))
+        self._world.see(peek.turn)
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return signals.Queued(peek.turn.position)
         asked = self._world.clock.now()

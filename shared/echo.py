@@ -8,7 +8,7 @@ what it knows: nothing is said twice when this instance takes the turn over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from shared.core.errors import NotFound, StoreUnavailable
 from shared.core.events import HandoffMade, RunStarted, TurnQueued
@@ -17,7 +17,6 @@ from shared.lease import World
 from shared.ports import Provider
 from shared.turn_log import TurnLog
 
-LOOK_SECONDS = 1.0
 HEARINGS = 3  # of one run
 
 
@@ -28,19 +27,14 @@ class Echo:
         self._world, self._providers, self._log = world, providers, log
         self._hearings: dict[str, int] = {}
 
-    async def run(self, turn: Turn) -> None:
-        """Until the turn is final; meant to be cancelled before."""
-        while not turn.status.final:
-            try:
-                turn = (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
-                retell(self._log, turn)
-                if turn.status is TurnStatus.RUNNING and not self._world.logs.is_fed(turn.turn_id):
+    async def run(self) -> None:
+        """As often as somebody here reads the turn's row; meant to be cancelled when the turn is over."""
+        while True:
+            turn = await self._log.next_row()
+            retell(self._log, turn)
+            if turn.status is TurnStatus.RUNNING and not self._world.logs.is_fed(turn.turn_id):
+                with suppress(StoreUnavailable):  # the next look may succeed
                     await self._hear(turn)
-            except StoreUnavailable:
-                pass  # the next look may succeed
-            except NotFound:
-                return
-            await self._world.wakeups.wait(turn.conversation_id, LOOK_SECONDS)
 
     async def _hear(self, turn: Turn) -> None:
         run_id = turn.run_id

@@ -44,6 +44,11 @@ class World:
         """Whether anybody in this process watches the turn, or one that shares its run."""
         return bool(self.logs.of(turn.covers))
 
+    def see(self, turn: Turn) -> None:
+        """Let those who watch know how the turn stands: it may be served elsewhere."""
+        for log in self.logs.of((turn.turn_id,)):
+            log.see(turn)
+
     def tell(self, turn: Turn, event: ChatEvent) -> None:
         """Let those hear it who watch."""
         for log in self.logs.of(turn.covers):

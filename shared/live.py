@@ -35,7 +35,7 @@ class LiveTurn:
         self._log = self._watching.enter_context(world.logs.watched(turn.turn_id))
         retell(self._log, turn)
         self._work = asyncio.ensure_future(work())
-        self._echo = asyncio.ensure_future(Echo(world, providers, self._log).run(turn))
+        self._echo = asyncio.ensure_future(Echo(world, providers, self._log).run())
 
     async def admitted(self) -> None:
         """Returns once a run was started, or the turn is as far as it gets. Raises what the work raised."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shared.core.events import ChatEvent, MessageDelta, RunStarted, TurnQueued
+from shared.core.model import Turn
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class _Said:
 class TurnLog:
     def __init__(self) -> None:
         self.admitted = asyncio.Event()  # a run was started
+        self._row: Turn | None = None  # as it was read last
+        self._row_read = asyncio.Event()
         self._entries: list[ChatEvent | _Said] = []
         self._said: dict[str, int] = {}  # characters by run
         self._changed = asyncio.Event()
@@ -55,6 +58,19 @@ class TurnLog:
             self._entries.append(last)
         last.text += new
         self._wake()
+
+    def see(self, turn: Turn) -> None:
+        """The turn's row was read anew."""
+        self._row = turn
+        self._row_read.set()
+
+    async def next_row(self) -> Turn:
+        """The turn's row once it was read again since the last call."""
+        await self._row_read.wait()
+        self._row_read.clear()
+        if self._row is None:
+            raise AssertionError("seen without a row")
+        return self._row
 
     async def changed(self) -> None:
         """Returns when there is something that was not there at the call."""

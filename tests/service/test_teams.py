@@ -38,7 +38,7 @@ async def nothing_met(emulator: RunningEmulator) -> None:
 
 
 async def test_three_agents_with_tools_answer_one_message(
-    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+    instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
     one, user = await instances.make(), somebody()
     team = Team(db, emulator, user)
@@ -69,7 +69,7 @@ async def test_three_agents_with_tools_answer_one_message(
     assert await lines(one, user, turn) == [
         ("user", None, "write a script about owls and describe its scenes", None),
         ("assistant", "boss", "", "writer"),
-        ("assistant", "writer", "Here is the script." if wire == "responses" else "", "describer"),
+        ("assistant", "writer", "Here is the script.", "describer"),
         ("assistant", "describer", turn.reply, None),
     ]
     assert team.seen["writer"][0].tools == {"transfer_to_describer", "write_project"}
