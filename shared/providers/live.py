@@ -8,6 +8,7 @@ listens and its run has begun, and that of a foreground run is read to its end; 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from shared.providers.errors import from_answer
 from shared.providers.hearing import Hearing
 from shared.providers.spoken import Uncertain
 from shared.providers.wire import Answer, EventSource
+
+log = logging.getLogger("multi_agent_chat")
 
 SILENCE_SECONDS = 15.0
 """Without an event for so long a listener is sent to ask for the run instead. Comments are no events."""
@@ -56,8 +59,8 @@ class LiveRun:
         self._changed = asyncio.Event()
         self._listeners = 0
         self._heard_at = self._left_at = self._loop.time()
-        self.task = asyncio.ensure_future(self._pump())
-        self.task.add_done_callback(lambda _: self._tell())
+        self.task = asyncio.create_task(self._pump())
+        self.task.add_done_callback(self._ended)
 
     @property
     def over(self) -> bool:
@@ -131,6 +134,11 @@ class LiveRun:
         except TimeoutError:
             return False
         return True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("provider.stream_failed", extra={"event": {"kind": type(error).__name__}})
+        self._tell()
 
     def _tell(self) -> None:
         self._changed.set()

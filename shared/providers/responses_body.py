@@ -15,14 +15,14 @@ METADATA_CHARS = 512
 def create_body(start: RunStart, conversation: str | None, *, background: bool, stream: bool = False) -> dict[str, Any]:
     """Message and run in one. Without a conversation the transcript goes along as input, this turn's steps included.
 
-    `store`: a conversation and a background run need it, as the vendor documents; otherwise nothing of a transcript is
-    left with the provider.
+    `store`: a conversation and a background run need it, as the vendor documents, and a run that may be one step of
+    several has to be readable by its id until the next; otherwise nothing of a transcript is left with the provider.
     """
     items = input_items(start) if conversation is not None else [*seeds(start.history), *input_items(start)]
     body: dict[str, Any] = {
         "model": start.agent.model,
         "input": items,
-        "store": conversation is not None or background,
+        "store": conversation is not None or background or bool(start.agent.tools or start.agent.handoffs),
         "metadata": {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]},
     }
     if start.agent.instructions:

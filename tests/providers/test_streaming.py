@@ -195,8 +195,11 @@ async def test_a_run_in_the_foreground_is_heard_too(background: str) -> None:
         assert not on.provider.attachable
 
 
-async def test_a_run_in_the_foreground_outlives_its_listener_and_is_known_here() -> None:
+async def test_a_run_in_the_foreground_outlives_its_listener_and_is_known_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its connection is its life, and a server that stores nothing can tell nobody of it."""
+    monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.0)
     async with running_emulator() as emulator, openai_client(emulator.base_url) as client:
         provider = responses(client, state="transcript", background="off")
         thread = Thread("responses")
@@ -317,7 +320,8 @@ STARTED: dict[str, list[tuple[str, Any]]] = {
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("how", ["cancelled", "sent away", "never listened"])
 async def test_who_stops_listening_closes_the_connection(wire: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.2)
+    if how == "never listened":
+        monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.2)
     async with raw_server(frames(*STARTED[wire]), then="hang") as (server, client):
         provider: Provider = responses(client) if wire == "responses" else assistants(client)
         thread = Thread(wire, "thread_1")
@@ -334,6 +338,36 @@ async def test_who_stops_listening_closes_the_connection(wire: str, how: str, mo
         [talk] = server.talks
 
         await asyncio.wait_for(asyncio.shield(talk), 3)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_who_comes_late_waits_as_long_as_anybody(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.5)
+    said: dict[str, list[tuple[str, Any]]] = {
+        "responses": [("", {"type": "response.output_text.delta", "output_index": 0, "delta": "Late."})],
+        "assistants": [("thread.message.delta", {"id": "m", "delta": {"content": [{"text": {"value": "Late."}}]}})],
+    }
+    words = frames(*said[wire]).partition(b"\r\n\r\n")[2]
+    async with raw_server(frames(*STARTED[wire]), words, pause=0.8, then="hang") as (_, client):
+        provider: Provider = responses(client) if wire == "responses" else assistants(client)
+        await provider.start_run(start(Thread(wire, "thread_1")), stream=True)
+        await asyncio.sleep(0.55)
+
+        assert (await heard(provider, Thread(wire, "thread_1"), "r1")).text == "Late."
+
+
+async def test_what_a_stream_told_before_the_outputs_is_not_told_again() -> None:
+    async with world("assistants") as on:
+        thread = await on.provider.create_thread([])
+        state = await streamed(on, thread, "[[tool look]] go")
+        asked = await heard(on.provider, thread, state.run_id)
+        assert asked.end is not None
+        await on.emulator.configure(stream="ignore")
+        given = [ToolOutput(call.call_id, "x") for call in asked.end.tool_calls]
+
+        await on.provider.submit_tool_outputs(thread, state.run_id or "", given, stream=True)
+
+        assert await heard(on.provider, thread, state.run_id) == Heard()
 
 
 async def test_streams_are_bounded_in_number(on: World, monkeypatch: pytest.MonkeyPatch) -> None:
