@@ -87,7 +87,7 @@ class Job(ABC):
             await asyncio.sleep(seconds)
             self.finish("failed" if plan.outcome is Outcome.FAIL else "expired")
             return
-        messages = [chunks, *map(in_pieces, plan.more)]
+        messages = [chunks if plan.text else (), *map(in_pieces, plan.more)]
         if plan.outcome is not Outcome.COMPLETE:
             messages = [chunks[: max(1, len(chunks) // 2)]]
         await self._speak(messages, seconds, len(chunks))
@@ -105,7 +105,7 @@ class Job(ABC):
 
     async def _speak(self, messages: list[tuple[str, ...]], seconds: float, pieces: int) -> None:
         for at, chunks in enumerate(messages):
-            if at:
+            if at and chunks:
                 self.end_message()
             for chunk in chunks:
                 await asyncio.sleep(seconds / pieces)

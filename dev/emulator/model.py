@@ -131,8 +131,10 @@ def follow_directives(prompt: Prompt) -> Plan:
 
     Tool calls come first, one step between one `[[then]]` and the next, and each once a message; the other directives
     say how the answer after them goes. Directives in the task of a handoff are followed by the agent that was brought
-    in, in place of those of the user's message.
+    in, in place of those of the user's message. Who has handed over says nothing more.
     """
+    if handed_over(prompt):
+        return Plan()
     prompt = at_task(prompt)
     directives, said = read_directives(prompt.text)
     ignore_cancel = _seconds(directives, "ignore-cancel") or 0
@@ -150,6 +152,16 @@ def follow_directives(prompt: Prompt) -> Plan:
         ignore_cancel_seconds=ignore_cancel,
         error_code={"": "server_error", "rate_limit": "rate_limit_exceeded"}.get(failure, failure),
     )
+
+
+def handed_over(prompt: Prompt) -> bool:
+    """Whether who is asked has handed over: its run goes on where outputs continue a run, and has nothing to add."""
+    for event in reversed(prompt.since):
+        if isinstance(event, Said) and event.text.startswith(TOLD):
+            return False
+        if isinstance(event, Called) and event.name.startswith(HANDOFF):
+            return not event.failed and event.name in prompt.tools
+    return False
 
 
 def at_task(prompt: Prompt) -> Prompt:

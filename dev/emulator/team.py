@@ -12,7 +12,18 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dev.emulator.directives import read_directives
-from dev.emulator.model import HANDOFF, TOLD, Called, Plan, Prompt, Said, ToolCall, follow_directives, read_object
+from dev.emulator.model import (
+    HANDOFF,
+    TOLD,
+    Called,
+    Plan,
+    Prompt,
+    Said,
+    ToolCall,
+    follow_directives,
+    handed_over,
+    read_object,
+)
 
 ASK: Final = "ask_"
 READ: Final = "read_project"
@@ -55,6 +66,8 @@ _HEADS: Final = {
 
 def play(prompt: Prompt) -> Plan:
     """A team's work where one is offered and asked for, else `follow_directives`."""
+    if handed_over(prompt):
+        return Plan()
     wanted = tuple(part for part, word in _WANTED if word.search(prompt.text))
     directed = any(read_directives(text)[0] for text in (prompt.text, *_tasks(prompt)))
     offered = any(name.startswith((HANDOFF, ASK)) or name in (READ, WRITE) for name in prompt.tools)
@@ -104,14 +117,18 @@ class _Player:
             # Said before a call of its own; what is left is to go on.
             going_on = self._next()
             return Plan(calls=(going_on,)) if going_on else Plan(text=f"Emulated {self._name}: that is all.")
-        if self.part is not Part.SCRIPT and READ in self.prompt.tools and not self._called(READ):
+        if self.part is not Part.SCRIPT and READ in self.prompt.tools and not self._called_here(READ):
             return Plan(calls=(self._call(READ),))
         following = self._next()
-        if self.part is Part.SCRIPT and WRITE in self.prompt.tools and not self._called(WRITE):
-            # Saved on the way; who is the last one speaks last.
-            save = self._call(WRITE, title=self._subject, script=self._text())
-            return Plan(text=self._text() if following else "", calls=(save,))
+        if self.part is not Part.PROMPTS and WRITE in self.prompt.tools and not self._called_here(WRITE):
+            # Who is the last one speaks last, so that the reply is the work.
+            return Plan(text=self._text() if following else "", calls=(self._save(),))
         return Plan(text=self._text(), calls=(following,) if following else ())
+
+    def _save(self) -> ToolCall:
+        if self.part is Part.SCRIPT:
+            return self._call(WRITE, title=self._subject, script=self._text())
+        return self._call(WRITE, scenes=self._text().splitlines()[1:])
 
     def _next(self) -> ToolCall | None:
         """On to who is needed next, or back to the one who knows who that is."""
@@ -153,6 +170,17 @@ class _Player:
     def _called(self, name: str) -> bool:
         return any(isinstance(each, Called) and each.name == name for each in self.prompt.since)
 
+    def _called_here(self, name: str) -> bool:
+        """Since the last handoff: the project is everybody's."""
+        for event in reversed(self.prompt.since):
+            if isinstance(event, Called) and event.name == name:
+                return True
+            if isinstance(event, Called) and event.name.startswith(HANDOFF):
+                return False
+            if isinstance(event, Said) and event.text.startswith(TOLD):
+                return False
+        return False
+
     @property
     def _name(self) -> str:
         return self.part.replace("_", " ")
@@ -188,7 +216,7 @@ def _arguments(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     required = schema.get("required") or []
     if not isinstance(properties, Mapping):
         return json.dumps(dict(known), ensure_ascii=False)
-    filled: dict[str, Any] = {key: value for key, value in known.items() if key in properties}
+    filled: dict[str, Any] = {key: _shaped(v, properties[key]) for key, v in known.items() if key in properties}
     rest = [value for key, value in known.items() if key not in properties]
     for name in required:
         kind = properties.get(name, {}).get("type")
@@ -196,3 +224,12 @@ def _arguments(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
             text = rest.pop(0) if rest and kind in ("string", None) else "emulated"
             filled[name] = {"array": [], "object": {}, "integer": 1, "number": 1, "boolean": True}.get(kind, text)
     return json.dumps(filled, ensure_ascii=False)
+
+
+def _shaped(value: Any, schema: Any) -> Any:
+    """A list of texts as what the schema takes for each: a text, or an object that holds it."""
+    items = schema.get("items") if isinstance(schema, Mapping) else None
+    if not isinstance(value, list) or not isinstance(items, Mapping) or items.get("type") != "object":
+        return value
+    names = [*(items.get("required") or items.get("properties") or ())]
+    return [dict.fromkeys(names, text) for text in value]

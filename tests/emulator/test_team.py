@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dev.emulator.model import Called, Prompt, Said, ToolCall, ToolOutput, follow_directives
+from dev.emulator.model import Called, Plan, Prompt, Said, ToolCall, ToolOutput, follow_directives
 from dev.emulator.team import play
 
 ASKED = "Write a script about a lighthouse and describe its scenes"
@@ -77,6 +77,7 @@ def test_a_script_and_its_scenes(told: bool) -> None:
         "write_project",
         "transfer_to_scene_describer",
         "read_project",
+        "write_project",
         "scene_describer",
     ]
     assert said[0].startswith("Emulated script: a lighthouse, in two scenes.")
@@ -175,6 +176,23 @@ def test_a_task_with_directives_is_the_next_agents_message(told: bool) -> None:
     # A again.
     since = (handed, Called(second.name, second.arguments, "{}"))
     assert play(Prompt(text, 1, tools=frozenset({"transfer_to_b"}), since=since)).text == "back"
+
+
+def test_who_has_handed_over_says_nothing_more() -> None:
+    """Where outputs continue a run, it goes on once its handoff is answered."""
+    made = Called("transfer_to_script_writer", '{"task": "[[say b]]"}', '{"note": "ends now"}')
+    for text in (ASKED, call(made.name, task="[[say b]]")):
+        prompt = Prompt(text, 1, instructions=INSTRUCTIONS["orchestrator"], tools=frozenset({made.name}), since=(made,))
+        assert play(prompt) == Plan()
+
+
+def test_scenes_are_saved_as_the_tool_takes_them() -> None:
+    scene = {"type": "object", "properties": {"title": {}, "description": {}}, "required": ["description"]}
+    schemas = {"write_project": {"properties": {"scenes": {"type": "array", "items": scene}}}}
+    instructions = INSTRUCTIONS["scene_describer"]
+    prompt = Prompt("Describe the scenes", 1, instructions=instructions, tools=frozenset(schemas), schemas=schemas)
+    [made] = play(prompt).calls
+    assert [list(each) for each in json.loads(made.arguments)["scenes"]] == [["description"]] * 2
 
 
 def test_a_task_that_was_not_handed_over_is_nobodys() -> None:

@@ -427,7 +427,7 @@ async def test_a_create_refused_while_busy_is_refused_as_ever(wire: str) -> None
 
 @pytest.mark.parametrize("kind", ["reset", "hang"])
 async def test_an_answer_that_is_lost_is_ambiguous(on: World, kind: str) -> None:
-    async with world(on.wire, seconds=0.4, budget=0.4) as other:
+    async with world(on.wire, seconds=1, budget=1) as other:
         thread = await other.provider.create_thread([])
         await other.emulator.fault(method="POST", path="/(runs|responses)$", action={"kind": kind, "when": "after"})
         with pytest.raises(OutcomeUnknown):
