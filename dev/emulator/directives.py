@@ -7,7 +7,7 @@ from typing import Final
 
 NAMES: Final = frozenset(
     {"slow", "fail", "incomplete", "expire", "never", "ignore-cancel", "stuck", "tool", "say", "who"}
-    | {"then", "aside", "more"}
+    | {"then", "aside", "more", "chain"}
 )
 
 _OPENING = re.compile(r"\[\[\s*([a-z-]+)(?=[\s\]])\s*")

@@ -131,7 +131,8 @@ def follow_directives(prompt: Prompt) -> Plan:
 
     Tool calls come first, one step between one `[[then]]` and the next, and each once a message; the other directives
     say how the answer after them goes. Directives in the task of a handoff are followed by the agent that was brought
-    in, in place of those of the user's message. Who has handed over says nothing more.
+    in, in place of those of the user's message; `[[chain b a b]]` is handed from one to the next. Who has handed over
+    says nothing more.
     """
     if handed_over(prompt):
         return Plan()
@@ -143,6 +144,11 @@ def follow_directives(prompt: Prompt) -> Plan:
         calls = tuple(ToolCall(each.argument, each.json_argument) for each in step if each.name == "tool")
         aside = next((each.argument for each in step if each.name == "aside"), "")
         return Plan(text=aside, calls=calls, ignore_cancel_seconds=ignore_cancel)
+    chain = next((each.argument.split() for each in directives if each.name == "chain"), [])
+    if chain and not _calls_made(prompt):
+        task = {"reason": "It is the next in the chain.", "task": f"[[chain {' '.join(chain[1:])}]] {said}"}
+        call = ToolCall(HANDOFF + chain[0], json.dumps(task, ensure_ascii=False))
+        return Plan(text=f"Emulated step on the way to {chain[0]}.", calls=(call,))
     failure = next((each.argument for each in directives if each.name == "fail"), "")
     return Plan(
         text=_reply(prompt, directives, said),

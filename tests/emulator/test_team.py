@@ -178,6 +178,20 @@ def test_a_task_with_directives_is_the_next_agents_message(told: bool) -> None:
     assert play(Prompt(text, 1, tools=frozenset({"transfer_to_b"}), since=since)).text == "back"
 
 
+def test_a_chain_is_handed_from_one_to_the_next() -> None:
+    since: tuple[Called, ...] = ()
+    for number, (here, there) in enumerate([("a", "b"), ("b", "a"), ("a", "b")]):
+        tools = frozenset({f"transfer_to_{there}"})
+        [made] = play(Prompt("[[chain b a b]] hi", 1, tools=tools, since=since, called=number > 0)).calls
+        assert made.name == f"transfer_to_{there}", here
+        since += (Called(made.name, made.arguments, "{}"),)
+    last = Prompt("[[chain b a b]] hi", 1, tools=frozenset({"transfer_to_a"}), since=since, called=True)
+    assert play(last).text == "Emulated reply 1 to: hi"
+    refused = Called("transfer_to_a", "{}", '{"error": "no"}')
+    other = Prompt("[[chain a]] hi", 1, tools=frozenset({"transfer_to_a"}), since=(refused,), called=True)
+    assert play(other).text == "Emulated reply 1 to: hi"
+
+
 def test_who_has_handed_over_says_nothing_more() -> None:
     """Where outputs continue a run, it goes on once its handoff is answered."""
     made = Called("transfer_to_script_writer", '{"task": "[[say b]]"}', '{"note": "ends now"}')
