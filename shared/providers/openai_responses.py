@@ -23,19 +23,19 @@ from shared.core.errors import (
 )
 from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
 from shared.ports import Clock, TextHeard
-from shared.providers.conversations import Conversations, End
+from shared.providers.conversations import Conversations
 from shared.providers.refusals import (
     cancel_refused,
     gone,
     lacks_route,
-    nothing_started,
     refuses_background,
     refuses_conversation,
     refuses_stream,
     start_refused,
 )
 from shared.providers.responses_body import create_body
-from shared.providers.responses_items import call_ids, found_run, leftovers, missing, run_state, traces
+from shared.providers.responses_ends import Ends
+from shared.providers.responses_items import run_state
 from shared.providers.responses_listening import Listening, in_background
 from shared.providers.watching import watched
 from shared.providers.wire import Answer, Wire
@@ -79,6 +79,7 @@ class ResponsesProvider:
         """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
+        self._ends = Ends(self._conversations)
         self._listening = Listening(self._wire, timeout_seconds, run_budget_seconds)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
@@ -123,7 +124,7 @@ class ResponsesProvider:
     async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         conversation = self._conversation(start.thread)
         if (start.repeated or start.displaced) and conversation is not None:
-            start = await self._tidied(start, conversation)
+            start = await self._ends.tidied(start, conversation)
         background = self._background == "on" or self._habits.background is not False
         stream = stream and self._habits.streams and not self._listening.runs.full
         while True:
@@ -150,9 +151,7 @@ class ResponsesProvider:
         conversation = self._conversation(start.thread)
         if conversation is None:
             return None
-        end = await self._end(start, conversation)
-        # Without a fixed point an older question in the same words, and its answer, could be taken for this one.
-        return found_run(end.items, start) if end.whole else None
+        return await self._ends.found(start, conversation)
 
     async def find_holder(self, thread: Thread) -> RunState | None:
         """The wire has no list of responses."""
@@ -192,19 +191,8 @@ class ResponsesProvider:
         raise ProviderRefused("On the Responses wire tool outputs start a new run.")
 
     async def erase_turn(self, start: RunStart) -> bool:
-        """A turn of several runs may begin before the last item known: its function calls tell where it stands."""
         conversation = self._conversation(start.thread)
-        if conversation is None:
-            return True
-        end = await self._end(start, conversation)
-        found = traces(end.items, start)
-        if call_ids(start) and start.thread.cursor is not None:
-            whole = await self._end(replace(start, thread=replace(start.thread, cursor=None)), conversation)
-            found = [*found, *traces(whole.items, replace(start, text=None))]
-        if end.whole or found:
-            await self._conversations.drop(conversation, list(dict.fromkeys(found)))
-        # Of several runs something must have been left; where that is not found, the thread is to be given up.
-        return end.whole and (bool(found) or len(start.known_run_ids) < 2)
+        return True if conversation is None else await self._ends.erase(start, conversation)
 
     async def delete_thread(self, thread: Thread) -> bool:
         if thread.thread_id is None:
@@ -274,27 +262,6 @@ class ResponsesProvider:
                 await self.cancel_run(start.thread, state.run_id)
             self._listening.runs.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
-
-    async def _tidied(self, start: RunStart, conversation: str) -> RunStart:
-        """What a failed or cancelled response leaves is undocumented: our own message may still stand there, and those
-        of interrupted turns may not."""
-        try:
-            end = await self._end(start, conversation)
-        except ProviderError as error:
-            raise nothing_started(error) from error
-        if not end.whole:
-            return start
-        with contextlib.suppress(ProviderError):  # one that stays is a repeated line and no more
-            await self._conversations.drop(conversation, leftovers(end.items, start))
-        return replace(start, displaced=missing(end.items, start.displaced))
-
-    async def _end(self, start: RunStart, conversation: str) -> End:
-        try:
-            return await self._conversations.end(conversation, start.thread.cursor)
-        except ProviderError as error:
-            if lacks_route(error):
-                return End((), whole=False)
-            raise
 
 
 def _same(used: str | None, given: str) -> bool:

@@ -1,0 +1,55 @@
+"""The end of a conversation: an answer whose run was lost, what a failed run left, a turn to be erased."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from shared.core.errors import ProviderError
+from shared.core.model import RunStart, RunState
+from shared.providers.conversations import Conversations, End
+from shared.providers.refusals import lacks_route, nothing_started
+from shared.providers.responses_items import call_ids, found_run, leftovers, missing, traces
+
+
+class Ends:
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    async def found(self, start: RunStart, conversation: str) -> RunState | None:
+        end = await self._end(conversation, start.thread.cursor)
+        # Without a fixed point an older question in the same words, and its answer, could be taken for this one.
+        return found_run(end.items, start) if end.whole else None
+
+    async def tidied(self, start: RunStart, conversation: str) -> RunStart:
+        """What a failed or cancelled response leaves is undocumented: our own message may still stand there, and those
+        of interrupted turns may not."""
+        try:
+            end = await self._end(conversation, start.thread.cursor)
+        except ProviderError as error:
+            raise nothing_started(error) from error
+        if not end.whole:
+            return start
+        with contextlib.suppress(ProviderError):  # one that stays is a repeated line and no more
+            await self._conversations.drop(conversation, leftovers(end.items, start))
+        return replace(start, displaced=missing(end.items, start.displaced))
+
+    async def erase(self, start: RunStart, conversation: str) -> bool:
+        """A turn of several runs may begin before the last item known: its function calls tell where it stands."""
+        end = await self._end(conversation, start.thread.cursor)
+        found = traces(end.items, start)
+        if call_ids(start) and start.thread.cursor is not None:
+            whole = await self._end(conversation, None)
+            found = [*found, *traces(whole.items, replace(start, text=None))]
+        if end.whole or found:
+            await self._conversations.drop(conversation, list(dict.fromkeys(found)))
+        # Of several runs something must have been left; where that is not found, the thread is to be given up.
+        return end.whole and (bool(found) or len(start.known_run_ids) < 2)
+
+    async def _end(self, conversation: str, cursor: str | None) -> End:
+        try:
+            return await self._conversations.end(conversation, cursor)
+        except ProviderError as error:
+            if lacks_route(error):
+                return End((), whole=False)
+            raise
