@@ -367,8 +367,10 @@ class Store(Protocol):
         """Change the fields given; the record afterwards. Raises NotFound."""
         ...
 
-    async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
-        """Record the assistant made for an agent that named none; returns the one on record, the first to arrive.
+    async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+        """Record the assistant made for an agent that named none, or `instead_of` one of ours that was deleted.
+
+        Returns the one on record, the first to arrive.
 
         Raises NotFound.
         """

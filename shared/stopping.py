@@ -88,7 +88,7 @@ class Stopping:
         provider = self._provider(hold)
         if hold.thread is None or not provider.keeps_threads:
             return True
-        whole = replace(await creating.run_start(hold), text=hold.turn.whole_text)
+        whole = replace(await creating.run_start(hold), text=hold.turn.whole_text, steps=hold.steps)
         try:
             return await hold.keep(provider.erase_turn(whole), stoppable=False)
         except ProviderError:

@@ -98,6 +98,7 @@ class Agent:
     handoffs: tuple[str, ...] = ()
     agent_id: str = ""  # the row's own id: slugs of two owners may be alike
     as_tool: bool = False  # others may ask it
+    assistant_made: bool = False  # by us: where somebody has deleted it, it is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
 
 

@@ -11,8 +11,8 @@ from shared.core.model import Agent
 from shared.providers import fields
 from shared.providers.wire import Wire
 
-RememberAssistant = Callable[[str, str], Awaitable[str]]
-"""(agent id, assistant id) -> the id on record: the store's `remember_assistant`."""
+RememberAssistant = Callable[[str, str, str | None], Awaitable[str]]
+"""(agent id, assistant id, the deleted one it replaces) -> the id on record: the store's `remember_assistant`."""
 
 
 class Assistants:
@@ -20,8 +20,8 @@ class Assistants:
         self._wire = wire
         self._remember = remember
         self._known: dict[str, str] = {}  # by agent id
-        self._made: set[str] = set()  # by this process: of any other nobody can tell here who made it
-        self._gone: set[str] = set()  # of those, deleted by somebody; the record may still name them
+        self._made: set[str] = set()  # by this process; the agent's row tells it of those that others made
+        self._gone: set[str] = set()  # of ours, deleted by somebody; the record may still name them
         self._making = asyncio.Lock()
 
     async def of(self, agent: Agent) -> str:
@@ -35,7 +35,8 @@ class Assistants:
             made = required_id((await self._wire.post("assistants", body=body)).body, "assistant")
             self._made.add(made)
             try:
-                on_record = await self._remember(agent.agent_id, made)
+                gone = agent.assistant_id if agent.assistant_id in self._gone else None
+                on_record = await self._remember(agent.agent_id, made, gone)
             except NotFound:  # the agent's row went meanwhile: this turn still has what it needs
                 return made
             self._known[agent.agent_id] = made if on_record in self._gone else on_record
@@ -43,7 +44,7 @@ class Assistants:
 
     def forget(self, agent: Agent, assistant_id: str) -> bool:
         """Take note that it is gone; False where it is not ours to make anew."""
-        if assistant_id not in self._made:
+        if assistant_id not in self._made and not agent.assistant_made:
             return False
         self._gone.add(assistant_id)
         if self._known.get(agent.agent_id) == assistant_id:

@@ -81,6 +81,7 @@ def read_agent(row: JsonObject) -> Agent:
         handoffs=tuple(row["handoffs"]),
         agent_id=row["agent_id"],
         as_tool=row["as_tool"],
+        assistant_made=row["assistant_made"],
         peers=tuple(
             Peer(peer["slug"], peer["name"], peer["description"], handoff=peer["handoff"], ask=peer["ask"])
             for peer in row.get("peers", ())

@@ -178,12 +178,13 @@ class SupabaseStore:
             "write_project", on({"ok": _project}), user=user_id, conversation=conversation_id, patch=as_json(fields)
         )
 
-    async def remember_assistant(self, agent_id: str, assistant_id: str) -> str:
+    async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
         return await self._rpc.call(
             "remember_assistant",
             on({"ok": lambda answer: str(answer["assistant_id"])}),
             agent=agent_id,
             assistant=assistant_id,
+            instead_of=instead_of,
         )
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:

@@ -11,6 +11,7 @@ create table public.agents (
   model        text        not null check (length(model) between 1 and 200),
   instructions text        not null default '' check (length(instructions) <= 32000),
   assistant_id text        check (length(assistant_id) between 1 and 200),
+  assistant_made boolean   not null default false,  -- by us, so that it may be made anew where it was deleted
   tools        text[]      not null default '{}',
   handoffs     text[]      not null default '{}',
   as_tool      boolean     not null default false,

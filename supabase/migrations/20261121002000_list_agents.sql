@@ -19,13 +19,15 @@ begin
   return jsonb_build_object('outcome', 'ok', 'agent', internal.worker_json(p_user, a));
 end $$;
 
--- The first to record one wins; everybody gets that one back.
-create function public.remember_assistant(p_agent uuid, p_assistant text) returns jsonb
+-- The first to record one wins; everybody gets that one back. `p_instead_of` is one that turned out to be deleted.
+create function public.remember_assistant(p_agent uuid, p_assistant text, p_instead_of text default null) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   a public.agents;
 begin
-  update public.agents set assistant_id = coalesce(assistant_id, p_assistant) where id = p_agent returning * into a;
+  update public.agents set assistant_id = p_assistant, assistant_made = true
+  where id = p_agent and (assistant_id is null or (assistant_made and assistant_id = p_instead_of));
+  select * into a from public.agents where id = p_agent;
   if not found then
     return jsonb_build_object('outcome', 'not_found');
   end if;
@@ -36,5 +38,5 @@ revoke execute on function public.list_agents(uuid) from public, anon, authentic
 grant execute on function public.list_agents(uuid) to service_role;
 revoke execute on function public.get_agent(uuid, text) from public, anon, authenticated;
 grant execute on function public.get_agent(uuid, text) to service_role;
-revoke execute on function public.remember_assistant(uuid, text) from public, anon, authenticated;
-grant execute on function public.remember_assistant(uuid, text) to service_role;
+revoke execute on function public.remember_assistant(uuid, text, text) from public, anon, authenticated;
+grant execute on function public.remember_assistant(uuid, text, text) to service_role;

@@ -156,6 +156,14 @@ def test_the_first_assistant_of_an_agent_is_remembered(chat: Chat) -> None:
         return str(answer["assistant_id"])
 
     assert len(set(chat.db.together(10, remember))) == 1
+    kept = chat.db.rows("select assistant_id from public.agents where id = %s", agents[0])[0]["assistant_id"]
+
+    def replace(session: Session, number: int) -> str:
+        answer = session.call("remember_assistant", agent=agents[0], assistant=f"new_{number}", instead_of=kept)
+        return str(answer["assistant_id"])
+
+    assert len(replaced := set(chat.db.together(10, replace))) == 1, "one of those who found it deleted wins"
+    assert replaced.pop().startswith("new_")
     other = chat.db.call("remember_assistant", agent=agents[1], assistant="other")
     assert other["assistant_id"] == "other", "of two agents with one slug each has its own"
     assert chat.db.call("remember_assistant", agent=new_id(), assistant="x") == {"outcome": "not_found"}

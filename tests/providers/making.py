@@ -56,7 +56,9 @@ class Assistants:
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
-    async def remember(self, agent_id: str, assistant_id: str) -> str:
+    async def remember(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+        if self.known.get(agent_id) == instead_of is not None:
+            del self.known[agent_id]
         return self.known.setdefault(agent_id, assistant_id)
 
 

@@ -247,3 +247,19 @@ async def test_an_earlier_answer_to_the_same_words_is_not_taken_for_a_lost_one(
     assert cut_off.error is not None
     assert await creates(emulator) == 3
     assert again.error["partial_text"] != cut_off.error["partial_text"]
+
+
+@pytest.mark.parametrize("wire", ["assistants"])
+async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_by_another_process(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, two, user = await instances.make(), await instances.make(), somebody()
+    first = await one.send(user, "hello")
+    emulator.emulator.assistants.clear()
+    again = await two.send(user, "again", first.conversation_id)
+    assert again.reply == "Emulated reply 2 to: again"
+    assert (await one.send(user, "more", first.conversation_id)).status is TurnStatus.COMPLETED
+    assert len(emulator.emulator.assistants) == 1
+    db.run("update public.agents set assistant_id = 'asst_of_somebody', assistant_made = false where is_default")
+    refused = await one.send(user, "last", first.conversation_id)
+    assert refused.status is TurnStatus.FAILED, "one that somebody named is not made anew behind their back"
