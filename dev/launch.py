@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
-from dev import functions, node, supabase_local
+from dev import functions, node, page, supabase_local
 from dev.cli import Options, real_key
 from dev.ports import HOST, free_range, function_ports
 from dev.probe import client, sign_in, status_of
@@ -64,9 +67,11 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
 
     found = await node.find_node()
     say(f"Node {found.version} runs the local Supabase")
-    await node.ensure_packages(found, supabase_local.PACKAGE, processes, say)
 
-    async with client() as http:
+    # The page is built while the database starts: neither needs the other.
+    async with client() as http, _beside(page.build(found, processes, say) if web else None) as built:
+        await node.ensure_packages(found, supabase_local.PACKAGE, processes, say)
+
         emulator: Child | None = None
         if options.openai is None and real_key() is None:
             say("starting the OpenAI emulator")
@@ -86,7 +91,6 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
             await functions.start(processes, f"function-{number}", port, options.source, settings)
             for number, port in enumerate(ports, start=1)
         ]
-        page = await _start_page(processes, web_port, supabase, keys, urls[0]) if web else None
 
         if emulator:
             await _wait_listening(processes, emulator, http, f"http://{HOST}:{emulator_port}/v1/models")
@@ -96,8 +100,11 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
             await functions.wait_ready(processes, child, http, port, provider_is_ours=emulator is not None)
         if not emulator and await status_of(http, f"{urls[0]}/healthz") != _OK:
             say(f"warning: {openai} does not answer the function's health check")
-        if page:
-            await _wait_listening(processes, page, http, f"{web}/config.json")
+        if built:
+            # Several instances are reached as the hosted ones are, through one address.
+            function = urls[0] if len(urls) == 1 else f"{supabase}/functions/v1/multi-agent-chat"
+            server = await _start_page(processes, web_port, await built, supabase, keys, function)
+            await _wait_listening(processes, server, http, f"{web}/config.json")
         token = await sign_in(http, supabase, keys.publishable, supabase_local.DEMO_EMAIL, supabase_local.DEMO_PASSWORD)
     processes.settle()
     return Stack(urls, supabase, keys, openai, web, token, Scheduler(processes, options.source, settings))
@@ -120,14 +127,27 @@ async def _start_emulator(processes: Processes, port: int) -> Child:
     return await processes.start("emulator", [sys.executable, "-m", "dev.emulator", "--port", str(port)], os.environ)
 
 
-async def _start_page(processes: Processes, port: int, supabase: str, keys: Keys, function: str) -> Child:
+async def _start_page(processes: Processes, port: int, built: Path, supabase: str, keys: Keys, function: str) -> Child:
     config = {
         "supabaseUrl": supabase,
         "publishableKey": keys.publishable,
         "functionUrl": function,
         "demo": {"email": supabase_local.DEMO_EMAIL, "password": supabase_local.DEMO_PASSWORD},
     }
-    return await processes.start("web", [sys.executable, "-m", "dev.web", str(port), json.dumps(config)], os.environ)
+    command: list[str | Path] = [sys.executable, "-m", "dev.web", str(port), built, json.dumps(config)]
+    return await processes.start("web", command, os.environ)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, Path] | None) -> AsyncIterator[asyncio.Task[Path] | None]:
+    """`work` goes on while the body runs, and not for longer. What goes wrong in it is raised where it is awaited."""
+    task = None if work is None else asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        if task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _wait_listening(processes: Processes, child: Child, http: httpx.AsyncClient, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Node and the packages of the local Supabase: found, or fetched once."""
+"""Node and the packages that run on it: found, or fetched once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _OLDEST = 20
 _VERSION_SECONDS = 10
 _INSTALL_SECONDS = 300
 _POLL_SECONDS = 0.1
+_DATABASE = "the local Supabase (once, some 150 MB)"
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,27 @@ async def find_node() -> Node:
     return Node(program, (program, str(wheel / "lib/node_modules/npm/bin/npm-cli.js")), version)
 
 
-async def ensure_packages(node: Node, package: Path, processes: Processes, say: Callable[[str], None]) -> None:
+async def ensure_packages(
+    node: Node, package: Path, processes: Processes, say: Callable[[str], None], what: str = _DATABASE
+) -> None:
     """Install what package-lock.json of `package` names, unless it is there already. Needs no network then."""
     stamp = package / "node_modules/.lock-digest"
     digest = hashlib.sha256((package / "package-lock.json").read_bytes()).hexdigest()
     if _installed(stamp, digest):
         return
-    async with _alone(CACHE / "npm.lock"):
+    async with alone(CACHE / f"npm-{package.name}.lock"):
         if _installed(stamp, digest):  # by another start, while this one waited
             return
-        say("installing the packages of the local Supabase (once, some 150 MB)")
-        path = f"{Path(node.program).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        say(f"installing the packages of {what}")
         flags = ("--prefix", package, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        await processes.run("npm", [*node.npm, "ci", *flags], {**os.environ, "PATH": path}, _INSTALL_SECONDS)
+        environment = {**os.environ, "PATH": path_with(node)}
+        await processes.run(f"npm-{package.name}", [*node.npm, "ci", *flags], environment, _INSTALL_SECONDS)
         stamp.write_text(digest)
+
+
+def path_with(node: Node) -> str:
+    """A search path on which this very Node comes first."""
+    return f"{Path(node.program).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def _installed(stamp: Path, digest: str) -> bool:
@@ -74,7 +82,7 @@ def _installed(stamp: Path, digest: str) -> bool:
 
 
 @asynccontextmanager
-async def _alone(path: Path) -> AsyncIterator[None]:
+async def alone(path: Path) -> AsyncIterator[None]:
     """One start at a time; the lock is given back by the kernel, whatever ends its holder."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:

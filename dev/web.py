@@ -1,4 +1,4 @@
-"""The web page as a child process: `python -m dev.web PORT CONFIG` serves web/ and CONFIG as /config.json."""
+"""The web page as a child process: `python -m dev.web PORT DIRECTORY CONFIG` serves the built files and the config."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from dev.cli import CHECKOUT
 from dev.ports import HOST
-
-DIRECTORY = CHECKOUT / "web"
 
 
 class Page(SimpleHTTPRequestHandler):
-    """Static files, and the configuration of this start. Nothing is cached: it is being worked on."""
+    """Static files, and the configuration of this start as /config.json. Nothing is cached: it is being worked on."""
 
     def __init__(self, *arguments: Any, config: str, **named: Any) -> None:
         self._config = config.encode()
-        super().__init__(*arguments, directory=str(DIRECTORY), **named)
+        super().__init__(*arguments, **named)
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != "/config.json":
@@ -36,10 +33,10 @@ class Page(SimpleHTTPRequestHandler):
         super().end_headers()
 
 
-def serve(port: int, config: str) -> None:
+def serve(port: int, directory: str, config: str) -> None:
     """Serve until the process ends."""
-    ThreadingHTTPServer((HOST, port), partial(Page, config=config)).serve_forever()
+    ThreadingHTTPServer((HOST, port), partial(Page, directory=directory, config=config)).serve_forever()
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2])
+    serve(int(sys.argv[1]), sys.argv[2], sys.argv[3])

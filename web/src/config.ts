@@ -1,0 +1,17 @@
+/** Where everything is: read at run time from config.json beside the page, so that the built files fit any host. */
+export interface Config {
+  supabaseUrl: string;
+  publishableKey: string;
+  functionUrl: string;
+  demo?: { email: string; password: string };
+}
+
+export async function loadConfig(): Promise<Config> {
+  const answer = await fetch("config.json", { cache: "no-store" });
+  if (!answer.ok) throw new Error("config.json is missing beside this page.");
+  const config = (await answer.json()) as Config;
+  for (const name of ["supabaseUrl", "publishableKey", "functionUrl"] as const) {
+    if (typeof config[name] !== "string") throw new Error(`config.json does not say ${name}.`);
+  }
+  return { ...config, functionUrl: config.functionUrl.replace(/\/+$/, "") };
+}

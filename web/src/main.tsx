@@ -1,0 +1,23 @@
+import { createRoot } from "react-dom/client";
+import { loadConfig } from "./config";
+import { connect } from "./session";
+import "./style/base.css";
+import "./style/layout.css";
+import "./style/door.css";
+import "./style/messages.css";
+import "./style/markdown.css";
+import "./style/composer.css";
+import { App } from "./ui/App";
+
+const root = createRoot(document.getElementById("root")!);
+try {
+  const config = await loadConfig();
+  root.render(<App config={config} supabase={connect(config)} />);
+} catch (error) {
+  root.render(
+    <main className="sign-in">
+      <h1>Multi-agent chat</h1>
+      <p role="alert">This page cannot start: {error instanceof Error ? error.message : "its settings cannot be read."}</p>
+    </main>,
+  );
+}
