@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check lint soak soak-simulation bench fmt lock clean
+.PHONY: help venv dev test check browser pictures lint soak soak-simulation bench fmt lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -39,8 +39,14 @@ dev: $(STAMP) ## start everything on this machine and print one URL
 
 test: check ## every check and every test
 
-check: $(STAMP) lint ## style, types, import directions, tests
+check: $(STAMP) lint browser ## style, types, import directions, tests
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+browser: $(STAMP) # for the tests of the page: found, or installed where that is possible
+	@$(BIN)/python -m tests.web.chromium
+
+pictures: $(STAMP) browser # make the pictures of the README anew
+	$(BIN)/python -m tests.web.pictures
 
 lint: $(STAMP) ## the checks that run no test
 	$(BIN)/ruff check .

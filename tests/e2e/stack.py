@@ -57,11 +57,11 @@ class Stack:
 
 
 @contextmanager
-def stack(directory: Path, *flags: str, **environment: str) -> Iterator[Stack]:
+def stack(directory: Path, *flags: str, web: bool = False, **environment: str) -> Iterator[Stack]:
     inherited = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
     with (directory / "launcher.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dev", "--json", "--no-web", "--port", "0", *flags],
+            [sys.executable, "-m", "dev", "--json", *([] if web else ["--no-web"]), "--port", "0", *flags],
             cwd=ROOT,
             env={**inherited, **environment},
             stdout=subprocess.PIPE,

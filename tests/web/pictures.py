@@ -1,0 +1,71 @@
+"""`python -m tests.web.pictures` makes the pictures of the README anew: docs/images/*.png."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dev.cli import CHECKOUT
+from tests.e2e.stack import Stack, stack
+from tests.web.chromium import ADVICE, FLAGS, find
+from tests.web.person import Person
+
+IMAGES = CHECKOUT / "docs/images"
+DEVICES: dict[str, dict[str, Any]] = {
+    "desk": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+
+
+def scene(browser: Browser, running: Stack, device: str, scheme: str) -> Page:
+    """A team at work: done with one thing, in the middle of the next, and more has been asked meanwhile."""
+    email = f"ada-{device}-{scheme}@example.com"
+    slowly(running, 0.3)
+    one = Person.signed_up(
+        browser, running.web or "", email, color_scheme=scheme, reduced_motion="reduce", **DEVICES[device]
+    )
+    one.say("Write a script about a lighthouse.")
+    one.sees(re.compile("Emulated script"))
+    one.expect_idle()
+    slowly(running, 8)
+    one.say("Now describe the scenes about the lighthouse.")
+    one.sees(re.compile("Emulated scenes"), 60)
+    one.say("And make it shorter, please.")
+    one.sees("Waiting in line")
+    return one.page
+
+
+def slowly(running: Stack, seconds: float) -> None:
+    """How long the emulator takes for one run."""
+    with httpx.Client(trust_env=False) as client:
+        url = f"{running.openai.removesuffix('/v1')}/_emulator/config"
+        client.post(url, json={"latency_seconds": seconds}).raise_for_status()
+
+
+def main() -> None:
+    program = find()
+    if program is None:
+        sys.exit(f"no browser: run make browser. {ADVICE}")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        stack(Path(directory), web=True) as running,
+        sync_playwright() as p,
+    ):
+        browser = p.chromium.launch(executable_path=program, args=FLAGS)
+        for device in DEVICES:
+            for scheme in ("light", "dark"):
+                page = scene(browser, running, device, scheme)
+                page.screenshot(path=IMAGES / f"chat-{device}-{scheme}.png")
+                page.context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
