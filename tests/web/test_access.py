@@ -71,7 +71,8 @@ def test_everything_can_be_done_with_the_keyboard(person: NewPerson) -> None:
     keyboard.type("and a second line")
     keyboard.press("Enter")
     one.sees("Project manager")
-    expect(one.page.get_by_role("radio", name="Wait in line")).to_be_visible()
+    stop = one.page.get_by_role("button", name="Stop the answer")
+    expect(stop).to_be_visible()
     keyboard.press("Shift+Tab")
     expect(one.page.get_by_role("radio", name="Wait in line")).to_be_focused()
     keyboard.press("ArrowRight")
@@ -79,9 +80,18 @@ def test_everything_can_be_done_with_the_keyboard(person: NewPerson) -> None:
     keyboard.press("Tab")
     expect(one.box).to_be_focused()
     keyboard.press("Tab")
-    expect(one.page.get_by_role("button", name="Stop the answer")).to_be_focused()
+    expect(stop).to_be_focused()
     keyboard.press("Enter")
     one.sees("Stopped.")
+    expect(one.box).to_be_focused()
+
+
+def test_the_focus_is_not_lost_where_the_answer_ends_under_the_stop_button(person: NewPerson) -> None:
+    one = person()
+    one.say("[[slow 3]] hello")
+    one.page.get_by_role("button", name="Stop the answer").focus()
+    one.sees("Emulated reply 1")
+    one.expect_idle()
     expect(one.box).to_be_focused()
 
 

@@ -114,6 +114,30 @@ def test_two_tabs_show_the_same_and_nothing_of_a_refused_message(person: NewPers
     there.expect_idle()
 
 
+ROLL_BACK = """async ([conversation, message]) => {
+  const name = Object.keys(localStorage).find((one) => one.endsWith("-auth-token"));
+  const { access_token } = JSON.parse(localStorage.getItem(name));
+  const { functionUrl } = await (await fetch("config.json")).json();
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${access_token}` };
+  const body = JSON.stringify({ conversation_id: conversation, message, multitask_strategy: "rollback" });
+  return (await fetch(functionUrl, { method: "POST", headers, body })).status;
+}"""
+
+
+def test_what_another_client_rolls_back_goes_from_the_page(person: NewPerson) -> None:
+    one = person()
+    one.say("stays")
+    one.sees("Emulated reply 1 to: stays")
+    one.say("[[slow 30]] goes")
+    one.sees("goes")
+    one.messages.locator(".live").wait_for()
+    time.sleep(1.5)  # its line is in the transcript, and known here
+    assert one.page.evaluate(ROLL_BACK, [one.conversation, "comes instead"]) == 200
+    one.expect_idle()
+    expect(one.messages.locator(".bubble")).to_have_text([re.compile("stays"), re.compile("comes instead")])
+    expect(one.messages.locator(".markdown")).to_have_count(2)
+
+
 def test_another_browser_shows_what_is_said_here(person: NewPerson, browser: Browser) -> None:
     here = person()
     here.say("said in one browser")

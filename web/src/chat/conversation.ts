@@ -102,7 +102,8 @@ export class Conversation {
   private async pump(): Promise<void> {
     if (this.pumping) return;
     this.pumping = true;
-    for (let item = this.next(); item; item = this.next()) {
+    const next = () => this.outbox.find((item) => !item.turnId);
+    for (let item = next(); item; item = next()) {
       try {
         this.accepted(item, await this.handIn(item));
         this.failures = 0;
@@ -115,10 +116,6 @@ export class Conversation {
       }
     }
     this.pumping = false;
-  }
-
-  private next(): Outgoing | undefined {
-    return this.outbox.find((item) => !item.turnId);
   }
 
   /** The id of the turn that it has become. An idle conversation answers in the same stream, a busy one is followed. */
@@ -139,6 +136,7 @@ export class Conversation {
   }
 
   private accepted(item: Outgoing, turnId: string): void {
+    if (item.turnId) return;
     item.turnId = turnId;
     item.waiting = false;
     this.sync.mine.add(turnId);
@@ -175,6 +173,11 @@ export class Conversation {
   }
 
   private synchronised(): void {
+    for (const turn of this.sync.open) {
+      // What the queue shows has been accepted, also where the answer that said so was lost.
+      const item = this.outbox.find((one) => !one.turnId && one.key === turn.metadata.client_key);
+      if (item) this.accepted(item, turn.turn_id);
+    }
     this.outbox = this.outbox.filter((item) => !item.turnId || !this.sync.knows(item.turnId));
     if (this.notice === wordsWhileBusy && !this.sync.open.length) this.notice = "";
     this.follower.follow();

@@ -58,14 +58,17 @@ export class Follower {
 
   private async run(): Promise<void> {
     this.following = true;
+    let stumbles = 0;
     while (!this.left && this.wanted()) {
       const failure = this.streams ? await this.readStream() : await this.waitForHead();
       if (this.left || failure instanceof SignedOut) break;
       const broken = failure instanceof Unreachable || failure instanceof TypeError;
       this.failures = broken ? this.failures + 1 : 0;
       await this.sync.now();
+      const unfinished = failure && this.live && this.isOpen(this.live); // told of an error, yet not over
+      stumbles = broken || unfinished ? stumbles + 1 : 0;
       this.forgetEnded();
-      if (!this.left && this.wanted()) await pause(broken ? backoff(this.failures) : BREATH_MS);
+      if (!this.left && this.wanted()) await pause(stumbles ? backoff(stumbles) : BREATH_MS);
     }
     if (!this.left) this.failures = 0;
     this.following = false;
@@ -107,7 +110,11 @@ export class Follower {
   private forgetEnded(): void {
     const live = this.live;
     if (!live?.ended) return;
-    if (!live.turnId || !this.sync.open.some((turn) => turn.turn_id === live.turnId)) this.live = null;
+    if (!this.isOpen(live)) this.live = null;
     this.onChange();
+  }
+
+  private isOpen(live: Live): boolean {
+    return this.sync.open.some((turn) => turn.turn_id === live.turnId);
   }
 }

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type RefObject, useContext, useEffect, useId, useState, useSyncExternalStore } from "react";
+import { type KeyboardEvent, type RefObject, useContext, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
 import { Agents } from "../agents";
 import { drafts } from "../chat/drafts";
 import type { Strategy } from "../types";
@@ -19,9 +19,15 @@ export function Composer({ conversation, busy, onStop, onSend, box }: Properties
   const [agent, setAgent] = useState("");
   const agents = useContext(Agents);
   const hint = useId();
+  const atStop = useRef(false);
   useEffect(() => {
     if (!busy) setChosen("enqueue");
   }, [busy]);
+  useEffect(() => {
+    if (onStop || !atStop.current) return;
+    atStop.current = false; // the button is gone from under the finger
+    box.current?.focus();
+  }, [onStop, box]);
 
   function send(): void {
     if (!text.trim()) return;
@@ -58,7 +64,12 @@ export function Composer({ conversation, busy, onStop, onSend, box }: Properties
           onKeyDown={pressed}
         />
         {onStop && (
-          <button type="button" className="stop" onClick={onStop}>
+          <button
+            type="button"
+            onClick={onStop}
+            onFocus={() => (atStop.current = true)}
+            onBlur={() => (atStop.current = false)}
+          >
             Stop<span className="hidden"> the answer</span>
           </button>
         )}
