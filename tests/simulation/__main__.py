@@ -60,7 +60,10 @@ def figures(result: Result) -> Counter[str]:
     told = ("runs", "crashes", "pauses", "overlaps", "missed", "unseen", "run.dropped", "calls", "turn.completed",
             "turn.failed", "turn.cancelled", "turn.withdrawn", "turn.fenced", "thread.rotated", "run.lost",
             "gave up")  # fmt: skip
-    return Counter({"turns": len(world.finals), "answers": len(world.answers)} | {n: world.counts[n] for n in told})
+    ends = Counter(f"by {turn['superseded_how']}" for turn in world.database.turns() if turn["superseded_how"])
+    joined = sum(turn["joined_to"] is not None for turn in world.database.turns())
+    all_of_them = {"turns": len(world.finals), "answers": len(world.answers), "joined": joined}
+    return ends + Counter(all_of_them | {name: world.counts[name] for name in told})
 
 
 def extremes(result: Result) -> dict[str, int]:

@@ -79,8 +79,9 @@ def explained_end(record: Record) -> Iterator[str]:
         if turn["status"] == "cancelled" and not asked:
             yield f"G11 {name_of(turn)} was cancelled and nobody asked"
         if turn["status"] == "failed":
-            leader = record.leader(turn)["turn_id"]
-            why = unjustified(turn, record.runs[leader], record.creates[leader], record.world)
+            leader = record.leader(turn)
+            sent = record.creates[leader["turn_id"]]
+            why = unjustified(leader, record.runs[leader["turn_id"]], sent, record.world)
             if why is not None:
                 yield f"G8 {name_of(turn)} failed: {why}"
 

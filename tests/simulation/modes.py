@@ -22,6 +22,12 @@ class Network:
     very_late: float = 0.0  # takes effect when nobody reckons with it any more: one extra run is allowed
 
 
+# shares of the strategies people send with
+PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
+HASTY: Mapping[str, float] = {"enqueue": 0.35, "reject": 0.05, "interrupt": 0.3, "rollback": 0.3}
+CHATTY: Mapping[str, float] = {"coalesce": 0.7, "enqueue": 0.1, "interrupt": 0.12, "rollback": 0.08}
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One mode. Shares unless said otherwise; durations in seconds."""
@@ -31,11 +37,10 @@ class Profile:
     messages: int = 2  # of each tab
     kinds: tuple[str, ...] = ("threads", "responses", "threads", "foreground", "bare")
     # people
+    pause_seconds: float = 8.0  # between two messages of a tab, at most
     cancels: float = 0.12
     edits: float = 0.08
-    strategies: Mapping[str, float] = field(
-        default_factory=lambda: {"enqueue": 0.45, "reject": 0.1, "interrupt": 0.15, "rollback": 0.12, "coalesce": 0.18}
-    )
+    mixes: tuple[Mapping[str, float], ...] = (PATIENT, HASTY, CHATTY)  # one of them a seed
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
@@ -83,6 +88,16 @@ MODES: Mapping[str, Profile] = {
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(
         network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked")
+    ),
+    # creates whose answer is lost while their run ends just as they are repeated
+    "repeated": Profile(
+        network=Network(after=0.25, slow=0.4),
+        kinds=("responses", "unlocked"),
+        run_seconds=(7.0, 16.0),
+        long_runs=0.0,
+        crash=0.004,
+        cold_starts=0.1,
+        cancels=0.05,
     ),
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(

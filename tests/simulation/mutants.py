@@ -14,10 +14,12 @@ from shared.admission import Admission
 from shared.core.conflict import Conflict
 from shared.core.errors import OutcomeUnknown
 from shared.core.model import RunStart, RunState
+from shared.creating import Creating
 from shared.lease import Hold
+from shared.serving import Serving
 from shared.wakeups import LocalWakeups
 from tests.simulation.database import Database
-from tests.simulation.providers import FakeProvider
+from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
 from tests.simulation.sweeping import Sweeping, no_sweep, sweep
 
 Change = Callable[[Database], AbstractContextManager[None]]
@@ -180,11 +182,63 @@ MUTANTS = (
     Mutant("a cancel is not noticed", "clean", (
         in_python(Hold, "check", ("status.final or told or self", "status.final or self")),
     ), says="G11"),
+    Mutant("patience begins anew with every holder", "clean", (
+        in_python(Serving, "_patience", (" - turn.cancelling_ms / 1000", "")),
+    ), says="G11"),
+    Mutant("no look back after a repeat", "repeated", (
+        in_python(Conflict, "_look_back", ("if self._over(now):", "if True:")),
+    ), says="holds the messages"),
+    Mutant("an open repeat is not ended by the next holder", "repeated", (
+        in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
+    ), says="G"),
+    Mutant("a create in the foreground is taken for a short one", "late", (
+        instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
+    ), says="G2"),
+    Mutant("a turn under way is displaced without its holder", "clean", (
+        in_sql("internal.displace_head", ("if h.status = 'queued' then", "if true then")),
+    ), says="G2"),
+    Mutant("a displaced head is not marked", "clean", (
+        in_sql("internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
+    ), says="G11"),
+    Mutant("one that displaces waits behind the others", "late", (
+        in_sql("internal.place_for", ("coalesce((h.place + following) * 0.5, c.next_seq)", "c.next_seq")),
+    ), says="G2"),
+    Mutant("a rollback keeps the line", "clean", (
+        in_sql("internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
+    ), says="its lines are"),
+    Mutant("a rollback leaves the thread as it is", "clean", (
+        in_python(Serving, "_stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
+    ), says="was rolled back and stands in"),
+    Mutant("what was interrupted is not put back", "definite", (
+        in_python(Creating, "run_start", ("displaced=hold.displaced if keeps else ()", "displaced=()")),
+    ), says="was answered without"),
+    Mutant("messages are joined after the first attempt", "late", (
+        in_sql("internal.join_waiting", ("or t.attempt > 1", "")),
+    ), says="G1"),
+    Mutant("joined messages are sent one by one as well", "clean", (
+        in_sql("internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then", "if true then")),
+    ), says="G1"),
+    Mutant("joined messages are left behind", "clean", (
+        in_sql("internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
+                                         "if t.status <> 'failed' then return; end if; if true then")),
+    ), says="G1"),
 )  # fmt: skip
 
 HARMLESS = (
     # a hint: without them everything takes longer and nothing breaks
     Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),)),
+    # a head that waits and is marked is ended by whoever claims it, if not at once
+    Mutant(
+        "a queued head is not ended when it is displaced",
+        "storm",
+        (in_sql("internal.displace_head", ("if h.status = 'queued' then", "if false then")),),
+    ),
+    # the adapters put back only what does not stand in the thread
+    Mutant(
+        "what was interrupted is told for ever",
+        "storm",
+        (in_sql("internal.displaced", ("coalesce(greatest(c.answered_at, c.seeded_at), '-infinity')", "'-infinity'")),),
+    ),
     # a belt beside braces: every call before a create has a deadline shorter than the lease, and the wait for the
     # create itself heartbeats; it guards against a process that hangs between the two without being in any call
     Mutant("no look at the lease before a create", "zombie", (instead(Hold, "secure", _unsecured),)),

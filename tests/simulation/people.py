@@ -78,10 +78,9 @@ class Tab(Person):
     async def work(self) -> None:
         world, rng = self.world, self.world.rng
         for number in range(world.profile.messages):
-            await asyncio.sleep(rng.uniform(0, 12))
+            await asyncio.sleep(rng.uniform(0, world.profile.pause_seconds))
             key = f"{self._name}.{number}"
-            strategies = world.profile.strategies
-            strategy = MultitaskStrategy(rng.choices([*strategies], [*strategies.values()])[0])
+            strategy = MultitaskStrategy(rng.choices([*world.strategies], [*world.strategies.values()])[0])
             done = await self._see_through(key, f"message {key}", strategy)
             if done is not None and world.chance(0.3):
                 await self._ask_again(key, f"message {key}", strategy, done)

@@ -29,14 +29,19 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
                 yield f"G1 {name_of(turn)} was displaced by {turn['superseded_by']}, which is not there"
         elif by["strategy"] != turn["superseded_how"] or by["seq"] <= turn["seq"] or _place(by) != _place(turn):
             yield f"G1 {name_of(turn)} was displaced by {name_of(by)}, {by['strategy']}"
+        else:
+            for other in record.conversations[_place(turn)]:
+                waited = other["seq"] < by["seq"] and _order(turn) < _order(other) < _order(by)
+                if waited and other["finished"] > by["created"] and other["turn_id"] != turn["turn_id"]:
+                    yield f"G2 {name_of(by)} did not go before {name_of(other)}, which waited"
 
 
 def displaced_in_time(record: Record) -> Iterator[str]:
     """G11: where nothing fails, a displaced turn ends within the patience that is set, whoever holds it."""
     for turn in record.turns:
         by = record.by_id.get(turn["superseded_by"] or "")
-        if record.world.mode_fails or by is None or turn["finished"] is None:
-            continue
+        if record.world.mode_fails or by is None or turn["finished"] is None or record.world.server.foreground:
+            continue  # no cancel reaches a run in the foreground: that is waited for
         if turn["finished"] > by["created"] + DISPLACED_SECONDS:
             yield f"G11 {name_of(turn)} ended {turn['finished'] - by['created']:.1f} s after it was displaced"
 

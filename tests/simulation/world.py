@@ -48,6 +48,7 @@ class World:
         self.loop, self.profile, self.database = loop, profile, database
         self.rng = random.Random(f"world {seed}")
         self.kind = profile.kinds[seed % len(profile.kinds)]
+        self.strategies = self.rng.choice(profile.mixes)
         self.gather_seconds = self.rng.choice(profile.gathers)
         self.never: asyncio.Future[None] = loop.create_future()
         self.instances: list[Instance] = []
