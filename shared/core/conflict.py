@@ -175,7 +175,7 @@ class Conflict:
                 return state._start(now)
 
     def _doubt(self, since: float) -> tuple[Conflict, signals.Command]:
-        state = replace(self, suspect=True, doubt_since=since, failures=self.failures + 1, pauses=0)
+        state = replace(self, suspect=True, doubt_since=since, rotate_at=None, failures=self.failures + 1, pauses=0)
         return state._go(Phase.FINDING, signals.FindRun())
 
     def _look_back(self, now: float) -> tuple[Conflict, signals.Command]:
@@ -194,7 +194,8 @@ class Conflict:
             return self._end(signals.Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
         state = replace(self._looked_anew(), holder=holder, pauses=0 if news else self.pauses)
-        if self.rules.strategy.displaces and (news or self.rotate_at is None):
+        # nor is its own attempt to be left behind, so a suspect waits as one that enqueues
+        if self.rules.strategy.displaces and not self.suspect and (news or self.rotate_at is None):
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         return state._go(Phase.FOLLOWING, signals.CheckHolder(holder))
 

@@ -473,6 +473,21 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (3, RepeatEnded(), Admit()),
         ],
     ),
+    "what may be its own lost run is not left behind, however long it takes": (
+        INTERRUPT,
+        [
+            (0, MINE, StartRun()),
+            (0, RunConflicted(None), CheckHolder(None)),
+            (0, HolderStatus(None), Sleep(0.25)),
+            (0.25, Woke(), StartRun()),
+            (1, StartUnknown(), FindRun()),
+            (14, RunNotFound(), StartRun(repeats_lost=True)),
+            (14, RunConflicted(None), CheckHolder(None)),
+            (40, HolderStatus(None), Sleep(40.25)),
+            (40.25, Woke(), FindRun()),
+            (40.25, RunFound(), Admit()),
+        ],
+    ),
     "an inherited run is followed": (RULES, [(0, TurnCame(Intent.STARTED), Admit())]),
     "after earlier losses the first thing is a look": (
         RULES,

@@ -53,9 +53,9 @@ def thread_history(record: Record) -> Iterator[str]:
             continue  # what a response of ours has left is not tidied up behind somebody else's message
         said = "\n\n".join(item.text for item in place.items if item.role == "user").split("\n\n")
         asked = [by_text.get((turn["user_id"], text)) for text in said]
-        order = [(one["place"], one["seq"]) for one in asked if one is not None]
+        order = [(record.leader(one)["place"], one["place"], one["seq"]) for one in asked if one is not None]
         if order != sorted(set(order)):
-            yield f"G2 {place.place_id} holds the messages {[seq for _, seq in order]}"
+            yield f"G2 {place.place_id} holds the messages {[seq for *_, seq in order]}"
 
 
 def nothing_left(record: Record) -> Iterator[str]:
