@@ -78,7 +78,7 @@ class Profile:
 
 
 MODES: Mapping[str, Profile] = {
-    "clean": Profile(kinds=("threads", "responses", "unlocked", "foreground"), vanishes=0.05),
+    "clean": Profile(kinds=("threads", "responses", "unlocked", "foreground"), vanishes=0.05, cancels=0.25),
     "crash": Profile(crash=0.006, vanishes=0.25),
     "database": Profile(call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
     "definite": Profile(

@@ -125,7 +125,7 @@ FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
     Mutant("no reconcile", "ambiguous", (
-        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, FindRun())",
+        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, signals.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
     Mutant("a lost intent is taken for none", "crash", (
