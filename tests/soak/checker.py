@@ -33,11 +33,13 @@ def violations(messages: Sequence[Message], turns: Rows, lines: Rows, emulator: 
 
 def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
     found = []
-    by_key = defaultdict(list)
+    by_key, asked = defaultdict(list), _whole_texts(turns)
     for turn in turns:
         by_key[turn["idempotency_key"]].append(turn)
     for message in messages:
         rows = by_key[message.key]
+        if message.refused and len(rows) < 2:
+            continue
         if len(rows) != 1:
             found.append(f"{message.text}: {len(rows)} turns of one key")
             continue
@@ -48,10 +50,12 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
             found.append(f"{message.text}: shown as {outcomes or 'nothing final'}")
         elif (shown := next(iter(outcomes))) != (str(row["id"]), row["seq"], row["status"], row["reply"]):
             found.append(f"{message.text}: shown as {shown}, on record as {row['status']} {row['reply']!r}")
-        if row["status"] == "completed" and not row["reply"].endswith(f"to: {message.text}"):
+        if row["status"] == "completed" and not row["reply"].endswith(f"to: {asked[row['id']]}"):
             found.append(f"{message.text}: has the reply {row['reply']!r}")
         if row["text"] != message.text or str(row["conversation_id"]) != message.conversation:
             found.append(f"{message.text}: stands elsewhere, as {row['text']!r}")
+        if row["status"] == "cancelled" and row["superseded_by"] not in {turn["id"] for turn in turns}:
+            found.append(f"{message.text}: was cancelled, and displaced by nobody")
     return found
 
 
@@ -64,29 +68,51 @@ def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
             found.append(f"{conversation}: its turns have gaps")
         if [line["seq"] for line in said] != list(range(1, len(said) + 1)):
             found.append(f"{conversation}: its transcript has gaps")
-        expected = [
-            (turn["seq"], role, turn["text"] if role == "user" else turn["reply"])
-            for turn in own
-            for role in (("user", "assistant") if turn["status"] == "completed" else ("user",))
-            if turn["status"] != "cancelled"
-        ]
-        if [(line["turn_seq"], line["role"], line["text"]) for line in said] != expected:
+        expected = [line for group in _groups(own) for line in _expected(group)]
+        if [(line["turn_seq"], line["role"], line["text"]) for line in said if not line["partial"]] != expected:
             found.append(f"{conversation}: its transcript is not what was said, in order")
-        ends = [turn["finished_at"] for turn in own if turn["finished_at"] is not None]
+        ends = [turn["finished_at"] for group in _groups(own) for turn in group[:1] if turn["finished_at"] is not None]
         if ends != sorted(ends):
             found.append(f"{conversation}: turns ended out of order")
     return found
 
 
+def _expected(group: Rows) -> list[tuple[int, str, str]]:
+    """What the transcript shows of messages that were asked as one; partial answers are looked at by nobody here."""
+    asked = [
+        (turn["seq"], "user", turn["text"])
+        for turn in group
+        if turn["status"] != "cancelled" or turn["superseded_how"] == "interrupt"
+    ]
+    leader = group[0]
+    return [*asked, *([(leader["seq"], "assistant", leader["reply"])] if leader["status"] == "completed" else [])]
+
+
+def _groups(turns: Rows) -> list[Rows]:
+    """In the order of service: a turn, and the messages that were joined to it."""
+    ordered = sorted(turns, key=lambda turn: (turn["place"], turn["seq"]))
+    return [
+        [turn, *(other for other in ordered if other["joined_to"] == turn["id"])]
+        for turn in ordered
+        if turn["joined_to"] is None
+    ]
+
+
+def _whole_texts(turns: Rows) -> dict[Any, str]:
+    """By turn: what its run was asked."""
+    return {turn["id"]: "\n\n".join(one["text"] for one in group) for group in _groups(turns) for turn in group}
+
+
 def _of_provider(turns: Rows, emulator: dict[str, Any]) -> list[str]:
     found = [f"two active at once: {overlap}" for overlap in emulator["violations"]]
     found += [f"{place} had {most} active at once" for place, most in emulator["max_active"].items() if most > 1]
-    seqs = {str(turn["id"]): turn["seq"] for turn in turns}
+    order_of = {str(turn["id"]): (turn["place"], turn["seq"]) for turn in turns}
     jobs = {job["id"]: job for job in [*emulator["runs"], *emulator["responses"]]}
     for place in [*emulator["threads"], *emulator["conversations"]]:
-        order = [seqs.get(jobs[job]["metadata"].get("turn_id", ""), 0) for job in place["jobs"] if job in jobs]
+        turn_ids = [jobs[job]["metadata"].get("turn_id", "") for job in place["jobs"] if job in jobs]
+        order = [order_of[turn_id] for turn_id in turn_ids if turn_id in order_of]
         if order != sorted(order):
-            found.append(f"{place['id']}: runs of turns {order}, out of order")
+            found.append(f"{place['id']}: runs of turns {[seq for _, seq in order]}, out of order")
     return found
 
 

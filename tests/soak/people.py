@@ -27,7 +27,9 @@ class Message:
     conversation: str
     text: str
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    strategy: str = "enqueue"
     stayed: bool = True
+    refused: bool = False  # strategy reject, and another message was being answered
     sent_at: float = 0.0
     answered_at: float | None = None
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -71,7 +73,12 @@ class Person:
 
     async def _once(self, message: Message, wait_seconds: float) -> bool:
         """Whether the answer was final."""
-        body = {"message": message.text, "conversation_id": message.conversation, "wait_seconds": wait_seconds}
+        body: dict[str, Any] = {
+            "message": message.text,
+            "conversation_id": message.conversation,
+            "wait_seconds": wait_seconds,
+        }
+        body |= {"multitask_strategy": message.strategy}
         url = functions.url(self._chance.choice(self._stage.ports))
         try:
             answer = await self.http.post(
@@ -80,6 +87,9 @@ class Person:
         except httpx.HTTPError:
             return False
         message.answers.append((answer.status_code, answer.json()))
+        if answer.json().get("code") == "run_in_progress":
+            message.refused = True
+            return True
         if outcome(answer.status_code, answer.json()) is None:
             return False
         message.answered_at = message.answered_at or time.monotonic()

@@ -22,6 +22,7 @@ from tests.soak.stage import Stage, logs, stage
 PEOPLE = 6
 TABS = 2  # of each person
 CONVERSATIONS = 2  # of each person, and every tab may write to each
+STRATEGIES = {"enqueue": 0.5, "coalesce": 0.22, "interrupt": 0.13, "rollback": 0.1, "reject": 0.05}  # shares
 STAY = 0.85  # of the messages have a sender who waits; the others are left to the sweep
 SETTLE_SECONDS = 60.0  # after the last message, for everything to come to its end
 READERS = 8
@@ -75,6 +76,7 @@ async def _send(
     async def tab(person: Person) -> None:
         while len(sent) < messages and time.monotonic() < until:
             message = Message(person.id, chance.choice(homes[person.id]), f"message {len(sent)}")
+            message.strategy = chance.choices([*STRATEGIES], [*STRATEGIES.values()])[0]
             sent.append(message)
             half = len(sent) >= messages / 2 or time.monotonic() > (began + until) / 2
             if half and not made.done["restarts"]:
@@ -127,8 +129,11 @@ def _figures(made: Stage, sent: Sequence[Message], turns: checker.Rows, emulator
     runs = checker.runs_of(emulator)
     return {
         "messages": len(sent),
-        "turns": len(turns),
+        "refused": sum(message.refused for message in sent),
+        "turns": sum(turn["idempotency_key"] is not None for turn in turns),
         "answered": ends["completed"],
+        "displaced": sum(turn["superseded_by"] is not None for turn in turns),
+        "joined": sum(turn["joined_to"] is not None for turn in turns),
         "failed": f"{ends['failed']} {dict(codes) or ''}",
         "kills": made.done["kills"],
         "cuts, resets, delays": f"{met['cut']}, {met['reset']}, {met['delay']}",

@@ -35,6 +35,10 @@ class World:
                     "id": turn_id,
                     "conversation_id": conversation,
                     "seq": seq,
+                    "place": seq,
+                    "joined_to": None,
+                    "superseded_by": None,
+                    "superseded_how": None,
                     "idempotency_key": message.key,
                     "text": message.text,
                     "status": "completed",
@@ -43,7 +47,7 @@ class World:
                 }
             )
             for role, text in (("user", message.text), ("assistant", reply)):
-                line = {"conversation_id": conversation, "seq": len(self.lines) + 1, "turn_seq": seq}
+                line = {"conversation_id": conversation, "seq": len(self.lines) + 1, "turn_seq": seq, "partial": False}
                 self.lines.append({**line, "role": role, "text": text})
             body = {"turn_id": turn_id, "seq": seq, "status": "completed", "reply": {"text": reply}}
             message.answers = [(200, copy.deepcopy(body)), (200, body)]
@@ -70,6 +74,12 @@ BREAKS: dict[str, Callable[[World], object]] = {
     "the second ended first": lambda world: world.turns[0].update(finished_at=NOON + timedelta(seconds=9)),
     "two runs overlapped": lambda world: world.emulator["violations"].append({"place": "conv_1"}),
     "two were active": lambda world: world.emulator["max_active"].update(conv_1=2),
+    "a cancelled one was displaced by nobody": lambda world: world.turns[1].update(status="cancelled", reply=None),
+    "a joined one kept an answer of its own": lambda world: world.turns[1].update(joined_to=world.turns[0]["id"]),
+    "one was served behind those it went before": lambda world: world.turns[1].update(place=0.5),
+    "a line of a displaced one stayed": lambda world: world.turns[1].update(
+        status="cancelled", reply=None, superseded_by=world.turns[0]["id"], superseded_how="rollback"
+    ),
     "runs came out of order": lambda world: world.emulator["conversations"][0]["jobs"].reverse(),
 }
 
