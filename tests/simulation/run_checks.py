@@ -22,7 +22,8 @@ def one_run(record: Record) -> Iterator[str]:
             yield f"G4 the create {create.run_key} was sent at {create.sent_at:.2f}, its turn had moved on"
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
-            failed = earlier.ended_at is not None and earlier.status != "completed"
+            # one that asked for a tool is followed by a run that brings the output
+            failed = earlier.ended_at is not None and (earlier.status != "completed" or earlier.call_id is not None)
             excused = failed or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
             if not excused and record.world.kind != "unlocked":
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
