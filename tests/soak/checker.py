@@ -48,7 +48,7 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
             found.append(f"{message.text}: never ended, still {row['status']}")
         elif len(outcomes) != 1:
             found.append(f"{message.text}: shown as {outcomes or 'nothing final'}")
-        elif (shown := next(iter(outcomes))) != (str(row["id"]), row["seq"], row["status"], row["reply"]):
+        elif (shown := next(iter(outcomes))) != _shown(row):
             found.append(f"{message.text}: shown as {shown}, on record as {row['status']} {row['reply']!r}")
         if row["status"] == "completed" and not row["reply"].endswith(f"to: {asked[row['id']]}"):
             found.append(f"{message.text}: has the reply {row['reply']!r}")
@@ -57,6 +57,11 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
         if row["status"] == "cancelled" and row["superseded_by"] not in {turn["id"] for turn in turns}:
             found.append(f"{message.text}: was cancelled, and displaced by nobody")
     return found
+
+
+def _shown(row: dict[str, Any]) -> tuple[Any, ...]:
+    seq = row["seq"] if row["superseded_by"] is None else None
+    return str(row["id"]), seq, row["status"], row["reply"]
 
 
 def _of_conversations(turns: Rows, lines: Rows) -> list[str]:

@@ -36,7 +36,9 @@ class Message:
 
     @property
     def accepted(self) -> bool:
-        return any("turn_id" in body or "turn" in body.get("details", {}) for _, body in self.answers)
+        return any(
+            "turn_id" in body or {"turn", "turn_id"} & set(body.get("details") or {}) for _, body in self.answers
+        )
 
     def outcomes(self) -> set[tuple[Any, ...]]:
         """Every final outcome that was shown for it: there must be one, and always the same."""
@@ -44,6 +46,9 @@ class Message:
 
 
 def outcome(status: int, body: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Turn, number, status and reply, where it is final; what a displaced one is answered names no number."""
+    if body.get("code") == "superseded":
+        return body["details"]["turn_id"], None, "cancelled", None
     turn = body.get("details", {}).get("turn", body)
     if "turn_id" not in turn or turn.get("status") not in ("completed", "failed", "cancelled"):
         return None
