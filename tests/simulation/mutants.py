@@ -16,7 +16,7 @@ from shared.core.errors import OutcomeUnknown
 from shared.core.model import RunStart, RunState
 from shared.creating import Creating
 from shared.lease import Hold
-from shared.serving import Serving
+from shared.stopping import Stopping
 from shared.wakeups import LocalWakeups
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
@@ -183,7 +183,7 @@ MUTANTS = (
         in_python(Hold, "check", ("status.final or told or self", "status.final or self")),
     ), says="G11"),
     Mutant("patience begins anew with every holder", "clean", (
-        in_python(Serving, "_patience", (" - turn.cancelling_ms / 1000", "")),
+        in_python(Stopping, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
     Mutant("no look back after a repeat", "repeated", (
         in_python(Conflict, "_look_back", ("if self._over(now):", "if True:")),
@@ -207,10 +207,10 @@ MUTANTS = (
         in_sql("internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
     ), says="its lines are"),
     Mutant("a rollback leaves the thread as it is", "clean", (
-        in_python(Serving, "_stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
+        in_python(Stopping, "stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
     ), says="was rolled back and stands in"),
     Mutant("what was interrupted is not put back", "definite", (
-        in_python(Creating, "run_start", ("displaced=hold.displaced if keeps else ()", "displaced=()")),
+        in_python(Creating, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
     ), says="was answered without"),
     Mutant("messages are joined after the first attempt", "late", (
         in_sql("internal.join_waiting", ("or t.attempt > 1", "")),
