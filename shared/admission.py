@@ -31,7 +31,7 @@ from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.lease import Hold, World
 from shared.looking import Looking
-from shared.ports import Advance, Busy, Lessee, Provider
+from shared.ports import Advance, Busy, Lessee, Peek, Provider
 from shared.repeating import drop_repeat
 from shared.starting import start_run
 
@@ -39,6 +39,7 @@ log = logging.getLogger("multi_agent_chat")
 
 RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
 CLAIM_MARGIN = 0.25  # of the start margin: a claim cut off by the deadline would keep others away for a whole lease
+YOUNG = 0.5  # of poll_min_seconds: what another who waits for the same turn has seen since is not looked at again
 ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
 
 
@@ -142,7 +143,7 @@ class Admission:
 
     async def _claim(self) -> signals.Event:
         store = self._world.store
-        peek = await store.get_turn(self._user_id, self._turn_id)
+        peek = await self._peek()
         if peek.turn.status.final:
             return signals.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
@@ -154,12 +155,17 @@ class Admission:
         if asked >= self._rules.deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
             return signals.Queued(peek.turn.position)
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
+        self._world.peeks.forget(self._conversation_id)
         if isinstance(claim, Busy):
             return signals.Queued(peek.turn.position)
         if claim.turn.turn_id != self._turn_id:
             await self._serve_other(claim, asked)
             return signals.Queued(max(peek.turn.position - 1, 0))
         return self.came(claim, asked)
+
+    async def _peek(self) -> Peek:
+        young = self._rules.poll_min_seconds * YOUNG
+        return await self._world.peeks.peek(self._user_id, self._conversation_id, self._turn_id, young)
 
     def came(self, claim: Claim, claimed_at: float) -> signals.TurnCame:
         """Take a claim up. Raises Stopped where the turn only has to be brought to its end."""

@@ -122,7 +122,7 @@ class ChatService:
         submitted = await self._world.store.submit_turn(submission, lessee)
         turn = submitted.turn
         if ask.strategy.displaces:
-            self._world.wakeups.notify(turn.conversation_id)
+            self._world.notify(turn.conversation_id)
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
         ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
         log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
@@ -141,7 +141,7 @@ class ChatService:
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
         turn = await self._world.store.cancel_turn(user.id, turn_id)
-        self._world.wakeups.notify(turn.conversation_id)
+        self._world.notify(turn.conversation_id)
         now = self._world.clock.now()
         return await self._see_through(turn, None, now, min(deadline, now + self._options.cancel_answer_seconds))
 
@@ -151,7 +151,9 @@ class ChatService:
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
-        return await self._world.store.edit_turn(user.id, turn_id, text)
+        turn = await self._world.store.edit_turn(user.id, turn_id, text)
+        self._world.peeks.forget(turn.conversation_id)
+        return turn
 
     async def _see_through(
         self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float, *, may_withdraw: bool = False
@@ -165,7 +167,7 @@ class ChatService:
                     ours, claim = claim, None
                     try:
                         served = await self._serving.serve(turn, ours, claimed_at, until)
-                        turn = served or (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+                        turn = served or (await self._serving.peek(turn)).turn
                         if not turn.status.final:
                             await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):

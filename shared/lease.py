@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.events import ChatEvent
 from shared.core.model import Agent, Claim, Thread, Turn, TurnStatus
+from shared.peeking import Peeks
 from shared.ports import Advance, Clock, Lease, Store, Wakeups
 from shared.turn_log import TurnLogs
 
@@ -39,6 +40,15 @@ class World:
     wakeups: Wakeups
     lease_seconds: float
     logs: TurnLogs = field(default_factory=TurnLogs)
+    peeks: Peeks = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "peeks", Peeks(self.store, self.clock))
+
+    def notify(self, conversation_id: str) -> None:
+        """Something has changed in this conversation: who waits here looks anew."""
+        self.peeks.forget(conversation_id)
+        self.wakeups.notify(conversation_id)
 
     def watched(self, turn: Turn) -> bool:
         """Whether anybody in this process watches the turn, or one that shares its run."""

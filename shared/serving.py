@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from shared import outcomes
 from shared.acting import Acting, Next
-from shared.admission import RETRY_SECONDS, Admission
+from shared.admission import RETRY_SECONDS, YOUNG, Admission
 from shared.core.conflict import Rules
 from shared.core.errors import Conflict, Fenced
 from shared.core.events import EventName
@@ -18,7 +18,7 @@ from shared.creating import Carry
 from shared.ending import Pace
 from shared.following import Verdict, follow
 from shared.lease import Hold, Stopped, World
-from shared.ports import Provider
+from shared.ports import Peek, Provider
 from shared.stopping import Stopping
 from shared.tools import REGISTRY
 
@@ -66,6 +66,11 @@ class Serving:
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
 
+    async def peek(self, turn: Turn) -> Peek:
+        """How the turn stands, by a look that all who wait for it here may share."""
+        young = self._options.poll_min_seconds * YOUNG
+        return await self._world.peeks.peek(turn.user_id, turn.conversation_id, turn.turn_id, young)
+
     async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, until: Until) -> Turn | None:
         """Bring `turn` as far as it gets by the deadline: the turn where it came to its end here, else its row knows.
 
@@ -90,7 +95,7 @@ class Serving:
         finally:
             if admission.hold is not None:
                 await admission.hold.release()
-                self._world.wakeups.notify(turn.conversation_id)
+                self._world.notify(turn.conversation_id)
         return admission.hold.turn if admission.hold is not None and admission.hold.turn.status.final else None
 
     async def _serve(self, admission: Admission, claim: Claim | None, claimed_at: float, deadline: float) -> None:
