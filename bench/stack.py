@@ -36,14 +36,14 @@ class Running:
         return jwt.encode({**claims, "exp": int(time.time()) + 3600}, self.stack.keys.jwt_secret, algorithm="HS256")
 
     async def open(
-        self, token: str, method: str = "POST", path: str = "/", **body: Any
+        self, token: str, method: str = "POST", path: str = "/", accept: str = "application/json", **body: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A request on a connection of its own, sent and not waited for."""
         reader, writer = await asyncio.open_connection(HOST, self.port)
         content = json.dumps(body) if body else ""
         writer.write(
             f"{method} {path} HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n"
-            f"content-type: application/json\r\nidempotency-key: {uuid.uuid4()}\r\n"
+            f"accept: {accept}\r\ncontent-type: application/json\r\nidempotency-key: {uuid.uuid4()}\r\n"
             f"content-length: {len(content)}\r\n\r\n{content}".encode()
         )
         await writer.drain()
@@ -75,8 +75,13 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(**settings: str) -> AsyncIterator[Running]:
     """One instance on a real Postgres and the emulator; the settings are the function's, and the emulator's."""
+    before = dict(os.environ)
     os.environ.pop("OPENAI_API_KEY", None)
     os.environ.update(settings)
     options = Options(db="postgres", instances=1, port=0, web=False)
-    async with Processes(report=print) as processes:
-        yield Running(await launch(options, processes, lambda _: None), processes)
+    try:
+        async with Processes(report=print) as processes:
+            yield Running(await launch(options, processes, lambda _: None), processes)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
