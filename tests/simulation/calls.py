@@ -23,6 +23,7 @@ LATE_CALL_SECONDS = 6.0  # a database call that was given up arrives at the late
 class Store(SupabaseStore):
     def __init__(self, instance: Instance) -> None:
         self._rpc = _Rpc(instance)
+        self.instance = instance  # for the tools that count how often they run
 
 
 class _Rpc(Rpc):

@@ -22,6 +22,7 @@ from tests.simulation.strategy_checks import (
     rolled_back_is_gone,
     told_to_the_model,
 )
+from tests.simulation.team_checks import TEAM_CHECKS, lines_of_a_chain
 from tests.simulation.world import Answer, World
 
 LATE_SECONDS = 0.5  # what a response may be late
@@ -179,6 +180,8 @@ def transcript(record: Record) -> Iterator[str]:
 
 def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
     asked, joined = ("user", turn["text"]), turn["joined_to"] is not None
+    if not joined and record.leader(turn)["handoffs"]:
+        return lines_of_a_chain(turn, record)
     if turn["status"] == "completed" and not joined:
         return [[asked, ("assistant", turn["reply"])]]
     if turn["status"] in ("completed", "failed"):
@@ -216,4 +219,5 @@ CHECKS: tuple[Check, ...] = (
     accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
     displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,
+    *TEAM_CHECKS,
 )  # fmt: skip

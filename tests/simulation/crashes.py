@@ -8,6 +8,7 @@ An instance dies or freezes at an effect's boundary, or the answer to a database
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from tests.simulation.database import Database, database
 from tests.simulation.modes import FREEZE_SECONDS, Profile
 from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
-from tests.simulation.sweeping import PERIOD_SECONDS, schedule, sweep
+from tests.simulation.servers import EXPIRY_SECONDS
+from tests.simulation.sweeping import PERIOD_SECONDS, schedule, sweep, tidy_up
 from tests.simulation.world import World
 
 BUDGET_SECONDS = 60.0
@@ -42,33 +44,37 @@ class Mishap:
         return [*self.result.violations, *late]
 
 
-def deaths(db: Database, kind: str, *, returning: bool) -> Iterator[Mishap]:
+def deaths(db: Database, kind: str, *, returning: bool, team: bool = False) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one."""
-    usual = _usual(db, _profile(kind), returning=returning)
-    for number in range(1, usual.world.steps + 1):
-        result = _run(db, replace(_profile(kind), crash_at=number), returning=returning)
+    usual = _usual(db, _profile(kind, team), returning=returning)
+    for number in range(1, usual.world.counts["boundaries"] + 1):
+        result = _run(db, replace(_profile(kind, team), crash_at=number), returning=returning)
         yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
 
 
-def freezes(db: Database, kind: str) -> Iterator[Mishap]:
+def freezes(db: Database, kind: str, *, team: bool = False) -> Iterator[Mishap]:
     """One run for each boundary; every request has an instance of its own, so the others see the lease lapse."""
-    profile = replace(_profile(kind), cold_starts=1.0, messages=3)
+    profile = replace(_profile(kind, team), cold_starts=1.0, messages=3)
     usual = _usual(db, profile, returning=True)
-    for number in range(1, usual.world.steps + 1):
+    for number in range(1, usual.world.counts["boundaries"] + 1):
         result = _run(db, replace(profile, freeze_at=number), returning=True)
         yield Mishap(number, f"a freeze at {result.world.frozen_at}", _added(result, usual), result)
 
 
-def lost_answers(db: Database, kind: str) -> Iterator[Mishap]:
+def lost_answers(db: Database, kind: str, *, team: bool = False) -> Iterator[Mishap]:
     """One run for each database call of the undisturbed one."""
-    usual = _usual(db, _profile(kind), returning=True)
-    for number in range(1, usual.world.counts["calls"] + 1):
-        result = _run(db, replace(_profile(kind), lose_call=number), returning=True)
+    usual = _usual(db, _profile(kind, team), returning=True)
+    for number in range(1, usual.world.counts["calls made"] + 1):
+        result = _run(db, replace(_profile(kind, team), lose_call=number), returning=True)
         yield Mishap(number, f"the lost answer to {result.world.lost_call}", _added(result, usual), result)
 
 
-def _profile(kind: str) -> Profile:
-    return Profile(kinds=(kind,), run_seconds=(3.0, 3.0), long_runs=0.0, cold_starts=0.0, ignores_cancel=0.0)
+def _profile(kind: str, team: bool = False) -> Profile:
+    """With a team the first message goes to it: runs that are short, because there are many."""
+    seconds = (0.8, 0.8) if team else (3.0, 3.0)
+    return Profile(
+        kinds=(kind,), run_seconds=seconds, long_runs=0.0, cold_starts=0.0, ignores_cancel=0.0, team=float(team)
+    )
 
 
 def _usual(db: Database, profile: Profile, *, returning: bool) -> Result:
@@ -92,11 +98,20 @@ class _Story:
 
     async def play(self, world: World) -> None:
         person = Person(world, users(world)[0])
+        for number in range(1, world.profile.messages):  # whoever answered last goes on
+            world.addressed[person.user.id, f"key {number}"] = None
         world.spawn(_worst_schedule(world))
         await asyncio.gather(*(self._send(person, number) for number in range(world.profile.messages)))
         while world.database.open_turns() and world.now < 2000:  # noqa: ASYNC110
             await asyncio.sleep(1)
-        await asyncio.sleep(700)
+        world.counts["boundaries"], world.counts["calls made"] = world.steps, world.counts["calls"]
+        await asyncio.sleep(FREEZE_SECONDS + 20)  # who was frozen goes on
+        last_at = world.now + EXPIRY_SECONDS
+        while world.now < last_at and any(run.active for run in world.server.runs.values()):  # noqa: ASYNC110
+            await asyncio.sleep(10)
+        if world.profile.team:
+            world.profile = world.profile.quiet()
+            await tidy_up(world)
 
     async def _send(self, person: Person, number: int) -> None:
         await asyncio.sleep(number * 0.5)
@@ -123,12 +138,14 @@ def _ends(db: Database) -> dict[str, float]:
 def main() -> int:
     broken = 0
     with database() as db:
-        for kind in KINDS:
+        for kind, team in itertools.product(KINDS, (False, True)):
+            what = f"{kind}, a team" if team else kind
             for returning, bound in BOUNDS.items():
                 who = "a client that returns" if returning else "the sweep alone"
-                broken += _tell(f"{kind}, deaths, {who}", list(deaths(db, kind, returning=returning)), bound)
-            broken += _tell(f"{kind}, freezes", list(freezes(db, kind)), FREEZE_BOUND)
-            broken += _tell(f"{kind}, lost answers", list(lost_answers(db, kind)), LOST_ANSWER_SECONDS)
+                found = list(deaths(db, kind, returning=returning, team=team))
+                broken += _tell(f"{what}, deaths, {who}", found, bound)
+            broken += _tell(f"{what}, freezes", list(freezes(db, kind, team=team)), FREEZE_BOUND)
+            broken += _tell(f"{what}, lost answers", list(lost_answers(db, kind, team=team)), LOST_ANSWER_SECONDS)
     return int(broken > 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from dev.postgres import apply_sql, postgres
 from tests.db.database import MIGRATIONS, SEED
+from tests.simulation.team import MEMBERS
 
 EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
 CLOCK = """
@@ -23,16 +24,19 @@ $$
 TURNS = """
 select id::text as turn_id, user_id::text, conversation_id::text, seq, status, text, idempotency_key as key, reply,
   error, attempt, failures, conflicts, runs, strategy, cancel_requested, place, superseded_by::text, superseded_how,
-  joined_to::text,
+  joined_to::text, agent, agent_named, handoffs,
   (extract(epoch from created_at) - 1800000000)::float8 as created,
   (extract(epoch from finished_at) - 1800000000)::float8 as finished
 from public.turns order by user_id, conversation_id, seq
 """
 LINES = """
-select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text, partial from public.messages
+select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text, partial, agent, handoff_to
+from public.messages
 order by user_id, conversation_id, seq
 """
 THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.conversations"
+ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.conversations"
+CALLS = "select turn_id::text, call_id, name, status, output from public.tool_calls"
 Row = dict[str, Any]
 
 
@@ -51,6 +55,16 @@ class Database:
 
     def clear(self) -> None:
         self._admin.execute("truncate public.conversations cascade")
+
+    def hire(self, owner_ids: Iterable[str]) -> None:
+        """Give each of them the team of `team`."""
+        for owner_id in owner_ids:
+            for slug, handoffs, tools, as_tool in MEMBERS:
+                self._admin.execute(
+                    "insert into public.agents (owner_id, slug, name, model, handoffs, tools, as_tool)"
+                    " values (%s, %s, %s, 'simulated', %s, %s, %s) on conflict do nothing",
+                    (owner_id, slug, slug, handoffs, tools, as_tool),
+                )
 
     def execute(self, statement: str) -> None:
         self._admin.execute(statement.encode())
@@ -92,6 +106,19 @@ class Database:
         """Of each conversation, the one it would go on with."""
         rows = self._admin.execute(THREADS).fetchall()
         return {(row["user_id"], row["conversation_id"]): row["thread_id"] for row in rows}
+
+    def active_agents(self) -> dict[tuple[str, str], str]:
+        """Who would answer the next message of each conversation."""
+        rows = self._admin.execute(ACTIVE).fetchall()
+        return {(row["user_id"], row["conversation_id"]): row["active_agent"] for row in rows}
+
+    def tool_calls(self) -> list[Row]:
+        return self._admin.execute(CALLS).fetchall()
+
+    def scratch_left(self) -> int:
+        row = self._admin.execute("select count(*) as n from public.scratch_threads").fetchone()
+        assert row is not None
+        return int(row["n"])
 
     def lease_left(self, now: float) -> float:
         """Seconds until the last lease lapses; 0 where there is none."""

@@ -25,9 +25,9 @@ def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World)
         "run_expired": any(run.status == "expired" for run in runs),
         "thread_gone": world.counts["threads lost"] > 0,
         "unanswered_calls": world.counts["asked for tools"] > 0,
-        "unknown_tool": any(run.call_id is not None for run in runs),
+        "unknown_tool": any(run.asked_for for run in runs),
         # a run that asked for a tool is cancelled, and the next holder finds it so
-        "run_cancelled": any(run.call_id is not None for run in runs),
+        "run_cancelled": any(run.asked_for for run in runs),
     }
     if explained.get(error, False):
         return None

@@ -11,6 +11,7 @@ from shared.chat import Ask
 from shared.core.errors import ChatError
 from shared.core.model import MultitaskStrategy, Turn, User
 from tests.simulation.instance import Instance, Work
+from tests.simulation.team import BOSS
 from tests.simulation.world import Answer, Reset, World
 
 IMPATIENCE_SECONDS = 15.0  # beyond its budget, then the client hangs up
@@ -53,7 +54,13 @@ class Person:
         return answer
 
     async def post(self, key: str, conversation: str, text: str, strategy: MultitaskStrategy, wait: float) -> Answer:
-        ask = Ask(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key)
+        named = (
+            BOSS
+            if (self.user.id, key) not in self.world.addressed and self.world.chance(self.world.profile.team)
+            else None
+        )
+        agent = self.world.addressed.setdefault((self.user.id, key), named)
+        ask = Ask(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent)
 
         async def work(instance: Instance) -> Turn:
             turn, _ = await instance.chat.take_turn(self.user, ask, self.world.now + wait)

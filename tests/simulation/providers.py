@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
-from shared.core.model import Message, RunStart, RunState, Thread, ToolCall, ToolOutput, Usage
+from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput, Usage
 from shared.ports import TextHeard
+from shared.providers.responses_items import found_run
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
-from tests.simulation.servers import Create, Item, Run, Server, answer_to, part_of
+from tests.simulation.servers import Create, Item, Run, Server, part_of
+from tests.simulation.team import SLUGS
 
 T = TypeVar("T")
 
@@ -51,8 +53,11 @@ class FakeProvider:
     async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         server, world = self._server, self._world
         create = Create(start.turn_id, start.run_key, start.thread.thread_id or "", world.now, self._instance)
-        create.repeats = sum(other.run_key == start.run_key for other in server.creates)
-        create.stale = world.database.run_key(start.turn_id) != start.run_key
+        create.agent, create.asked = start.agent.slug, start.run_key.count(".") > 1
+        create.brought = tuple(given.call_id for given in start.tool_outputs)
+        if not create.asked:
+            create.repeats = sum(other.run_key == start.run_key for other in server.creates)
+            create.stale = world.database.run_key(start.turn_id) != start.run_key
         server.creates.append(create)
         foreground = server.foreground
         try:
@@ -94,6 +99,10 @@ class FakeProvider:
         yield  # nothing is ever streamed here
 
     async def delete_thread(self, thread: Thread) -> bool:
+        try:
+            await self._request("delete_thread", lambda: self._server.delete(thread.thread_id or ""), writes=True)
+        except ProviderError:
+            return False
         return True
 
     async def submit_tool_outputs(
@@ -101,7 +110,8 @@ class FakeProvider:
     ) -> RunState:
         if self.outputs_start_run:
             raise ProviderRefused("Here tool outputs start a new run.")
-        return self._state(await self._request("submit", lambda: self._server.submit(run_id), writes=True))
+        given = tuple(outputs)
+        return self._state(await self._request("submit", lambda: self._server.submit(run_id, given), writes=True))
 
     async def ping(self) -> bool:
         return True
@@ -127,16 +137,7 @@ class FakeProvider:
         items = self._server.place(start.thread.thread_id).items
         known = [item.item_id for item in items]
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0
-        for question, answer in reversed(list(zip(items[after:], items[after + 1 :], strict=False))):
-            asked = (question.role, question.text, answer.role) == ("user", start.text, "assistant")
-            if asked and not {answer.run_id, answer.item_id} & set(start.known_run_ids):
-                call = self._server.place(start.thread.thread_id).unanswered
-                calls = (ToolCall(call, "look_up", "{}"),) if call is not None else ()
-                return RunState(
-                    answer.run_id, "requires_action" if calls else "completed", "" if calls else answer.text, calls,
-                    cursor=answer.item_id, thread_id=start.thread.thread_id,
-                )  # fmt: skip
-        return None
+        return found_run([item.wire for item in reversed(items[after:])], start)
 
     def _holder(self, thread: Thread) -> RunState | None:
         if not self._server.keeps_runs:
@@ -146,17 +147,19 @@ class FakeProvider:
         return None if found is None else self._state(found)
 
     def _state(self, run: Run) -> RunState:
-        items = self._server.place(run.place_id).items
-        asks = run.call_id is not None and run.status in ("requires_action", "completed")
-        done = run.status == "completed" and not asks
+        asks = bool(run.calls) and run.status in ("requires_action", "completed")
+        completed = run.status == "completed"
+        text = "\n\n".join(run.said)
+        if run.status == "in_progress" and run.agent not in SLUGS:
+            text = part_of(run.text)
         return RunState(
             run.run_id,
             "requires_action" if asks else run.status,
-            text=answer_to(run.text) if done else part_of(run.text) if run.status == "in_progress" else "",
-            tool_calls=(ToolCall(run.call_id or "", "look_up", "{}"),) if asks else (),
-            usage=Usage(1, 1) if done else Usage(),
+            text=text,
+            tool_calls=run.calls if asks else (),
+            usage=Usage(1, 1) if completed else Usage(),
             error_code=run.fault if run.status == "failed" else None,
-            cursor=_end(items) if done and not self._server.keeps_runs else None,
+            cursor=run.cursor if completed and not self._server.keeps_runs else None,
             thread_id=run.place_id,
             turn_id=run.create.turn_id if run.create is not None and self._server.keeps_runs else None,
         )

@@ -21,6 +21,8 @@ class Record:
     conversations: dict[tuple[str, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
     creates: dict[str, list[Create]] = field(default_factory=lambda: defaultdict(list))
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    asked: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))  # runs of agents asked as tools
+    ledger: dict[tuple[str, str], Row] = field(default_factory=dict)  # tool calls, by turn and call
     joined: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))  # by the turn they were joined to
 
     def __post_init__(self) -> None:
@@ -30,10 +32,12 @@ class Record:
             if turn["joined_to"] is not None:
                 self.joined[turn["joined_to"]].append(turn)
         for create in self.world.server.creates:
-            self.creates[create.turn_id].append(create)
+            if not create.asked:
+                self.creates[create.turn_id].append(create)
         for run in self.world.server.runs.values():
             if run.create is not None:
-                self.runs[run.create.turn_id].append(run)
+                (self.asked if run.asked else self.runs)[run.create.turn_id].append(run)
+        self.ledger = {(call["turn_id"], call["call_id"]): call for call in self.world.database.tool_calls()}
 
     def group(self, turn: Row) -> list[Row]:
         """The messages that were asked in one run, in order."""

@@ -18,7 +18,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.modes import MODES, Profile
 from tests.simulation.people import Snoop, tabs, users
 from tests.simulation.servers import EXPIRY_SECONDS, Server
-from tests.simulation.sweeping import PERIOD_SECONDS, Sweeping, schedule, sweep
+from tests.simulation.sweeping import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_up
 from tests.simulation.world import Listener, World
 
 DRAIN_SECONDS = 1000.0  # after the last client left, until everything has to be final
@@ -75,6 +75,8 @@ async def scenario(world: World, sweeping: Sweeping) -> None:
         await asyncio.sleep(5)
     for task in others:
         task.cancel()
+    if world.profile.team:
+        await tidy_up(world)
     await asyncio.sleep(EXPIRY_SECONDS + 100)
 
 
@@ -97,6 +99,8 @@ def play(database: Database, mode: str, seed: int, profile: Profile, story: Stor
     with _ids(seed), _listening(world := World(loop, seed, profile, database)):
         world.verbose = verbose
         world.server = Server(world)
+        if profile.team:
+            database.hire(user.id for user in users(world))
         try:
             loop.run_until_complete(story(world))
         finally:

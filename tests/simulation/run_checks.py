@@ -22,9 +22,9 @@ def one_run(record: Record) -> Iterator[str]:
             yield f"G4 the create {create.run_key} was sent at {create.sent_at:.2f}, its turn had moved on"
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
-            # one that asked for a tool is followed by a run that brings the output
-            failed = earlier.ended_at is not None and (earlier.status != "completed" or earlier.call_id is not None)
-            excused = failed or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
+            failed = earlier.ended_at is not None and earlier.status != "completed"
+            went_on = _leads_to(earlier, later)
+            excused = failed or went_on or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
             if not excused and record.world.kind != "unlocked":
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
 
@@ -67,6 +67,15 @@ def nothing_left(record: Record) -> Iterator[str]:
 def beyond(run: Run) -> bool:
     """Whether its create came later than anybody can reckon with, or from an instance that had been frozen."""
     return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
+
+
+def _leads_to(earlier: Run, later: Run) -> bool:
+    """Whether the later one is the next step: it brings what the earlier one called for, or was handed over to."""
+    calls = {call.call_id for call in earlier.asked_for}
+    brought = set(later.create.brought) if later.create is not None else set()
+    told = {item.call_id for item in later.read if item.role == "output"}
+    handed_over = any(call.name == f"transfer_to_{later.agent}" for call in earlier.asked_for)
+    return bool(calls) and (calls <= (brought | told) or handed_over)
 
 
 def _missed(earlier: Run, later: Run, record: Record) -> bool:

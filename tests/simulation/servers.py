@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import (
     ActiveRun,
@@ -15,7 +17,10 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.model import Message, RunStart, is_terminal
+from shared.core.model import Message, RunStart, ToolCall, ToolOutput, is_terminal
+from shared.providers.assistants_runs import mark, run_body
+from shared.providers.responses_items import call_ids, input_items, leftovers, missing, traces
+from tests.simulation.team import SLUGS, Part, next_part, told_in_words
 
 if TYPE_CHECKING:
     from tests.simulation.instance import Instance
@@ -31,10 +36,26 @@ FOREIGN = "somebody else's"
 @dataclass(slots=True)
 class Item:
     item_id: str
-    role: str
+    role: str  # of a message; else "call", whose text is its arguments, or "output"
     text: str
     turn_id: str | None  # what the service marked it with; None where the wire has no marks
     run_id: str | None
+    call_id: str | None = None
+    name: str = ""  # of the function called
+    marks: Mapping[str, str] = field(default_factory=dict)  # all of the marks, where the wire has them
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """As the wire shows it, to be read by the adapters' own code."""
+        made_by = {"response_id": self.run_id} if self.run_id is not None else {}
+        own: dict[str, Any]
+        if self.role == "call":
+            own = {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.text}
+        elif self.role == "output":
+            own = {"type": "function_call_output", "call_id": self.call_id, "output": self.text}
+        else:
+            own = {"type": "message", "role": self.role, "content": self.text, "metadata": self.marks}
+        return {"id": self.item_id, **made_by, **own}
 
 
 @dataclass(slots=True)
@@ -43,8 +64,15 @@ class Place:
 
     place_id: str
     items: list[Item] = field(default_factory=list)
-    unanswered: str | None = None  # a function call whose output nobody has brought
     gone: bool = False
+    scratch: bool = False  # of an agent that is asked as a tool
+    deleted: bool = False
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Function calls whose outputs nobody has brought."""
+        answered = {item.call_id for item in self.items if item.role == "output"}
+        return [str(item.call_id) for item in self.items if item.role == "call" and item.call_id not in answered]
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +88,9 @@ class Create:
     repeats: int = 0  # times the same key had been sent before
     fate: str = "sent"  # then what its sender took it for: "heard", "refused" or "lost"
     very_late: bool = False
+    agent: str = ""
+    asked: bool = False  # of an agent that is asked as a tool
+    brought: tuple[str, ...] = ()  # the calls whose outputs travel with it
 
 
 @dataclass(slots=True, eq=False)
@@ -73,17 +104,32 @@ class Run:
     status: str = "queued"
     ended_at: float | None = None
     fault: str | None = None
-    call_id: str | None = None
+    agent: str = ""
+    wants: str | None = None  # a function that nobody offered
+    calls: tuple[ToolCall, ...] = ()  # that it waits for, or ended with
+    asked_for: list[ToolCall] = field(default_factory=list)  # all that it ever called
+    said: list[str] = field(default_factory=list)
+    cursor: str | None = None
     ignores_cancel: bool = False
     cancelled_by: str | None = None
-    put_back: tuple[tuple[str, str], ...] = ()  # role and text of what the create brought besides its message
-    context: tuple[tuple[str, str], ...] = ()  # role and text of everything the model reads
+    input: tuple[Item, ...] = ()  # what the create brought, where it enters the place only when the run is over
+    read: tuple[Item, ...] = ()  # everything the model reads
+    given: list[ToolOutput] = field(default_factory=list)  # outputs submitted to it
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def context(self) -> tuple[tuple[str, str], ...]:
+        """Role and text of everything the model read as it began."""
+        return tuple((item.role, item.text) for item in self.read)
+
+    @property
     def active(self) -> bool:
         return not is_terminal(self.status) and self.ended_at is None
+
+    @property
+    def asked(self) -> bool:
+        return self.create is not None and self.create.asked
 
 
 class Server:
@@ -99,6 +145,8 @@ class Server:
         self.overlaps: list[tuple[Run, Run]] = []
         self.names_items = world.rng.random() < 0.5  # whether items tell which response made them
         self.leaves_input = world.rng.random() < 0.5  # whether a response that is cut off leaves what it was asked
+        self.executions: Counter[tuple[str, str]] = Counter()  # of tools, by turn and call
+        self._texts: dict[str, str] = {}  # by turn, or by place where an agent is asked
         self._numbers = 0
 
     @property
@@ -124,7 +172,8 @@ class Server:
         place = Place(self._name("place"))
         self.places[place.place_id] = place
         for line in history:
-            place.items.append(Item(self._name("item"), line.role, line.text, line.turn_id, None))
+            marks = {"turn_id": line.turn_id}
+            place.items.append(Item(self._name("item"), line.role, line.text, line.turn_id, None, marks=marks))
         return place
 
     def start(self, start: RunStart, create: Create) -> Run:
@@ -139,35 +188,48 @@ class Server:
             world.counts["refused by the lock"] += 1
             named = self.keeps_runs and world.chance(0.8)
             raise ActiveRun("Another run is active.", status=400, holder=holder.run_id if named else None)
-        if place.unanswered is not None:
-            raise UnansweredCalls("No tool output found.", status=400, call_id=place.unanswered)
-        put_back = self._put_back(place, start)
-        if self.keeps_runs and not any(item.turn_id == start.turn_id for item in place.items):
-            place.items.append(Item(self._name("item"), "user", start.text or "", start.turn_id, None))
-        return self._run(place, start.text or "", create, put_back)
+        place.scratch = place.scratch or create.asked
+        about = place.place_id if create.asked else start.turn_id
+        if start.text is not None:
+            self._texts[about] = start.text
+        text = self._texts.get(about, "")
+        if self.keeps_runs:
+            present = {mark(item.wire) for item in place.items} if start.repeated or start.displaced else set()
+            for message in run_body(start, "any", present).get("additional_messages", ()):
+                place.items.append(self._item({"type": "message", **message}, start.turn_id))
+            return self._run(place, text, create, ())
+        start = self._tidied(place, start)
+        for call_id in create.brought:
+            if call_id not in place.unanswered:
+                raise ProviderRefused(f"No tool call found for function call output {call_id}.", status=400)
+        for call_id in place.unanswered:
+            if call_id not in create.brought:
+                raise UnansweredCalls("No tool output found.", status=400, call_id=call_id)
+        own = tuple(self._item(item, None) for item in input_items(start))
+        return self._run(place, text, create, own)
 
-    def _put_back(self, place: Place, start: RunStart) -> tuple[tuple[str, str], ...]:
-        """What the adapters see to before a create. On the thread wire messages enter the thread at once."""
-        if not self.keeps_runs and start.repeated:
-            while place.items and (place.items[-1].role, place.items[-1].text) == ("user", start.text):
-                place.items.pop()
-        here = {item.turn_id if self.keeps_runs else item.text for item in place.items if item.role == "user"}
-        missing = [one for one in start.displaced if (one.turn_id if self.keeps_runs else one.text) not in here]
-        lines = [
-            (one.turn_id, role, text)
-            for one in missing
-            for role, text in (("user", one.text), ("assistant", one.partial))
-            if text
-        ]
-        if not self.keeps_runs:
-            return tuple((role, text) for _, role, text in lines)
-        place.items += [Item(self._name("item"), role, text, turn_id, None) for turn_id, role, text in lines]
-        return ()
+    def _tidied(self, place: Place, start: RunStart) -> RunStart:
+        """What the adapter sees to before a create, where messages enter the conversation when a run is over."""
+        if not (start.repeated or start.displaced):
+            return start
+        newest_first = [item.wire for item in reversed(place.items)]
+        drop = set(leftovers(newest_first, start))
+        place.items = [item for item in place.items if item.item_id not in drop]
+        return replace(start, displaced=missing(newest_first, start.displaced))
+
+    def _item(self, wire: Mapping[str, Any], turn_id: str | None) -> Item:
+        name, call_id = self._name("item"), wire.get("call_id")
+        if wire["type"] == "function_call":
+            return Item(name, "call", wire["arguments"], turn_id, None, call_id, wire["name"])
+        if wire["type"] == "function_call_output":
+            return Item(name, "output", wire["output"], turn_id, None, call_id)
+        marks = wire.get("metadata", {})
+        return Item(name, wire["role"], wire["content"], marks.get("turn_id", turn_id), None, marks=marks)
 
     def foreign(self, place: Place) -> None:
         """Another program on the same thread."""
         if self.holder(place.place_id) is None and not place.gone:
-            self._run(place, FOREIGN, None)
+            self._run(place, FOREIGN, None, (Item(self._name("item"), "user", FOREIGN, None, None),))
 
     def place(self, place_id: str | None) -> Place:
         if place_id not in self.places:
@@ -203,46 +265,59 @@ class Server:
             return False
         place = self.place(start.thread.thread_id)
         if self.keeps_runs:
-            place.items = [item for item in place.items if item.turn_id != start.turn_id]
+            own = (start.turn_id, start.known_run_ids)
+            place.items = [i for i in place.items if i.marks.get("turn_id") != own[0] and i.run_id not in own[1]]
             return True
         known = [item.item_id for item in place.items]
         if start.thread.cursor is not None and start.thread.cursor not in known:
             return False
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor is not None else 0
-        kept, drop = place.items[:after], False
-        for item in place.items[after:]:
-            drop = item.text == start.text if item.role == "user" else drop
-            kept += [] if drop else [item]
-        place.items = kept
-        return True
+        found = traces([item.wire for item in reversed(place.items[after:])], start)
+        if call_ids(start) and after:
+            found += traces([item.wire for item in reversed(place.items)], replace(start, text=None))
+        place.items = [item for item in place.items if item.item_id not in found]
+        return bool(found) or len(start.known_run_ids) < 2
 
-    def submit(self, run_id: str) -> Run:
+    def submit(self, run_id: str, outputs: tuple[ToolOutput, ...]) -> Run:
         run = self.run(run_id)
         if run.status != "requires_action":
             raise ProviderRefused("The run does not wait for outputs.", status=400)
-        run.status, run.call_id = "in_progress", None
+        if sorted(given.call_id for given in outputs) != sorted(call.call_id for call in run.calls):
+            raise ProviderRefused("Expected tool outputs for all call ids, and for no others.", status=400)
+        run.given += outputs
+        run.status, run.calls = "in_progress", ()
         run.poke.set()
         return run
 
+    def delete(self, place_id: str) -> None:
+        """What still runs there is gone with it."""
+        place = self.place(place_id)
+        if not place.scratch and any(run.place_id == place_id for run in self.runs.values()):
+            self.world.blame(f"{place_id} was deleted and is no scratch thread")
+        place.gone = place.deleted = True
+        for run in self.of(place_id):
+            if run.active:
+                self._end(run, "cancelled")
+
     # --- what happens by itself -------------------------------------------------------------------------------------
 
-    def _run(self, place: Place, text: str, create: Create | None, put_back: tuple[tuple[str, str], ...] = ()) -> Run:
+    def _run(self, place: Place, text: str, create: Create | None, own: tuple[Item, ...]) -> Run:
         world, profile = self.world, self.world.profile
         lag = world.rng.choice((0.0, profile.list_lag * world.rng.random()))
         run = Run(self._name("run"), place.place_id, text, world.now, create, world.now + lag)
-        run.put_back = put_back
-        own = () if self.keeps_runs else ((*put_back, ("user", text)))
-        run.context = (*((item.role, item.text) for item in place.items), *own)
+        run.agent = create.agent if create is not None else ""
+        run.input = () if self.keeps_runs else own
+        run.read = (*place.items, *run.input)
         self.overlaps += [(other, run) for other in self.of(place.place_id) if other.active]
         run.ignores_cancel = world.chance(profile.ignores_cancel)
         if world.chance(profile.run_fails):
             run.fault = world.rng.choice((PASSING, "invalid_prompt"))
-        elif create is not None and world.chance(profile.asks_for_tools):
-            run.call_id = self._name("call")
+        elif create is not None and run.agent not in SLUGS and world.chance(profile.asks_for_tools):
+            run.wants = "look_up"
             world.counts["asked for tools"] += 1
         self.runs[run.run_id] = run
         world.counts["runs"] += 1
-        world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id}")
+        world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id} {run.agent}")
         shortest, longest = profile.run_seconds if create is not None else FOREIGN_SECONDS
         seconds = world.rng.uniform(shortest, longest)
         long = world.chance(profile.long_runs)
@@ -250,30 +325,65 @@ class Server:
         return run
 
     async def _life(self, run: Run, seconds: float) -> None:
-        world, place = self.world, self.place(run.place_id)
+        world = self.world
         await asyncio.sleep(min(world.rng.uniform(0.05, 1), seconds))
         run.status = "in_progress" if run.status == "queued" else run.status
-        cancelled = await self._poked(run, seconds)
-        if not cancelled and run.call_id is not None and self.keeps_runs:
+        poked = await self._poked(run, seconds)
+        while self.keeps_runs and not poked and run.fault is None and (part := self._part(run)).calls:
+            self._says(run, part)
             run.status = "requires_action" if run.status == "in_progress" else run.status
             await self._poked(run, EXPIRY_SECONDS - (world.now - run.started_at))
-            if run.status == "in_progress":  # outputs came
-                run.poke.clear()
-                await self._poked(run, seconds)
+            if run.status != "in_progress":
+                break
+            run.poke.clear()  # outputs came
+            poked = await self._poked(run, seconds)
+        if run.ended_at is not None:
+            return  # with its place
         if run.status == "cancelling" and run.ignores_cancel:
             await asyncio.sleep(max(EXPIRY_SECONDS - (world.now - run.started_at), 0))
             self._end(run, "expired")
         elif run.status == "cancelling":
             await asyncio.sleep(world.rng.uniform(0.05, 4))
-            self._end(run, "completed" if world.chance(0.2) else "cancelled")
+            waits = self.keeps_runs and bool(run.calls or self._part(run).calls)
+            self._end(run, "completed" if world.chance(0.2) and not waits else "cancelled")
         elif run.status == "requires_action":
             self._end(run, "expired")
         elif run.fault is not None:
             self._end(run, "failed")
         else:
             self._end(run, "completed")
-            if run.call_id is not None:
-                place.unanswered = run.call_id
+
+    def _part(self, run: Run) -> Part:
+        """What the model does next."""
+        read = run.read
+        if self.keeps_runs and run.create is not None:
+            read = tuple(item for item in read if item.turn_id == run.create.turn_id)
+        elif not run.asked:
+            asked = [at for at, item in enumerate(read) if (item.role, item.text) == ("user", run.text)]
+            read = read[asked[-1] :] if asked else read
+        names = {item.call_id: item.name for item in read if item.role == "call"}
+        names |= {call.call_id: call.name for call in run.asked_for}
+        told = told_in_words([item.text for item in read if "step" in item.marks])
+        told |= {names[item.call_id]: item.text for item in read if item.role == "output" and item.call_id in names}
+        told |= {names[given.call_id]: given.output for given in run.given}
+        if run.wants is not None and run.wants not in told:
+            return Part("", ((run.wants, "{}"),))
+        came = any(name.startswith("transfer_to_") for name in told) or any("handoff" in item.marks for item in read)
+        return next_part(run.agent, run.text, told, handed_over=came)
+
+    def _says(self, run: Run, part: Part) -> None:
+        place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None
+        made_by = run.run_id if self.keeps_runs or self.names_items else None
+        if part.text:
+            run.said.append(part.text)
+            place.items.append(Item(self._name("item"), "assistant", part.text, mark, made_by))
+        run.calls = tuple(ToolCall(self._name("call"), name, arguments) for name, arguments in part.calls)
+        run.asked_for += run.calls
+        if not self.keeps_runs:
+            place.items += [
+                Item(self._name("item"), "call", call.arguments, None, made_by, call.call_id, call.name)
+                for call in run.calls
+            ]
 
     async def _poked(self, run: Run, seconds: float) -> bool:
         """Whether something came within that time: a cancel, or outputs."""
@@ -283,17 +393,18 @@ class Server:
         return run.poke.is_set()
 
     def _end(self, run: Run, status: str) -> None:
+        if run.ended_at is not None:
+            return
         run.status, run.ended_at = status, self.world.now
         run.over.set()
+        run.poke.set()
         self.world.note(f"{run.run_id} ended: {status}")
-        place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None
+        place = self.place(run.place_id)
         if not self.keeps_runs and (status == "completed" or self.leaves_input):
-            place.items += [Item(self._name("item"), role, text, None, None) for role, text in run.put_back]
-            place.items.append(Item(self._name("item"), "user", run.text, None, None))
-        if status != "completed":
-            return
-        made_by = run.run_id if self.keeps_runs or self.names_items else None
-        place.items.append(Item(self._name("item"), "assistant", answer_to(run.text), mark, made_by))
+            place.items += run.input
+        if status == "completed":
+            self._says(run, self._part(run))
+            run.cursor = place.items[-1].item_id
 
     async def strangers(self) -> None:
         while True:

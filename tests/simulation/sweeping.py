@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from functions.maintenance.app import ANSWER_SECONDS, CALL_SECONDS
 from functions.maintenance.sweep import Sweep
+from functions.maintenance.tidy import Tidy
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from tests.simulation.instance import Instance
@@ -20,9 +21,22 @@ Sweeping = Callable[[Instance], Awaitable[None]]
 
 async def sweep(instance: Instance) -> None:
     """One call of the maintenance function, without its door."""
+    deadline = instance.world.now + CALL_SECONDS - ANSWER_SECONDS
     with contextlib.suppress(StoreUnavailable):
-        deadline = instance.world.now + CALL_SECONDS - ANSWER_SECONDS
+        if instance.world.profile.team:
+            instance.run(_tidy(instance, deadline))
         await Sweep(instance.store, instance.chat, LoopClock()).run(deadline)
+
+
+async def tidy_up(world: World) -> None:
+    """The last call, when nothing fails any more."""
+    instance = Instance(world)
+    await instance.run(_tidy(instance, world.now + CALL_SECONDS - ANSWER_SECONDS))
+
+
+async def _tidy(instance: Instance, deadline: float) -> None:
+    with contextlib.suppress(StoreUnavailable):
+        await Tidy(instance.store, instance.chat, LoopClock()).run(deadline)
 
 
 async def no_sweep(instance: Instance) -> None:

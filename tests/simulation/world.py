@@ -54,6 +54,8 @@ class World:
         self.instances: list[Instance] = []
         self.server: Any = None  # tests.simulation.servers.Server
         self.mode_fails = profile != profile.quiet()
+        still = Profile()  # what fails, if anything, are instances and the database
+        self.provider_works = (profile.network, profile.run_fails, profile.thread_lost) == (still.network, 0.0, 0.0)
         self.verbose = False  # database calls in the log as well
         self.steps = 0
         self.counts: Counter[str] = Counter()
@@ -69,6 +71,7 @@ class World:
         # what people did, for the checker
         self.owners: dict[str, str] = {}  # turn id -> user id, of every turn a 2xx was sent for
         self.sent: dict[tuple[str, str], tuple[str, str]] = {}  # user, key -> conversation, text
+        self.addressed: dict[tuple[str, str], str | None] = {}  # user, key -> the agent it names
         self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
         self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
         self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered

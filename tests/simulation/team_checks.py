@@ -1,0 +1,160 @@
+"""The checker's part about turns that several agents answer: tools, questions, handoffs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from shared.core.handoff import is_error
+from shared.creating import NOT_RUN
+from tests.simulation.database import Row
+from tests.simulation.record import Record, name_of
+from tests.simulation.run_checks import beyond
+from tests.simulation.servers import answer_to, part_of
+from tests.simulation.team import BOSS, ONCE, PAINTER, SINGER, WORDS, WRITER, well_told
+
+HANDOFF_LINE = ("assistant", WORDS)
+
+
+def tools_run_once(record: Record) -> Iterator[str]:
+    """G10: what must not run twice did not, and where nobody knows whether it ran the ledger says so."""
+    executions = record.world.server.executions
+    for (turn_id, call_id), call in record.ledger.items():
+        ran = executions[turn_id, call_id]
+        if call["name"] in ONCE and ran > 1:
+            yield f"G10 {call['name']} {call_id} ran {ran} times"
+        if call["status"] != "done" or call["name"].startswith("ask_") or call["name"] == "look_up":
+            continue
+        if is_error(call["output"]):
+            code = json.loads(call["output"])["error"]["code"]
+            if code == "outcome_unknown" and call["name"] not in ONCE:
+                yield f"G10 the outcome of {call['name']} {call_id} is said to be unknown, and it may run again"
+            if code == "outcome_unknown" and not record.world.mode_fails and turn_id not in record.world.cancels:
+                yield f"G10 the outcome of {call['name']} {call_id} is said to be unknown, and nothing failed"
+        elif ran == 0:
+            yield f"G10 {call['name']} {call_id} has an output and never ran"
+    for turn_id, call_id in executions:
+        if (turn_id, call_id) not in record.ledger and turn_id in record.by_id:
+            yield f"G10 {call_id} of {turn_id} ran and is on no record"
+
+
+def told_what_happened(record: Record) -> Iterator[str]:
+    """G10: each call is answered once, with what is on record; none that ran is told to have been left undone."""
+    executions = record.world.server.executions
+    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for run in record.world.server.runs.values():
+        outputs = [(str(item.call_id), item.text) for item in run.read if item.role == "output"]
+        outputs += [(given.call_id, given.output) for given in run.given]
+        if len(outputs) != len({call_id for call_id, _ in outputs}):
+            yield f"G10 {run.run_id} read an output twice"
+        for call_id, output in outputs:
+            told[run.place_id, call_id].add(output)
+    for caller in record.world.server.runs.values():
+        if caller.create is None:
+            continue
+        turn_id = caller.create.turn_id
+        for call in caller.asked_for:
+            key = f"{caller.create.run_key.split('.')[2]}/{call.call_id}" if caller.asked else call.call_id
+            for output in told[caller.place_id, call.call_id]:
+                if output == NOT_RUN:
+                    if executions[turn_id, key]:
+                        yield f"G10 {call.name} {key} ran and was told to have been left undone"
+                    continue
+                row = record.ledger.get((turn_id, key))
+                if row is not None and row["output"] != output:
+                    yield f"G10 {call.name} {key} was answered {output!r}, on record is {row['output']!r}"
+                if row is None and (call.name in ONCE or call.name.startswith("ask_")):
+                    yield f"G10 {call.name} {key} was answered {output!r} and is not on record"
+                if record.world.provider_works and not well_told(call.name, call.arguments, output):
+                    yield f"G10 {call.name} {key} was answered {output!r}"
+
+
+def handed_over_once(record: Record) -> Iterator[str]:
+    """The handoffs on record are those that happened, in order, and every run is of the agent whose turn it was."""
+    for turn in record.turns:
+        if turn["joined_to"] is not None:
+            continue
+        made = [(one["from"], one["to"]) for one in turn["handoffs"]]
+        runs = sorted(record.runs[turn["turn_id"]], key=lambda run: run.started_at)
+        agents = [run.agent for run in runs if not beyond(run)]
+        if made not in ([], [(BOSS, WRITER)]):
+            yield f"{name_of(turn)} was handed over {made}"
+        began = record.world.addressed.get((turn["user_id"], turn["key"]))
+        if turn["status"] == "completed" and (made != []) != (began == BOSS):
+            yield f"{name_of(turn)}, sent to {began}, was handed over {made}"
+        if began == BOSS and WRITER in agents and not made:
+            yield f"{name_of(turn)} was answered by {agents} without a handoff on record"
+        if agents != sorted(agents, key=lambda agent: agent == WRITER):
+            yield f"{name_of(turn)} was answered by {agents}"
+        if began == BOSS and turn["status"] == "completed" and (turn["agent"], *agents[-1:]) != (WRITER, WRITER):
+            yield f"{name_of(turn)} is of {turn['agent']}, its last run of {agents[-1:]}"
+        shown = [run["agent"] for run in turn["runs"] if "asked_by" not in run and run["agent"] in (BOSS, WRITER)]
+        if shown != sorted(shown, key=lambda agent: agent == WRITER):
+            yield f"{name_of(turn)} shows runs of {shown}"
+        if began == BOSS and turn["status"] == "completed" and not {BOSS, WRITER} <= set(shown):
+            yield f"{name_of(turn)} shows runs of {shown} only"
+
+
+def active_agent(record: Record) -> Iterator[str]:
+    """Who answered last answers next."""
+    active = record.world.database.active_agents()
+    for place, turns in record.conversations.items():
+        done = [turn for turn in turns if turn["status"] == "completed" and turn["joined_to"] is None]
+        done.sort(key=lambda turn: turn["finished"])
+        before: str | None = None
+        for turn in done:
+            named = record.world.addressed.get((turn["user_id"], turn["key"]))
+            if named is None and before is not None and turn["agent"] != before:
+                yield f"{name_of(turn)} was answered by {turn['agent']}, {before} was active"
+            before = turn["agent"]
+        if before is not None and active[place] != before:
+            yield f"{active[place]} is active in {place}, the last answer was of {before}"
+
+
+def nobody_left_waiting(record: Record) -> Iterator[str]:
+    """G5: no run of a turn was left to wait for outputs until the provider gave it up."""
+    for runs in record.runs.values():
+        for run in runs:
+            left = run.status == "expired" and run.calls and not run.ignores_cancel
+            if left and not beyond(run) and run.create is not None and run.create.fate == "heard":
+                yield f"G5 {run.run_id} expired in requires_action"
+
+
+def scratch_is_tidied(record: Record) -> Iterator[str]:
+    """Threads of asked agents are gone once their turn is over, and not before; what is on no record is empty."""
+    if not record.world.profile.team:
+        return
+    for place in record.world.server.places.values():
+        if place.scratch and not place.deleted and not any(map(beyond, record.world.server.of(place.place_id))):
+            yield f"{place.place_id} of an asked agent is still there"
+    if left := record.world.database.scratch_left():
+        yield f"{left} scratch threads are still on record"
+
+
+def asked_are_shown(record: Record) -> Iterator[str]:
+    """Where no provider fails, an answer shows the runs of those who were asked."""
+    for turn in record.turns:
+        if turn["status"] != "completed" or not turn["handoffs"] or not record.world.provider_works:
+            continue
+        shown = sorted(run["agent"] for run in turn["runs"] if "asked_by" in run)
+        if set(shown) != {PAINTER, SINGER}:
+            yield f"{name_of(turn)} shows runs of {shown} as asked"
+
+
+def lines_of_a_chain(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
+    """What the transcript may show of a turn that was handed over."""
+    asked, whole = ("user", turn["text"]), record.whole_text(turn)
+    if turn["status"] == "completed":
+        return [[asked, HANDOFF_LINE, ("assistant", answer_to(whole))]]
+    if turn["superseded_how"] == "rollback":
+        return [[]]
+    if turn["superseded_how"] == "interrupt":
+        return [[asked, HANDOFF_LINE], [asked, HANDOFF_LINE, ("assistant", part_of(whole))]]
+    return [[asked, HANDOFF_LINE]]
+
+
+TEAM_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
+    tools_run_once, told_what_happened, handed_over_once, active_agent, nobody_left_waiting, scratch_is_tidied,
+    asked_are_shown,
+)  # fmt: skip
