@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.asking import Asked, Asking
+from shared.asking import Asking
 from shared.core import handoff as deciding
 from shared.core.errors import NotFound, NotSent, OutcomeUnknown, ProviderError, RateLimited
 from shared.core.events import EventName, HandoffMade, ToolAnswered, ToolCalled
@@ -80,15 +80,13 @@ class Acting:
             step = await self._record(hold, provider, run, planned)
         hold.check()
         try:
-            outputs, asked = await hold.keep(self._perform(hold, step, planned, deadline))
+            outputs = await hold.keep(self._perform(hold, step, planned, deadline))
         except OutOfTime:
             return Acted(Next.LATER)
         hold.steps = (*hold.steps[:-1], replace(step, outputs=outputs))
-        runs = tuple(record for one in asked for record in one.runs)
-        usage = sum((one.usage for one in asked), Usage())
         if provider.outputs_start_run:
-            return await self._move_on(hold, Advance(asked=runs, usage=usage), target)
-        return await self._submit(hold, provider, run, outputs, Advance(asked=runs, usage=usage))
+            return await self._move_on(hold, Advance(), target)
+        return await self._submit(hold, provider, run, outputs)
 
     def hands_over(self, hold: Hold) -> bool:
         """Whether the run under way has handed over, on a wire where it goes on after that: its end is awaited."""
@@ -156,12 +154,9 @@ class Acting:
         hold.steps = (*hold.steps, step)
         return step
 
-    async def _perform(
-        self, hold: Hold, step: Step, planned: Plan, deadline: float
-    ) -> tuple[tuple[ToolOutput, ...], list[Asked]]:
+    async def _perform(self, hold: Hold, step: Step, planned: Plan, deadline: float) -> tuple[ToolOutput, ...]:
         """All outputs, in the order of the calls. Functions run one after the other, agents are asked side by side."""
         given = {answer.call_id: answer.output for answer in (*planned.answers, *step.outputs)}
-        asked: list[Asked] = []
         tools = self._registry.of(hold.agent)
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
@@ -174,7 +169,7 @@ class Acting:
 
         async def question(one: Question) -> None:
             if one.call.call_id not in given:
-                given[one.call.call_id] = await self._ask(hold, one, asked, deadline)
+                given[one.call.call_id] = await self._ask(hold, one, deadline)
 
         await _together(functions(), *(question(one) for one in planned.questions))
         for call in step.calls:
@@ -182,7 +177,7 @@ class Acting:
                 output = given[call.call_id]
                 failed = deciding.is_error(output)
                 self._world.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
-        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls), asked
+        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
 
     async def _run(self, hold: Hold, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
         """One function through the ledger, where the call is known as `key`."""
@@ -199,7 +194,7 @@ class Acting:
             output = await tool.run(context, call.arguments)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
 
-    async def _ask(self, hold: Hold, question: Question, asked: list[Asked], deadline: float) -> str:
+    async def _ask(self, hold: Hold, question: Question, deadline: float) -> str:
         """One agent through the ledger. Asking again is harmless, and goes on with a run that is under way."""
         store, turn, call = self._world.store, hold.turn, question.call
         ticket = await store.begin_tool_call(hold.lease, turn.turn_id, call.call_id, call.name, str(uuid.uuid4()))
@@ -216,16 +211,17 @@ class Acting:
                     return deciding.refusal(inner, "unknown_tool", "There is no such tool.").output
                 return await self._run(hold, inner, f"{call.call_id}/{inner.call_id}", tools[inner.name], deadline)
 
+            async def record(ended: RunRecord, usage: Usage) -> None:
+                known = ended.run_id is not None and any(one.run_id == ended.run_id for one in hold.turn.runs)
+                if not known:
+                    await hold.advance(Advance(asked=(ended,), usage=usage))
+
             provider = self._providers(agent.provider)
-            asking = Asking(self._world, hold, provider, agent, self._pace, start_run, run)
-            one = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._limits.budget_seconds)
-            asked.append(one)
-            output = one.output
+            asking = Asking(self._world, hold, provider, agent, self._pace, start=start_run, call=run, record=record)
+            output = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._limits.budget_seconds)
         return await store.finish_tool_call(hold.lease, turn.turn_id, call.call_id, output)
 
-    async def _submit(
-        self, hold: Hold, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...], step: Advance
-    ) -> Acted:
+    async def _submit(self, hold: Hold, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...]) -> Acted:
         """Give the run its outputs. Where it is not known whether they arrived, the run itself tells."""
         if hold.thread is None or run.run_id is None:
             return Acted(Next.STOP, code="run_not_found")
@@ -251,7 +247,7 @@ class Acting:
         if state is None:
             return Acted(Next.STOP, code="provider_unavailable")
         record = RunRecord(run.run_id, hold.agent.slug, state.status)
-        await hold.advance(replace(step, to=TurnStatus.RUNNING, run=record))
+        await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))
         return Acted(Next.FOLLOW, run=state)
 
     async def _move_on(self, hold: Hold, step: Advance, target: Agent | None) -> Acted:

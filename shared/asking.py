@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from shared.core.errors import NotFoundAtProvider, NotSent, OutcomeUnknown, ProviderError, RateLimited
+from shared.core.errors import (
+    ActiveRun,
+    NotFoundAtProvider,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+)
 from shared.core.handoff import Question, error_output
 from shared.core.model import Agent, RunRecord, RunStart, RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.ending import Pace
@@ -20,63 +28,69 @@ MAX_RUNS = 8  # of one asked agent: each of them but the last has called tools
 
 RunCall = Callable[[ToolCall], Awaitable[str]]
 StartRun = Callable[[Provider, RunStart], Awaitable[RunState]]
-
-
-@dataclass(slots=True)
-class Asked:
-    """What came of one question."""
-
-    output: str = ""
-    runs: list[RunRecord] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
+RecordRun = Callable[[RunRecord, Usage], Awaitable[None]]
 
 
 class Asking:
     """One question to one agent, on behalf of the turn that `hold` serves."""
 
     def __init__(
-        self, world: World, hold: Hold, provider: Provider, agent: Agent, pace: Pace, start: StartRun, call: RunCall
+        self,
+        world: World,
+        hold: Hold,
+        provider: Provider,
+        agent: Agent,
+        pace: Pace,
+        *,
+        start: StartRun,
+        call: RunCall,
+        record: RecordRun,
     ) -> None:
-        """`call` runs a function for the asked agent; nobody else is asked and nothing handed over from here."""
+        """`call` runs a function for the asked agent; nobody else is asked and nothing handed over from here.
+
+        `record` is told of every run that has ended, before anything comes of it; of one that a holder before this
+        one has followed already, once more.
+        """
         self._world, self._hold, self._provider, self._agent = world, hold, provider, agent
-        self._pace, self._start, self._call = pace, start, call
-        self._asked = Asked()
+        self._pace, self._start, self._call, self._record = pace, start, call, record
 
     async def ask(
         self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None, budget_seconds: float
-    ) -> Asked:
+    ) -> str:
         """Its answer, or a typed error for the model. Raises Fenced, StoreUnavailable."""
         try:
             async with asyncio.timeout(budget_seconds):
-                self._asked.output = await self._converse(question, tools, scratch)
+                return await self._converse(question, tools, scratch)
         except TimeoutError:
-            self._asked.output = error_output("agent_timeout", "The agent did not answer in time.")
+            return error_output("agent_timeout", "The agent did not answer in time.")
         except ProviderError as error:
-            self._asked.output = error_output("agent_failed", f"The agent could not be asked ({error.code}).")
-        return self._asked
+            return error_output("agent_failed", f"The agent could not be asked ({error.code}).")
 
     async def _converse(self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None) -> str:
-        begun = await self._resumed(scratch) or await self._begun(question, tools)
-        thread, state = begun
+        resumed = await self._resumed(scratch)
+        thread, state = resumed or await self._begun(question, tools)
         steps: list[Step] = []
         for _ in range(MAX_RUNS):
             state = await self._ended(thread, state)
-            self._note(state, question)
+            await self._note(state)
             if state.status != "requires_action":
                 break
             outputs = [ToolOutput(call.call_id, await self._call(call)) for call in state.tool_calls]
             steps.append(Step(state.run_id, self._agent.slug, state.text, state.tool_calls, tuple(outputs)))
             if self._provider.outputs_start_run:
-                state = await self._start(self._provider, self._run_start(question, tools, thread, steps))
-                await self._keep(question, thread, state)
+                # the first of them may have been started by the holder before this one, who died with its answer
+                lost = resumed is not None and len(steps) == 1
+                state = await self._started(self._run_start(question, tools, thread, steps), lost=lost)
+                if state.run_id is not None:  # else the one before it leads to it again
+                    await self._keep(question, thread, state)
             else:
-                state = await self._provider.submit_tool_outputs(thread, str(state.run_id), outputs)
+                state = await self._submitted(thread, state, outputs)
         if state.status == "completed" and state.text.strip():
             return state.text
         return error_output("agent_failed", f"The agent ended without an answer ({state.status}).")
 
     async def _resumed(self, scratch: Scratch | None) -> tuple[Thread, RunState] | None:
-        """The run that an earlier holder of the turn has started, where it can still be seen."""
+        """The run that is on record, where it can still be seen."""
         if scratch is None or scratch.run_id is None or scratch.thread.provider != self._provider.name:
             return None
         try:
@@ -94,6 +108,50 @@ class Asking:
                 await self._keep(question, thread, state)
                 return thread, state
             except (RateLimited, NotSent, OutcomeUnknown) as error:
+                if tries_left == 0:
+                    raise
+                await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
+        raise AssertionError("unreachable")
+
+    async def _started(self, start: RunStart, *, lost: bool) -> RunState:
+        """The run that outputs lead to. `lost`: there may be one already, and it is looked for before another.
+
+        Nobody else is on the thread, so what holds it is that run; one too many would be followed by nobody.
+        """
+        tries, pause = TRIES, self._pace.min_seconds
+        while True:
+            if lost and (found := await self._found(start)) is not None:
+                return found
+            try:
+                return await self._start(self._provider, replace(start, repeated=lost))
+            except ActiveRun:
+                seconds, pause = pause, min(pause * GROWTH, self._pace.max_seconds)
+            except (RateLimited, NotSent, OutcomeUnknown) as error:
+                seconds, tries = RETRY_SECONDS if error.retry_after is None else error.retry_after, tries - 1
+                if tries == 0:
+                    raise
+            except ProviderRefused:
+                if lost and (found := await self._found(start)) is not None:  # it has ended since the look before
+                    return found
+                raise
+            lost = True
+            await self._world.clock.sleep(seconds)
+
+    async def _found(self, start: RunStart) -> RunState | None:
+        try:
+            return await self._provider.find_run(start)
+        except ProviderError:
+            return None
+
+    async def _submitted(self, thread: Thread, state: RunState, outputs: list[ToolOutput]) -> RunState:
+        """The run with its outputs. Where it is not known whether they arrived, the run itself tells."""
+        for tries_left in range(TRIES - 1, -1, -1):
+            try:
+                return await self._provider.submit_tool_outputs(thread, str(state.run_id), outputs)
+            except ProviderError as error:
+                now = await self._resumed(Scratch(thread, state.run_id))
+                if now is not None and (now[1].status, now[1].tool_calls) != (state.status, state.tool_calls):
+                    return now[1]
                 if tries_left == 0:
                     raise
                 await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
@@ -133,13 +191,14 @@ class Asking:
                 pass  # a look that failed says nothing of the run
         return state
 
-    def _note(self, state: RunState, question: Question) -> None:
+    async def _note(self, state: RunState) -> None:
         waits = state.status == "requires_action"
         if waits and not self._provider.outputs_start_run:
             return  # the same run goes on, and counts once
         status = "completed" if waits else state.status
-        self._asked.runs.append(RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug))
-        self._asked.usage += state.usage
+        await self._record(
+            RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug), state.usage
+        )
 
     async def _keep(self, question: Question, thread: Thread, state: RunState | None) -> None:
         """Put thread and run on record: for the next holder to go on with, and for the thread's deletion one day."""
