@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
-from shared.core.handoff import offers
+from shared.core.handoff import error_output, offers
 from shared.core.model import Message, RunStart, Step, Thread, ToolOutput
 from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs
 
-NOT_RUN = '{"error": {"code": "not_run", "message": "This call was never carried out."}}'
+# Its turn may have been stopped at any moment, also when the call had been carried out already.
+UNANSWERED = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Creating:
         """Answer a function call that nobody will ever answer, with the next create; False where that was tried."""
         if call_id in self._repairs:
             return False
-        self._repairs[call_id] = ToolOutput(call_id, NOT_RUN)
+        self._repairs[call_id] = ToolOutput(call_id, UNANSWERED)
         return True
 
     async def ensure_thread(self, hold: Hold) -> bool:

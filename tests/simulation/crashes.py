@@ -44,24 +44,24 @@ class Mishap:
         return [*self.result.violations, *late]
 
 
-def deaths(db: Database, kind: str, *, returning: bool, team: bool = False) -> Iterator[Mishap]:
+def deaths(db: Database, kind: str, *, returning: bool, team: bool = False, every: int = 1) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one."""
     usual = _usual(db, _profile(kind, team), returning=returning)
-    for number in range(1, usual.world.counts["boundaries"] + 1):
+    for number in range(1, usual.world.counts["boundaries"] + 1, every):
         result = _run(db, replace(_profile(kind, team), crash_at=number), returning=returning)
         yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
 
 
-def freezes(db: Database, kind: str, *, team: bool = False) -> Iterator[Mishap]:
+def freezes(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
     """One run for each boundary; every request has an instance of its own, so the others see the lease lapse."""
     profile = replace(_profile(kind, team), cold_starts=1.0, messages=3)
     usual = _usual(db, profile, returning=True)
-    for number in range(1, usual.world.counts["boundaries"] + 1):
+    for number in range(1, usual.world.counts["boundaries"] + 1, every):
         result = _run(db, replace(profile, freeze_at=number), returning=True)
         yield Mishap(number, f"a freeze at {result.world.frozen_at}", _added(result, usual), result)
 
 
-def lost_answers(db: Database, kind: str, *, team: bool = False) -> Iterator[Mishap]:
+def lost_answers(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
     """One run for each database call of the undisturbed one."""
     usual = _usual(db, _profile(kind, team), returning=True)
     for number in range(1, usual.world.counts["calls made"] + 1):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from shared.core.handoff import is_error
-from shared.creating import NOT_RUN
+from shared.creating import UNANSWERED
 from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond
@@ -57,9 +57,10 @@ def told_what_happened(record: Record) -> Iterator[str]:
         for call in caller.asked_for:
             key = f"{caller.create.run_key.split('.')[2]}/{call.call_id}" if caller.asked else call.call_id
             for output in told[caller.place_id, call.call_id]:
-                if output == NOT_RUN:
-                    if executions[turn_id, key]:
-                        yield f"G10 {call.name} {key} ran and was told to have been left undone"
+                if output == UNANSWERED:
+                    continue  # by a later turn
+                if "not_run" in output and executions[turn_id, key]:
+                    yield f"G10 {call.name} {key} ran and was told to have been left undone"
                     continue
                 row = record.ledger.get((turn_id, key))
                 if row is not None and row["output"] != output:
@@ -80,14 +81,17 @@ def handed_over_once(record: Record) -> Iterator[str]:
         agents = [run.agent for run in runs if not beyond(run)]
         if made not in ([], [(BOSS, WRITER)]):
             yield f"{name_of(turn)} was handed over {made}"
-        began = record.world.addressed.get((turn["user_id"], turn["key"]))
+        named = record.world.addressed.get((turn["user_id"], turn["key"]))
+        began = runs[0].agent if runs else named
+        if named is not None and began != named:
+            yield f"{name_of(turn)} was sent to {named}, its first run is of {began}"
         if turn["status"] == "completed" and (made != []) != (began == BOSS):
             yield f"{name_of(turn)}, sent to {began}, was handed over {made}"
         if began == BOSS and WRITER in agents and not made:
             yield f"{name_of(turn)} was answered by {agents} without a handoff on record"
         if agents != sorted(agents, key=lambda agent: agent == WRITER):
             yield f"{name_of(turn)} was answered by {agents}"
-        if began == BOSS and turn["status"] == "completed" and (turn["agent"], *agents[-1:]) != (WRITER, WRITER):
+        if began == BOSS and turn["status"] == "completed" and {turn["agent"], *agents[-1:]} != {WRITER}:
             yield f"{name_of(turn)} is of {turn['agent']}, its last run of {agents[-1:]}"
         shown = [run["agent"] for run in turn["runs"] if "asked_by" not in run and run["agent"] in (BOSS, WRITER)]
         if shown != sorted(shown, key=lambda agent: agent == WRITER):
