@@ -35,7 +35,21 @@ class Looking:
         found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
         if isinstance(found, RunState) and (found.status != "completed" or not found.text.strip()):
             return signals.RunNotFound()
+        if isinstance(found, RunState) and found.run_id is None and repeat.run_id is not None:
+            return await self._unless_same(found, repeat.run_id)
         return found
+
+    async def _unless_same(
+        self, found: RunState, repeat_id: str
+    ) -> RunState | signals.RunNotFound | signals.LookFailed:
+        """Known by what it left alone, it may be the repeat itself, which has ended meanwhile."""
+        try:
+            repeat = await self._hold.keep(self._provider.get_run(self._thread, repeat_id, with_text=False))
+        except NotFoundAtProvider:
+            return found
+        except ProviderError:
+            return signals.LookFailed()
+        return signals.RunNotFound() if repeat.cursor == found.cursor else found
 
     async def holder(self, holder: str | None) -> RunState | signals.HolderStatus | signals.LookFailed:
         """The run in our way, by its id or else whichever it is."""

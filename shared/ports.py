@@ -130,7 +130,10 @@ class Provider(Protocol):
         ...
 
     async def erase_turn(self, start: RunStart) -> bool:
-        """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done."""
+        """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done.
+
+        Without a text, where a cursor tells: only what they left behind it.
+        """
         ...
 
     async def delete_thread(self, thread: Thread) -> bool:

@@ -44,7 +44,9 @@ async def _erased_behind(answered: RunState, hold: Hold, provider: Provider, cre
     if answered.cursor is None:
         return False
     start = await creating.run_start(hold)
-    behind = replace(start, thread=replace(start.thread, cursor=answered.cursor))
+    # with the turn's message the wire would look for the beginning of the turn, which is not to go
+    text = None if start.steps or start.tool_outputs else start.text
+    behind = replace(start, text=text, thread=replace(start.thread, cursor=answered.cursor))
     try:
         return await hold.keep(provider.erase_turn(behind), stoppable=False)
     except ProviderError:

@@ -88,6 +88,7 @@ class Stopping:
         provider = self._provider(hold)
         if hold.thread is None or not provider.keeps_threads:
             return True
+        # its calls tell where a turn of several runs stands that the last item known is part of
         whole = replace(await creating.run_start(hold), text=hold.turn.whole_text, steps=hold.steps)
         try:
             return await hold.keep(provider.erase_turn(whole), stoppable=False)

@@ -7,7 +7,7 @@
                                         ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
                                         ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
                                         │       and RunStarted ─► LookBack ─► Admit, or EndRepeat where it had ended
-                                        └─► StartRefused ─► Refuse               a definite "never"
+                                        └─► StartRefused ─► Refuse               a definite "never"; FindRun first where one was lost
 
 It awaits nothing and reads no clock: `now` is given, in seconds on any monotonic clock. A pair of phase and event
 that `fold` does not list is a programming error and raises `UnexpectedEvent`.
@@ -76,6 +76,7 @@ class Conflict:
     suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
+    refused: str | None = None  # why the last create was, though it may have been so because of a lost one
     after_pause: signals.Command | None = None
 
     def fold(self, event: signals.Event, now: float) -> tuple[Conflict, signals.Command]:
@@ -109,6 +110,8 @@ class Conflict:
                 return self._conflicted(holder, now)
             case (Phase.STARTING, signals.StartDeferred(seconds=seconds)):
                 return self._looked_anew()._pause(now, signals.StartRun(), max(seconds, self._interval()))
+            case (Phase.STARTING, signals.StartRefused(reason=reason)) if self.suspect and self.refused is None:
+                return replace(self, refused=reason)._go(Phase.FINDING, signals.FindRun())
             case (Phase.STARTING, signals.StartRefused(reason=reason)):
                 return self._end(signals.Refuse(reason))
             case (Phase.STARTING, signals.StartUnknown(still_seconds=still)):
@@ -134,6 +137,8 @@ class Conflict:
                 return self._look_back(now)
             case (Phase.FINDING, signals.RunFound(repeated=False)) | (Phase.FOLLOWING, signals.RunFound()):
                 return self._end(signals.Admit())
+            case (Phase.FINDING, signals.RunNotFound()) if self.refused is not None:
+                return self._end(signals.Refuse(self.refused))
             case (Phase.FINDING, signals.RunNotFound()):
                 return self._not_found(now)
             case (Phase.FINDING, signals.LookFailed()):

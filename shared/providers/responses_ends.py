@@ -35,10 +35,13 @@ class Ends:
         return replace(start, displaced=missing(end.items, start.displaced))
 
     async def erase(self, start: RunStart, conversation: str) -> bool:
-        """A turn of several runs may begin before the last item known: its function calls tell where it stands."""
+        """A turn of several runs may begin before the last item known: its function calls tell where it stands.
+
+        Without its text only what stands behind the last item known.
+        """
         end = await self._end(conversation, start.thread.cursor)
         found = traces(end.items, start)
-        if call_ids(start) and start.thread.cursor is not None:
+        if start.text is not None and call_ids(start) and start.thread.cursor is not None:
             whole = await self._end(conversation, None)
             found = [*found, *traces(whole.items, replace(start, text=None))]
         if end.whole or found:

@@ -22,6 +22,7 @@ from tests.simulation.strategy_checks import (
     rolled_back_is_gone,
     told_to_the_model,
 )
+from tests.simulation.team import WORDS
 from tests.simulation.team_checks import TEAM_CHECKS, lines_of_a_chain
 from tests.simulation.world import Answer, World
 
@@ -189,7 +190,8 @@ def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
     if turn["superseded_how"] == "rollback":
         return [[]]
     if turn["superseded_how"] == "interrupt":
-        return [[asked]] if joined else [[asked], [asked, ("assistant", part_of(record.whole_text(turn)))]]
+        said = (part_of(record.whole_text(turn)), WORDS)
+        return [[asked]] if joined else [[asked], *([asked, ("assistant", text)] for text in said)]
     if joined:
         return [[asked], []]
     return [[asked], []] if record.creates[turn["turn_id"]] or turn["attempt"] else [[]]

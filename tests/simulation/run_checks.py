@@ -81,6 +81,8 @@ def _leads_to(earlier: Run, later: Run) -> bool:
 def _missed(earlier: Run, later: Run, record: Record) -> bool:
     """A lost run that nothing shows while it goes on ended between the last look for it and the create after it."""
     lost = earlier.create is not None and earlier.create.fate != "heard" and not record.world.server.keeps_runs
+    if lost and earlier.place_id != later.place_id:
+        return True  # its thread was given up: it held it for too long, for a message that displaces
     ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0
     missed = lost and ended is not None and ended > sent - LOOK_SECONDS
     record.world.counts["missed"] += missed

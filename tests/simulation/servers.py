@@ -273,7 +273,7 @@ class Server:
             return False
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor is not None else 0
         found = traces([item.wire for item in reversed(place.items[after:])], start)
-        if call_ids(start) and after:
+        if start.text is not None and call_ids(start) and after:
             found += traces([item.wire for item in reversed(place.items)], replace(start, text=None))
         place.items = [item for item in place.items if item.item_id not in found]
         return bool(found) or len(start.known_run_ids) < 2
@@ -292,7 +292,7 @@ class Server:
     def delete(self, place_id: str) -> None:
         """What still runs there is gone with it."""
         place = self.place(place_id)
-        if not place.scratch and any(run.place_id == place_id for run in self.runs.values()):
+        if any(run.create is not None and not run.asked for run in self.of(place_id)):
             self.world.blame(f"{place_id} was deleted and is no scratch thread")
         place.gone = place.deleted = True
         for run in self.of(place_id):

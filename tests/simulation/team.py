@@ -71,8 +71,9 @@ def told_in_words(messages: Sequence[str]) -> dict[str, str]:
 def well_told(name: str, arguments: str, output: str) -> bool:
     """Whether this is what a call may come to where no provider fails."""
     given = json.loads(arguments)
-    if name in ONCE and is_error(output):
-        return json.loads(output)["error"]["code"] in ("outcome_unknown", "tool_timeout")
+    if name.startswith("sim_") and is_error(output):
+        codes = ("outcome_unknown", "tool_timeout") if name in ONCE else ("tool_timeout",)
+        return json.loads(output)["error"]["code"] in codes
     if name.startswith("ask_"):
         return output == f"answer to {given['question']}"
     return name == TRANSFER or output == f"{name} {given['text']}"

@@ -78,7 +78,9 @@ def handed_over_once(record: Record) -> Iterator[str]:
             continue
         made = [(one["from"], one["to"]) for one in turn["handoffs"]]
         runs = sorted(record.runs[turn["turn_id"]], key=lambda run: run.started_at)
-        agents = [run.agent for run in runs if not beyond(run)]
+        if any(map(beyond, runs)):
+            continue
+        agents = [run.agent for run in runs]
         if made not in ([], [(BOSS, WRITER)]):
             yield f"{name_of(turn)} was handed over {made}"
         named = record.world.addressed.get((turn["user_id"], turn["key"]))
@@ -120,7 +122,9 @@ def nobody_left_waiting(record: Record) -> Iterator[str]:
     """G5: no run of a turn was left to wait for outputs until the provider gave it up."""
     for runs in record.runs.values():
         for run in runs:
-            left = run.status == "expired" and run.calls and not run.ignores_cancel
+            # where a cancel does not get through, the thread is given up with its run
+            gone = not record.world.provider_works or record.world.server.places[run.place_id].gone
+            left = run.status == "expired" and run.calls and not run.ignores_cancel and not gone
             if left and not beyond(run) and run.create is not None and run.create.fate == "heard":
                 yield f"G5 {run.run_id} expired in requires_action"
 
