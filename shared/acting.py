@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.asking import Asking
+from shared.asking import Asking, key_of
 from shared.core import handoff as deciding
 from shared.core.errors import NotFound, NotSent, OutcomeUnknown, ProviderError, RateLimited
 from shared.core.events import EventName, HandoffMade, ToolAnswered, ToolCalled
@@ -165,11 +165,13 @@ class Acting:
         async def functions() -> None:
             for call in planned.functions:
                 if call.call_id not in given:
-                    given[call.call_id] = await self._run(hold, call, call.call_id, tools[call.name], deadline)
+                    given[call.call_id] = await self._run(
+                        hold, call, key_of(call, hold.steps[:-1]), tools[call.name], deadline
+                    )
 
         async def question(one: Question) -> None:
             if one.call.call_id not in given:
-                given[one.call.call_id] = await self._ask(hold, one, deadline)
+                given[one.call.call_id] = await self._ask(hold, one, key_of(one.call, hold.steps[:-1]), deadline)
 
         await _together(functions(), *(question(one) for one in planned.questions))
         for call in step.calls:
@@ -194,10 +196,10 @@ class Acting:
             output = await tool.run(context, call.arguments)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
 
-    async def _ask(self, hold: Hold, question: Question, deadline: float) -> str:
+    async def _ask(self, hold: Hold, question: Question, key: str, deadline: float) -> str:
         """One agent through the ledger. Asking again is harmless, and goes on with a run that is under way."""
         store, turn, call = self._world.store, hold.turn, question.call
-        ticket = await store.begin_tool_call(hold.lease, turn.turn_id, call.call_id, call.name, str(uuid.uuid4()))
+        ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
         if ticket.output is not None:
             return ticket.output
         agent = await self._find(hold, question.agent)
@@ -206,10 +208,10 @@ class Acting:
         else:
             tools = self._registry.of(agent)
 
-            async def run(inner: ToolCall) -> str:
+            async def run(inner: ToolCall, inner_key: str) -> str:
                 if inner.name not in tools:
                     return deciding.refusal(inner, "unknown_tool", "There is no such tool.").output
-                return await self._run(hold, inner, f"{call.call_id}/{inner.call_id}", tools[inner.name], deadline)
+                return await self._run(hold, inner, f"{key}/{inner_key}", tools[inner.name], deadline)
 
             async def record(ended: RunRecord, usage: Usage) -> None:
                 known = ended.run_id is not None and any(one.run_id == ended.run_id for one in hold.turn.runs)
@@ -217,9 +219,11 @@ class Acting:
                     await hold.advance(Advance(asked=(ended,), usage=usage))
 
             provider = self._providers(agent.provider)
-            asking = Asking(self._world, hold, provider, agent, self._pace, start=start_run, call=run, record=record)
+            asking = Asking(
+                self._world, hold, provider, agent, self._pace, key, start=start_run, call=run, record=record
+            )
             output = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._limits.budget_seconds)
-        return await store.finish_tool_call(hold.lease, turn.turn_id, call.call_id, output)
+        return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
 
     async def _submit(self, hold: Hold, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...]) -> Acted:
         """Give the run its outputs. Where it is not known whether they arrived, the run itself tells."""

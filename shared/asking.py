@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from shared.core.errors import (
@@ -26,9 +26,16 @@ TRIES = 3  # threads made for one question whose run could not be started
 RETRY_SECONDS = 1.0
 MAX_RUNS = 8  # of one asked agent: each of them but the last has called tools
 
-RunCall = Callable[[ToolCall], Awaitable[str]]
+RunCall = Callable[[ToolCall, str], Awaitable[str]]
+"""(call, what tells it from the others of this question) -> output"""
 StartRun = Callable[[Provider, RunStart], Awaitable[RunState]]
 RecordRun = Callable[[RunRecord, Usage], Awaitable[None]]
+
+
+def key_of(call: ToolCall, before: Sequence[Step]) -> str:
+    """What tells a call from those of the steps before: some servers count the calls of every run from one."""
+    times = sum(call.call_id in {other.call_id for other in step.calls} for step in before)
+    return f"{call.call_id}#{times + 1}" if times else call.call_id
 
 
 class Asking:
@@ -41,18 +48,20 @@ class Asking:
         provider: Provider,
         agent: Agent,
         pace: Pace,
+        key: str,
         *,
         start: StartRun,
         call: RunCall,
         record: RecordRun,
     ) -> None:
-        """`call` runs a function for the asked agent; nobody else is asked and nothing handed over from here.
+        """`call` runs a function for the asked agent; nobody else is asked and nothing handed over from here. `key` is
+        what the ledger knows the question by.
 
         `record` is told of every run that has ended, before anything comes of it; of one that a holder before this
         one has followed already, once more.
         """
         self._world, self._hold, self._provider, self._agent = world, hold, provider, agent
-        self._pace, self._start, self._call, self._record = pace, start, call, record
+        self._pace, self._key, self._start, self._call, self._record = pace, key, start, call, record
 
     async def ask(
         self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None, budget_seconds: float
@@ -75,14 +84,17 @@ class Asking:
             await self._note(state)
             if state.status != "requires_action":
                 break
-            outputs = [ToolOutput(call.call_id, await self._call(call)) for call in state.tool_calls]
+            outputs = [
+                ToolOutput(call.call_id, await self._call(call, _inner_key(state, call, steps)))
+                for call in state.tool_calls
+            ]
             steps.append(Step(state.run_id, self._agent.slug, state.text, state.tool_calls, tuple(outputs)))
             if self._provider.outputs_start_run:
                 # the first of them may have been started by the holder before this one, who died with its answer
                 lost = resumed is not None and len(steps) == 1
                 state = await self._started(self._run_start(question, tools, thread, steps), lost=lost)
                 if state.run_id is not None:  # else the one before it leads to it again
-                    await self._keep(question, thread, state)
+                    await self._keep(thread, state)
             else:
                 state = await self._submitted(thread, state, outputs)
         if state.status == "completed" and state.text.strip():
@@ -103,9 +115,9 @@ class Asking:
         for tries_left in range(TRIES - 1, -1, -1):
             try:
                 thread = await self._provider.create_thread(())
-                await self._keep(question, thread, None)
+                await self._keep(thread, None)
                 state = await self._start(self._provider, self._run_start(question, tools, thread, []))
-                await self._keep(question, thread, state)
+                await self._keep(thread, state)
                 return thread, state
             except (RateLimited, NotSent, OutcomeUnknown) as error:
                 if tries_left == 0:
@@ -163,7 +175,7 @@ class Asking:
         told = bool(steps) and self._provider.keeps_threads
         return RunStart(
             turn_id=self._hold.turn.turn_id,
-            run_key=f"{self._hold.turn.run_key}.{question.call.call_id}",
+            run_key=f"{self._hold.turn.run_key}.{self._key}",
             agent=self._agent,
             thread=thread,
             text=None if told else question.text,
@@ -200,9 +212,12 @@ class Asking:
             RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug), state.usage
         )
 
-    async def _keep(self, question: Question, thread: Thread, state: RunState | None) -> None:
+    async def _keep(self, thread: Thread, state: RunState | None) -> None:
         """Put thread and run on record: for the next holder to go on with, and for the thread's deletion one day."""
         if thread.thread_id is not None:
             scratch = Scratch(thread, None if state is None else state.run_id)
-            call_id = question.call.call_id
-            await self._world.store.keep_scratch(self._hold.lease, self._hold.turn.turn_id, call_id, scratch)
+            await self._world.store.keep_scratch(self._hold.lease, self._hold.turn.turn_id, self._key, scratch)
+
+
+def _inner_key(state: RunState, call: ToolCall, steps: Sequence[Step]) -> str:
+    return f"{state.run_id}/{key_of(call, [step for step in steps if step.run_id == state.run_id])}"

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from dev.emulator import responses as emulated_responses
+from dev.emulator import runs as emulated_runs
+from dev.emulator.ids import thread_wire_id
 from dev.emulator.testing import RunningEmulator
 from shared.core.model import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
@@ -126,6 +129,30 @@ async def test_an_asked_agent_uses_its_own_tools_and_its_failure_is_told_to_the_
     assert json.loads(told["ask_broken"])["error"]["code"] == "agent_failed"
     assert ("broken", "failed", "boss") in [(run.agent, run.status, run.asked_by) for run in turn.runs]
     assert (await one.store.read_project(user.id, turn.conversation_id))["title"] == "Noted"
+
+
+@pytest.fixture
+def counted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As servers do that count the calls of every run from one."""
+    made = thread_wire_id
+    for module in (emulated_runs, emulated_responses):
+        monkeypatch.setattr(module, "thread_wire_id", lambda kind: "call_1" if kind == "call" else made(kind))
+
+
+@pytest.mark.usefixtures("counted_calls")
+async def test_the_next_runs_call_of_the_same_id_is_another_call(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    work = [calls(("write_project", {"title": "Owls"})), calls(("read_project", {}))]
+    tools = ("read_project", "write_project")
+    team.add("clerk", *work, lambda seen: says(f"clerk: {seen.outputs[-1].output}"), tools=tools, as_tool=True)
+    team.add("boss", *work, asks(clerk="and you?"), lambda seen: says(seen.outputs[-1].output), tools=tools)
+    turn = await send(one, user, "go", "boss")
+    assert turn.reply == 'clerk: {"title":"Owls","scenes":[],"script":null}', turn.error
+    assert len(db.rows("select 1 from public.tool_calls where turn_id = %s", turn.turn_id)) == 5
+    await nothing_met(emulator)
 
 
 @pytest.mark.parametrize(
