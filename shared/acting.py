@@ -78,6 +78,12 @@ class Acting:
                 return await self.act(hold, run, deadline)
         if step is None:
             step = await self._record(hold, provider, run, planned)
+        elif hold.turn.status is TurnStatus.RUNNING:
+            # it was given its outputs and shows the same calls: it is late to take note of them, or asks for ever
+            hold.asked_again += len(run.tool_calls)
+            if hold.asked_again > self._limits.tool_calls:
+                return Acted(Next.STOP, code="tool_limit")
+            await hold.sleep(self._pace.min_seconds)
         hold.check()
         try:
             outputs = await hold.keep(self._perform(hold, step, planned, deadline))

@@ -83,6 +83,7 @@ class Hold:
         self.displaced = claim.displaced
         self.fresh = claim.fresh
         self.steps = claim.steps
+        self.asked_again = 0  # calls that a run has shown once more after it was given their outputs
         self.draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._drafted = ""
         self._store, self._clock, self._wakeups = world.store, world.clock, world.wakeups

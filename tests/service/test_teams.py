@@ -212,6 +212,19 @@ async def test_limits_end_in_typed_failures(instances: Instances, emulator: Runn
     await nothing_met(emulator)
 
 
+@pytest.mark.usefixtures("counted_calls")
+async def test_the_same_call_for_ever_ends_in_a_typed_failure(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(max_tool_calls="3"), somebody()
+    team = Team(db, emulator, user)
+    team.add("busy", *[calls(("read_project", {}))] * 99, tools=("read_project",))
+    turn = await send(one, user, "go", "busy")
+    assert turn.error is not None
+    assert turn.error["code"] == "tool_limit"
+    await nothing_met(emulator)
+
+
 async def test_a_handoff_to_another_wire(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
