@@ -11,6 +11,7 @@ from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs
 
+MOST_REPAIRS = 6  # each costs a refused create and a pause
 # Its turn may have been stopped at any moment, also when the call had been carried out already.
 UNANSWERED = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
 
@@ -34,8 +35,9 @@ class Creating:
         return provider is self._provider
 
     def repair(self, call_id: str) -> bool:
-        """Answer a function call that nobody will ever answer, with the next create; False where that was tried."""
-        if call_id in self._repairs:
+        """Answer a function call that nobody will ever answer, with the next create; False where that was tried, or
+        where there are so many of them that a new thread is the shorter way."""
+        if call_id in self._repairs or len(self._repairs) >= MOST_REPAIRS:
             return False
         self._repairs[call_id] = ToolOutput(call_id, UNANSWERED)
         return True

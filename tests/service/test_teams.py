@@ -225,6 +225,19 @@ async def test_the_same_call_for_ever_ends_in_a_typed_failure(
     await nothing_met(emulator)
 
 
+async def test_after_a_run_with_many_unanswered_calls_the_next_message_does_not_wait(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(max_tool_calls="24", poll_min_seconds="0.25", poll_max_seconds="2"), somebody()
+    team = Team(db, emulator, user)
+    team.add("busy", calls(*[("read_project", {})] * 25), says("well"), tools=("read_project",))
+    first = await send(one, user, "go", "busy")
+    assert first.error is not None
+    assert first.error["code"] == "tool_limit"
+    following = await one.send(user, "and now?", first.conversation_id, agent="busy", wait=12)
+    assert following.reply == "well", following.status
+
+
 async def test_a_handoff_to_another_wire(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
