@@ -24,6 +24,7 @@ class Hearing:
         self.over = False  # nothing more is to come
         self.end: RunState | None = None  # how it ended, or that it waits for outputs, where the stream told
         self.number: int | None = None  # of the last event, on servers that number them
+        self.muted = False  # its words are not certain any more: only its end counts
 
     def take(self, event: ServerEvent) -> None:
         if event.data.strip() == DONE:
@@ -36,7 +37,8 @@ class Hearing:
         if not isinstance(data, dict):
             raise Uncertain("an event that is no object")
         self.read(event.name, data, event.data)
-        self.words.flow()
+        if not self.muted:
+            self.words.flow()
         if self.end is not None:
             self.words.complete(self.end.text)
 

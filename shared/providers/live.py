@@ -19,6 +19,7 @@ from shared.providers import fields
 from shared.providers.errors import from_answer
 from shared.providers.hearing import Hearing
 from shared.providers.spoken import Uncertain
+from shared.providers.sse import ServerEvent
 from shared.providers.wire import Answer, EventSource
 
 log = logging.getLogger("multi_agent_chat")
@@ -188,7 +189,7 @@ class LiveRun:
                 return
             try:
                 for event in events:
-                    self.hearing.take(event)
+                    self._take(event)
             except Uncertain:
                 return
             finally:
@@ -197,6 +198,15 @@ class LiveRun:
                     self._tell()
             if self._is_idle():
                 return
+
+    def _take(self, event: ServerEvent) -> None:
+        """Of a run in the foreground the stream alone may ever tell the end: there it is heard on for that."""
+        try:
+            self.hearing.take(event)
+        except Uncertain:
+            if not self._foreground:
+                raise
+            self.hearing.muted = True
 
     def _is_idle(self) -> bool:
         """Whether nobody would miss this stream."""

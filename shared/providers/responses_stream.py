@@ -40,13 +40,13 @@ class ResponseHearing(Hearing):
         response = fields.inner(data, "response")
         if response:
             self._status(response)
-        elif kind.startswith("response."):
+        elif kind.startswith("response.") and not self.muted:
             self._item(kind.removeprefix("response."), data)
 
     def _repeated(self, number: int | None, kind: str) -> bool:
         if self._attached and self.run is None and number not in (0, 1) and kind != "response.created":
             raise Uncertain("a stream that does not begin at the beginning")
-        if number is None:
+        if number is None or self.muted:
             return False
         if self.number is not None and number <= self.number:
             return True

@@ -452,6 +452,37 @@ async def test_a_malformed_frame_is_heard_again() -> None:
             assert asked[:2] == ([False, True] if events is numbered else [False, False])
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        "[]",
+        '{"type":"response.output_text.delta","output_index":0,"delta":"?","sequence_number":9}',
+        '{"type":"response.output_text.done","output_index":0,"text":"other"}',
+    ],
+    ids=["no JSON", "no object", "skipped", "otherwise"],
+)
+async def test_the_end_of_a_run_in_the_foreground_is_heard_behind_what_cannot_be_read(bad: str) -> None:
+    """Nobody else may know of it."""
+    run = {"id": "r1", "status": "in_progress", "background": False, "conversation": {"id": "thread_1"}}
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "abc"}]}
+    begun = frames(
+        ("response.created", {"type": "response.created", "response": run, "sequence_number": 0}),
+        ("", {"type": "response.output_text.delta", "output_index": 0, "delta": "a", "sequence_number": 1}),
+    )
+    ended = frames(
+        ("", {"type": "response.output_text.delta", "output_index": 0, "delta": "c", "sequence_number": 3}),
+        ("", {"type": "response.completed", "response": {**run, "status": "completed", "output": [message]}}),
+    )
+    async with raw_server(begun + f"data: {bad}\n\n".encode() + ended) as (server, client):
+        provider = responses(client)
+        await provider.start_run(start(Thread("responses", "thread_1")), stream=True)
+        got = await heard(provider, Thread("responses", "thread_1"), "r1")
+        assert got.end is not None
+        assert (got.text, got.end.status, got.end.text) == ("abc", "completed", "abc")
+        assert len(server.requests) == 1
+
+
 async def test_a_thread_is_deleted(on: World) -> None:
     thread = await on.provider.create_thread([])
 
