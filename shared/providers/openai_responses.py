@@ -80,7 +80,7 @@ class ResponsesProvider:
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
         self._ends = Ends(self._conversations)
-        self._listening = Listening(self._wire, timeout_seconds, run_budget_seconds)
+        self._listening = Listening(self._wire, run_budget_seconds)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds

@@ -17,19 +17,21 @@ from shared.providers.wire import Answer, EventSource, Wire
 
 
 class Listening:
-    def __init__(self, wire: Wire, timeout_seconds: float, run_budget_seconds: float) -> None:
+    def __init__(self, wire: Wire, run_budget_seconds: float) -> None:
         self._wire = wire
-        self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
         self.runs = LiveRuns()
 
     async def create(self, body: Mapping[str, Any], seconds: float) -> Answer:
-        """The response as its stream names it, which is then read on; or the plain answer of another server."""
+        """The response as its stream names it, which is then read on; or the plain answer of another server.
+
+        In the foreground a stream may be opened long before it says anything, as an answer may be long in coming.
+        """
         opened = await self._wire.open("POST", "responses", body=body, seconds=seconds)
         if isinstance(opened, Answer):
             return opened
         hearing = ResponseHearing()
-        return await self.runs.begin(opened, hearing, self._rules(hearing), min(seconds, self._timeout_seconds))
+        return await self.runs.begin(opened, hearing, self._rules(hearing), seconds)
 
     async def listen(self, run_id: str, *, attach: bool) -> AsyncGenerator[TextHeard | RunState, None]:
         """What was opened here; else, with `attach`, what the server tells whoever comes, from the beginning."""

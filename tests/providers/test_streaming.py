@@ -13,6 +13,7 @@ from shared.core.errors import ActiveRun, NotFoundAtProvider, OutcomeUnknown
 from shared.core.model import RunState, Thread, ToolOutput
 from shared.ports import Provider, TextHeard
 from shared.providers import live
+from shared.providers.openai_responses import Background
 from tests.contracts.test_provider_contract import WIRES, World, world
 from tests.providers.making import assistants, openai_client, raw_server, responses, start
 
@@ -411,9 +412,30 @@ async def test_an_error_before_the_run_is_named_is_the_creates(
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_stream_that_names_no_run_is_left_in_time(wire: str) -> None:
     async with raw_server(frames(("ping", {"type": "ping"})), then="hang") as (_, client):
-        provider: Provider = responses(client, 0.4) if wire == "responses" else assistants(client, 0.4)
+        provider: Provider = assistants(client, 0.4)
+        if wire == "responses":
+            provider = responses(client, 0.4, background="on")
         with pytest.raises(OutcomeUnknown):
             await asyncio.wait_for(provider.start_run(start(Thread(wire, "thread_1")), stream=True), 3)
+
+
+@pytest.mark.parametrize("background", ["auto", "off"])
+async def test_a_stream_in_the_foreground_may_begin_late(background: Background) -> None:
+    """Its head comes at once, its first event when the model has read all that it was sent."""
+    run = {"id": "r1", "status": "completed", "conversation": "thread_1"}
+    told = frames(("response.completed", {"type": "response.completed", "response": run}))
+    async with raw_server(frames(), told.removeprefix(frames()), pause=0.8) as (server, client):
+        provider = responses(client, 0.4, budget=3, background=background)
+        state = await provider.start_run(start(Thread("responses", "thread_1")), stream=True)
+        assert (state.run_id, state.status) == ("r1", "completed")
+        assert len([request for request in server.requests if request.startswith(b"POST")]) == 1
+
+
+async def test_a_stream_in_the_foreground_that_never_begins_is_left_with_the_runs_budget() -> None:
+    async with raw_server(frames(), then="hang") as (_, client):
+        provider = responses(client, 0.2, budget=0.6, background="off")
+        with pytest.raises(OutcomeUnknown):
+            await asyncio.wait_for(provider.start_run(start(Thread("responses", "thread_1")), stream=True), 3)
 
 
 @pytest.mark.parametrize("wire", WIRES)
