@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -62,6 +63,7 @@ class Asking:
         """
         self._world, self._hold, self._provider, self._agent = world, hold, provider, agent
         self._pace, self._key, self._start, self._call, self._record = pace, key, start, call, record
+        self._open: tuple[Thread, str] | None = None  # a run that would go on, or wait for outputs, without us
 
     async def ask(
         self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None, budget_seconds: float
@@ -69,11 +71,13 @@ class Asking:
         """Its answer, or a typed error for the model. Raises Fenced, StoreUnavailable."""
         try:
             async with asyncio.timeout(budget_seconds):
-                return await self._converse(question, tools, scratch)
+                output = await self._converse(question, tools, scratch)
         except TimeoutError:
-            return error_output("agent_timeout", "The agent did not answer in time.")
+            output = error_output("agent_timeout", "The agent did not answer in time.")
         except ProviderError as error:
-            return error_output("agent_failed", f"The agent could not be asked ({error.code}).")
+            output = error_output("agent_failed", f"The agent could not be asked ({error.code}).")
+        await self._end_open()
+        return output
 
     async def _converse(self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None) -> str:
         resumed = await self._resumed(scratch)
@@ -93,6 +97,7 @@ class Asking:
                 # the first of them may have been started by the holder before this one, who died with its answer
                 lost = resumed is not None and len(steps) == 1
                 state = await self._started(self._run_start(question, tools, thread, steps), lost=lost)
+                self._note_open(thread, state)
                 if state.run_id is not None:  # else the one before it leads to it again
                     await self._keep(thread, state)
             else:
@@ -122,7 +127,7 @@ class Asking:
             except (RateLimited, NotSent, OutcomeUnknown) as error:
                 if tries_left == 0:
                     raise
-                await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
+                await self._pause(error)
         raise AssertionError("unreachable")
 
     async def _started(self, start: RunStart, *, lost: bool) -> RunState:
@@ -166,8 +171,18 @@ class Asking:
                     return now[1]
                 if tries_left == 0:
                     raise
-                await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
+                await self._pause(error)
         raise AssertionError("unreachable")
+
+    async def _pause(self, error: ProviderError) -> None:
+        await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
+
+    async def _end_open(self) -> None:
+        """A run given up is asked to end. One that cannot be reached is left to the deletion of its thread."""
+        if self._open is None:
+            return
+        with contextlib.suppress(ProviderError):
+            await self._provider.cancel_run(*self._open)
 
     def _run_start(
         self, question: Question, tools: tuple[ToolSpec, ...], thread: Thread, steps: list[Step]
@@ -190,6 +205,7 @@ class Asking:
         clock, pause = self._world.clock, self._pace.min_seconds
         seen_at = clock.now()
         run_id = state.run_id
+        self._note_open(thread, state)
         while not (state.terminal or state.status == "requires_action") and run_id is not None:
             await clock.sleep(state.poll_after_seconds or pause)
             pause = min(pause * GROWTH, self._pace.max_seconds)
@@ -201,7 +217,12 @@ class Asking:
                     raise
             except ProviderError:
                 pass  # a look that failed says nothing of the run
+        self._note_open(thread, state)
         return state
+
+    def _note_open(self, thread: Thread, state: RunState) -> None:
+        over = state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)
+        self._open = None if over or state.run_id is None else (thread, state.run_id)
 
     async def _note(self, state: RunState) -> None:
         waits = state.status == "requires_action"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dev.emulator.testing import RunningEmulator
 from shared.core.model import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody
+from tests.service.scripted import error, scripted
 from tests.service.teams import Team, asks, calls, failing, hands_over, says
 
 
@@ -153,6 +155,36 @@ async def test_the_next_runs_call_of_the_same_id_is_another_call(
     assert turn.reply == 'clerk: {"title":"Owls","scenes":[],"script":null}', turn.error
     assert len(db.rows("select 1 from public.tool_calls where turn_id = %s", turn.turn_id)) == 5
     await nothing_met(emulator)
+
+
+async def test_a_run_of_an_asked_agent_that_is_given_up_is_ended(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user = await instances.make(), somebody()
+    team = Team(db, emulator, user)
+    team.add("clerk", *[calls(("read_project", {}))] * 99, tools=("read_project",), as_tool=True)
+    team.add("boss", asks(clerk="read it"), lambda seen: says(seen.outputs[-1].output))
+    turn = await send(one, user, "go", "boss")
+    assert json.loads(turn.reply or "")["error"]["code"] == "agent_failed"
+    await nothing_met(emulator)
+    state = await emulator.state()
+    assert {job["status"] for job in (*state["runs"], *state["responses"])} <= {"completed", "cancelled"}
+
+
+@pytest.mark.parametrize("wire", ["assistants"])
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_the_outputs_of_an_asked_agent_are_given_again_where_they_may_not_have_arrived(
+    emulator: RunningEmulator, db: Database, wire: str, accepted: bool
+) -> None:
+    async with scripted(emulator.base_url) as front, Instances(db.dsn, front.base_url, wire) as instances:
+        one, user = await instances.make(), somebody()
+        team = Team(db, emulator, user)
+        team.add("clerk", calls(("read_project", {})), says("noted"), tools=("read_project",), as_tool=True)
+        team.add("boss", asks(clerk="note it"), lambda seen: says(seen.outputs[-1].output))
+        front.answer("POST", "/submit_tool_outputs$", replace(error(500), accepted=accepted))
+        turn = await send(one, user, "go", "boss")
+        assert turn.reply == "noted"
+        await nothing_met(emulator)
 
 
 @pytest.mark.parametrize(
