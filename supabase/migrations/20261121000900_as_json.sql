@@ -57,15 +57,25 @@ language sql stable set search_path = '' as $$
     'handoffs', to_jsonb(a.handoffs), 'as_tool', a.as_tool, 'is_default', a.is_default) end
 $$;
 
+-- What the ledger knows a call by: some servers count the calls of every run from one, so one of the same id in earlier
+-- steps is told apart by a number. `shared/asking.py` counts the same way.
+create function internal.ledger_key(t public.turns, p_step bigint, p_call text) returns text
+language sql immutable set search_path = '' as $$
+  select internal.call_key(p_call || case when count(*) > 0 then '#' || (count(*) + 1) else '' end)
+  from jsonb_array_elements(t.steps) with ordinality earlier
+  where earlier.ordinality < p_step
+    and jsonb_path_exists(earlier.value -> 'calls', '$[*].call_id ? (@ == $id)', jsonb_build_object('id', p_call))
+$$;
+
 -- The runs of a turn that asked for tools, with what they were given so far.
 create function internal.steps_json(t public.turns) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
     select coalesce(jsonb_agg(call.value || jsonb_build_object(
-      'output', coalesce(k.output, call.value ->> 'output')) order by call.ordinality), '[]')
+      'output', coalesce(call.value ->> 'output', k.output)) order by call.ordinality), '[]')
     from jsonb_array_elements(step.value -> 'calls') with ordinality call
     left join public.tool_calls k
-      on k.turn_id = t.id and k.call_id = internal.call_key(call.value ->> 'call_id')))
+      on k.turn_id = t.id and k.call_id = internal.ledger_key(t, step.ordinality, call.value ->> 'call_id')))
     order by step.ordinality), '[]')
   from jsonb_array_elements(t.steps) with ordinality step
 $$;
