@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench import cold_start, latency, waiting
+from bench import cold_start, first_token, latency, waiting
 
 BASELINE = Path(__file__).parent / "baseline.json"
 LOOSELY = 1.5  # times the baseline, before a figure is pointed out
@@ -15,13 +15,15 @@ RATIOS = ("_ratio", "_kib_500", "_kib_1000")  # what can be compared between mac
 
 
 def main() -> None:
-    figures = {**cold_start.measure(), **asyncio.run(latency.measure()), **asyncio.run(waiting.measure())}
+    figures = cold_start.measure()
+    for each in (latency, first_token, waiting):
+        figures |= asyncio.run(each.measure())
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    print(f"{'':<26}{'now':>10}{'baseline':>10}")
+    print(f"{'':<34}{'now':>10}{'baseline':>10}")
     for name, value in figures.items():
         before = baseline.get(name)
         worse = name.endswith(RATIOS) and before is not None and value > before * LOOSELY
-        print(f"{name:<26}{value:>10}{before if before is not None else '':>10}{'  <- worse' if worse else ''}")
+        print(f"{name:<34}{value:>10}{before if before is not None else '':>10}{'  <- worse' if worse else ''}")
     if "--write" in sys.argv[1:]:
         BASELINE.write_text(json.dumps(figures, indent=2) + "\n")
 

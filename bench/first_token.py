@@ -17,7 +17,7 @@ import httpx
 
 from bench.stack import Running, running
 
-ROUNDS = 20
+ROUNDS = 15
 WIRES = ("responses", "assistants")
 TEXT = "say some words that come one by one"
 SETTINGS = {"EMULATOR_LATENCY_SECONDS": "1.0", "MESSAGES_PER_MINUTE": "100000", "LOG_LEVEL": "WARNING"}
