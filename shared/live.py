@@ -32,10 +32,10 @@ class LiveTurn:
     ) -> None:
         self.turn, self.replayed = turn, replayed
         self._watching = ExitStack()
-        self._log = self._watching.enter_context(world.logs.watched(turn.turn_id))
+        watched = world.logs.watched(turn.turn_id, lambda log: Echo(world, providers, log).run())
+        self._log = self._watching.enter_context(watched)
         retell(self._log, turn)
         self._work = asyncio.ensure_future(work())
-        self._echo = asyncio.ensure_future(Echo(world, providers, self._log).run())
 
     async def admitted(self) -> None:
         """Returns once a run was started, or the turn is as far as it gets. Raises what the work raised."""
@@ -65,11 +65,10 @@ class LiveTurn:
 
     async def close(self) -> None:
         """Nobody reads any more: the work goes on to its end or its deadline. Raises nothing of it."""
-        self._echo.cancel()
         try:
             with suppress(ChatError):
                 await self._work
         finally:
             self._work.cancel()  # where this very wait is cancelled
-            await asyncio.gather(self._work, self._echo, return_exceptions=True)
+            await asyncio.gather(self._work, return_exceptions=True)
             self._watching.close()

@@ -7,9 +7,10 @@ it and however slowly. Nothing is said twice: what is told again, by another sou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from shared.core.events import ChatEvent, MessageDelta, RunStarted, TurnQueued
 from shared.core.model import Turn
@@ -104,25 +105,34 @@ class LogReader:
             self._at, self._offset = self._at + 1, 0
 
 
+@dataclass(slots=True)
+class _Watched:
+    log: TurnLog
+    echo: asyncio.Future[None]
+    watchers: int = 0
+
+
 class TurnLogs:
     """The logs of this process, by turn."""
 
     def __init__(self) -> None:
-        self._logs: dict[str, tuple[TurnLog, int]] = {}
+        self._logs: dict[str, _Watched] = {}
         self._fed: set[str] = set()
 
     @contextmanager
-    def watched(self, turn_id: str) -> Iterator[TurnLog]:
-        """The turn's log, for as long as somebody is inside."""
-        log, watchers = self._logs.get(turn_id) or (TurnLog(), 0)
-        self._logs[turn_id] = (log, watchers + 1)
+    def watched(self, turn_id: str, echo: Callable[[TurnLog], Coroutine[Any, Any, None]]) -> Iterator[TurnLog]:
+        """The turn's log, for as long as somebody is inside. Meanwhile one `echo` works on it: the first one's."""
+        entry = self._logs.get(turn_id)
+        if entry is None:
+            log = TurnLog()
+            entry = self._logs[turn_id] = _Watched(log, asyncio.ensure_future(echo(log)))
+        entry.watchers += 1
         try:
-            yield log
+            yield entry.log
         finally:
-            _, watchers = self._logs[turn_id]
-            if watchers > 1:
-                self._logs[turn_id] = (log, watchers - 1)
-            else:
+            entry.watchers -= 1
+            if entry.watchers == 0:
+                entry.echo.cancel()
                 del self._logs[turn_id]
 
     @contextmanager
@@ -139,4 +149,4 @@ class TurnLogs:
 
     def of(self, turn_ids: Collection[str]) -> list[TurnLog]:
         """Those of these turns that somebody watches."""
-        return [self._logs[turn_id][0] for turn_id in turn_ids if turn_id in self._logs]
+        return [self._logs[turn_id].log for turn_id in turn_ids if turn_id in self._logs]

@@ -64,13 +64,25 @@ async def test_a_reader_is_woken_by_what_comes() -> None:
     assert log.admitted.is_set()
 
 
-def test_a_log_lives_as_long_as_somebody_watches() -> None:
-    logs = TurnLogs()
-    with logs.watched("t") as first:
-        with logs.watched("t") as second:
+async def test_a_log_and_its_one_echo_live_as_long_as_somebody_watches() -> None:
+    logs, echoed, ended = TurnLogs(), list[TurnLog](), asyncio.Event()
+
+    async def echo(log: TurnLog) -> None:
+        echoed.append(log)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with logs.watched("t", echo) as first:
+        with logs.watched("t", echo) as second:
             assert first is second
+            await asyncio.sleep(0)
         assert logs.of(["t", "other"]) == [first]
+        assert not ended.is_set()
     assert logs.of(["t"]) == []
+    await asyncio.wait_for(ended.wait(), 1)
+    assert echoed == [first]
     with logs.fed("t"):
         assert logs.is_fed("t")
     assert not logs.is_fed("t")
