@@ -112,7 +112,8 @@ class Acting:
         last = hold.steps[-1] if hold.steps else None
         known = last if last is not None and (last.run_id, last.calls) == (run.run_id, run.tool_calls) else None
         before = hold.steps[:-1] if known else hold.steps
-        if before and before[-1].handoff is not None and before[-1].run_id == run.run_id:
+        goes_on = not self._providers(hold.agent.provider).outputs_start_run
+        if goes_on and before and before[-1].handoff is not None and before[-1].run_id == run.run_id:
             left = self._limits.tool_calls - sum(len(step.calls) for step in hold.steps)
             return (deciding.after_handoff(run.tool_calls) if left > 0 else Stop("tool_limit")), known
         planned = deciding.plan(

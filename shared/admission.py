@@ -246,6 +246,7 @@ class Admission:
         if run is None:
             raise AssertionError("no run to record")
         hold.fresh = False
+        self.creating.started()
         if run.terminal:  # its end is the record: one write instead of two
             return
         record = RunRecord(run.run_id, hold.agent.slug, run.status)

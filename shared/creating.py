@@ -42,6 +42,10 @@ class Creating:
         self._repairs[call_id] = ToolOutput(call_id, UNANSWERED)
         return True
 
+    def started(self) -> None:
+        """A run was accepted, and has brought the outputs along: no later one of the turn is to bring them again."""
+        self._repairs.clear()
+
     async def ensure_thread(self, hold: Hold) -> bool:
         """Make the thread where there is none, and put it on record before anything is started in it.
 

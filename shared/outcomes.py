@@ -95,7 +95,7 @@ def said(hold: Hold, run: RunState | None, words: str = "") -> str:
     run_id = hold.turn.run_id if run is None else run.run_id
     heard = max(words, "" if run is None else run.text, key=len)
     last = hold.steps[-1] if hold.steps else None
-    if last is not None and last.handoff is not None and last.run_id == run_id:
+    if last is not None and last.handoff is not None and run_id is not None and last.run_id == run_id:
         # it has handed over, and what it adds to that is for nobody
         first = next(at for at, one in enumerate(hold.steps) if (one.handoff, one.run_id) == (last.handoff, run_id))
         return said_since_handoff(hold.agent.slug, hold.steps[:first], run_id, hold.steps[first].text)

@@ -7,8 +7,7 @@
                                         ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
                                         ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
                                         │       and RunStarted ─► LookBack ─► Admit, or EndRepeat where it had ended
-                                        └─► StartRefused ─► Refuse               a definite "never";
-                                                FindRun before it, where an attempt was lost
+                                        └─► StartRefused ─► Refuse or FindRun    a definite "never", in doubt
 
 It awaits nothing and reads no clock: `now` is given, in seconds on any monotonic clock. A pair of phase and event
 that `fold` does not list is a programming error and raises `UnexpectedEvent`.

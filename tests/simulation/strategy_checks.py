@@ -93,7 +93,8 @@ def told_to_the_model(record: Record) -> Iterator[str]:
             for line in _lines_before(turn, record):
                 by = record.by_id[line["turn_id"]]
                 expected = record.whole_text(by) if line["role"] == "user" else line["text"]
-                if expected not in read and line["text"] not in read:
+                told = bool(by["handoffs"]) and any(line["text"] in one for one in read)  # in words, among calls
+                if expected not in read and line["text"] not in read and not told:
                     yield f"{name_of(turn)} was answered without {line['text']!r} of {name_of(by)}: {read}"
 
 
