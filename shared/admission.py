@@ -247,8 +247,8 @@ class Admission:
             raise AssertionError("no run to record")
         hold.fresh = False
         self.creating.started()
-        if run.terminal:  # its end is the record: one write instead of two
-            return
+        if run.terminal or run.run_id is None:
+            return  # its end is the record, or what it asks for: without an id nobody could follow it
         record = RunRecord(run.run_id, hold.agent.slug, run.status)
         try:
             await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))

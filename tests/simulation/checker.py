@@ -13,7 +13,7 @@ from shared.outcomes import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified
 from tests.simulation.record import Record, name_of
-from tests.simulation.run_checks import never_two_at_once, nothing_left, one_run, thread_history
+from tests.simulation.run_checks import never_in_its_own_way, never_two_at_once, nothing_left, one_run, thread_history
 from tests.simulation.servers import answer_to, part_of
 from tests.simulation.strategy_checks import (
     displaced_by_somebody,
@@ -218,7 +218,8 @@ ALLOWED: dict[str, Any] = {
     "edit": _EVERYWHERE | {"not_found", "already_started"},
 }
 CHECKS: tuple[Check, ...] = (
-    accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once, thread_history,
+    accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
+    never_in_its_own_way, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
     displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,
     *TEAM_CHECKS,

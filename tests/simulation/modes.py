@@ -42,7 +42,7 @@ class Profile:
     edits: float = 0.08
     mixes: tuple[Mapping[str, float], ...] = (PATIENT, HASTY, CHATTY)  # one of them a seed
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
-    team: float = 0.0  # messages that name the first of a team of agents
+    team: float = 0.1  # messages that name the first of a team of agents
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
     # instances

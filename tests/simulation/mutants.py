@@ -6,16 +6,19 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from shared.acting import Acted, Acting, Next
 from shared.admission import Admission
+from shared.asking import Asking
 from shared.core.conflict import Conflict
 from shared.core.errors import OutcomeUnknown
-from shared.core.model import RunStart, RunState
+from shared.core.model import RunStart, RunState, TurnStatus
 from shared.creating import Creating
 from shared.lease import Hold
+from shared.ports import Advance
 from shared.stopping import Stopping
 from shared.wakeups import LocalWakeups
 from tests.simulation.database import Database
@@ -120,7 +123,18 @@ def _unheard(self: LocalWakeups, conversation_id: str) -> None:
     return None
 
 
+async def _submitted_blindly(self: Acting, hold: Hold, provider: Any, run: RunState, outputs: Any) -> Any:
+    """Moves the turn on as if the run had taken its outputs."""
+    await hold.advance(Advance(to=TurnStatus.RUNNING))
+    return Acted(Next.FOLLOW, run=replace(run, status="in_progress"))
+
+
+async def _nothing(self: Asking, *_: Any) -> None:
+    return None
+
+
 LOST_ANSWER = "one lost answer"  # crashes.py: every single database call in turn
+DEATH = "one death in a chain"  # crashes.py: a team, at every boundary that comes before a client's return
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
@@ -222,6 +236,57 @@ MUTANTS = (
         in_sql("internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
                                          "if t.status <> 'failed' then return; end if; if true then")),
     ), says="G1"),
+)  # fmt: skip
+
+TEAM_MUTANTS = (
+    Mutant("the ledger is ignored", DEATH, (
+        in_python(Acting, "_run", ("if ticket.output is not None:", "if False:"),
+                  ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
+        in_python(Acting, "_perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
+    ), says="G10"),
+    Mutant("a call in doubt is run again", DEATH, (
+        in_python(Acting, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
+    ), says="G10"),
+    Mutant("a begun call is not on record", DEATH, (
+        in_sql("public.begin_tool_call", ("k.op = p_op", "true")),
+    ), says="G10"),
+    Mutant("a call in doubt is said to have been done", DEATH, (
+        in_python(Acting, "_run", ('output = error_output("outcome_unknown", "The call was interrupted; whether it had '
+                                   'an effect is unknown.")', 'output = "done"')),
+    ), says="G10"),
+    Mutant("no step is recorded before acting", DEATH, (
+        in_python(Acting, "_record", ("to=TurnStatus.REQUIRES_ACTION,", "to=None,"), ("step=step,", "step=None,")),
+    )),
+    Mutant("a handoff is not recorded", DEATH, (
+        in_python(Acting, "_move_on", ("step = replace(step, handoff=made, said=said)", "pass")),
+    ), says="handed over"),
+    Mutant("control moves when the next agent's run is known, not before", DEATH, (
+        in_sql("internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
+    )),
+    Mutant("the next agent starts before the run has ended", DEATH, (
+        in_python(Acting, "_submit", ("return Acted(Next.FOLLOW, run=state)",
+                                      "return await self.after_run(hold, state) if self.hands_over(hold) "
+                                      "else Acted(Next.FOLLOW, run=state)")),
+    ), says="ran into"),
+    Mutant("outputs are not submitted", DEATH, (instead(Acting, "_submit", _submitted_blindly),)),
+    Mutant("outputs do not travel after a crash", DEATH, (
+        in_python(Creating, "run_start", ("outputs, steps = (*outputs, *last.outputs), ()", "steps = ()")),
+    )),
+    Mutant("scratch threads are on no record", DEATH, (
+        instead(Asking, "_keep", _nothing),
+    ), says="still there"),
+    Mutant("an asked agent's lost run is not looked for", DEATH, (
+        instead(Asking, "_found", _nothing),
+    ), says="G10"),
+    Mutant("the runs of asked agents are on no record", DEATH, (
+        instead(Asking, "_note", _nothing),
+    ), says="as asked"),
+    Mutant("outputs for an open call travel with every run", "clean", (
+        in_python(Creating, "started", ("self._repairs.clear()", "pass")),
+    ), says="G8"),
+    Mutant("what stands before the last item known is not rolled back", "database", (
+        in_python(Stopping, "_erase", ("steps=hold.steps", "steps=()")),
+    ), says="rolled back"),
 )  # fmt: skip
 
 HARMLESS = (

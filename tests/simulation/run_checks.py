@@ -35,9 +35,20 @@ def never_two_at_once(record: Record) -> Iterator[str]:
         if earlier.create is None or later.create is None:
             continue
         record.world.counts["overlaps"] += 1
+        if earlier.asked and not record.world.server.locks:
+            continue  # of a lost run on its scratch thread, which nobody follows
         reckoned = not beyond(earlier) and not beyond(later)
         if record.world.kind != "unlocked" or (reckoned and _known(earlier, record) and _known(later, record)):
             yield f"G2 {later.run_id} of {_key(later)} started beside {earlier.run_id} of {_key(earlier)}"
+
+
+def never_in_its_own_way(record: Record) -> Iterator[str]:
+    """G2: a turn's next run is not even tried before the one that it knows of has ended."""
+    for create, holder in record.world.server.bumps:
+        if holder.create is None or holder.create.turn_id != create.turn_id or create.asked or beyond(holder):
+            continue
+        if holder.create.fate == "heard" and holder.create.sender.alive:
+            yield f"G2 {create.run_key} ran into {holder.run_id} of its own turn"
 
 
 def thread_history(record: Record) -> Iterator[str]:

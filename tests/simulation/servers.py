@@ -143,6 +143,7 @@ class Server:
         self.runs: dict[str, Run] = {}
         self.creates: list[Create] = []
         self.overlaps: list[tuple[Run, Run]] = []
+        self.bumps: list[tuple[Create, Run]] = []  # creates that the lock refused, and the run that held it
         self.names_items = world.rng.random() < 0.5  # whether items tell which response made them
         self.leaves_input = world.rng.random() < 0.5  # whether a response that is cut off leaves what it was asked
         self.executions: Counter[tuple[str, str]] = Counter()  # of tools, by turn and call
@@ -186,6 +187,7 @@ class Server:
         holder = self.holder(place.place_id)
         if holder is not None and self.locks:
             world.counts["refused by the lock"] += 1
+            self.bumps.append((create, holder))
             named = self.keeps_runs and world.chance(0.8)
             raise ActiveRun("Another run is active.", status=400, holder=holder.run_id if named else None)
         place.scratch = place.scratch or create.asked
