@@ -321,6 +321,26 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [(0, MINE, StartRun()), (0, StartDeferred(0), Sleep(0.25)), (0.25, Woke(), StartRun())],
     ),
     "a definite no": (RULES, [(0, MINE, StartRun()), (0, StartRefused("provider_auth"), Refuse("provider_auth"))]),
+    "a refusal after a lost create may be because of that one": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
+            (0, RunNotFound(), StartRun(repeats_lost=True)),
+            (1, StartRefused("provider_refused"), FindRun()),
+            (1, RunFound(), Admit()),
+        ],
+    ),
+    "a refusal after a lost create of which nothing is to be seen": (
+        RULES,
+        [
+            (0, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
+            (0, RunNotFound(), StartRun(repeats_lost=True)),
+            (1, StartRefused("provider_refused"), FindRun()),
+            (1, LookFailed(), Sleep(1.25)),
+            (1.25, Woke(), FindRun()),
+            (1.3, RunNotFound(), Refuse("provider_refused")),
+        ],
+    ),
     "a lost create is looked for until it can no longer arrive": (
         RULES,
         [

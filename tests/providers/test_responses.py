@@ -525,6 +525,12 @@ TURN = [
             ["d5", "d4", "item_9", "d3", "d2", "d1"],
         ),
         ([*TURN, *BEFORE], {"text": None, "tool_outputs": outputs(("call_1", "x"))}, ["d5", "d4", "d3", "d2", "d1"]),
+        # Without its text the beginning stays: only what a run too many has left behind the answer goes.
+        (
+            [TURN[0], TURN[1], CURSOR, *TURN[2:], *BEFORE[1:]],
+            {"text": None, "steps": (STEP,), "tool_outputs": outputs(("call_1", "x"))},
+            ["d5", "d4"],
+        ),
         ([*BEFORE], {}, []),
     ],
 )

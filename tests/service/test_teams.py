@@ -270,6 +270,26 @@ async def test_after_a_run_with_many_unanswered_calls_the_next_message_does_not_
     assert following.reply == "well", following.status
 
 
+async def test_a_call_left_open_is_answered_once_and_not_said_to_have_been_left_undone(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    """By the next turn, with its first run and with no other."""
+    one, user = await instances.make(max_tool_calls="1"), somebody()
+    team = Team(db, emulator, user)
+    work = calls(("write_project", {"title": "again"}))
+    team.add("boss", work, work, work, says("done"), tools=("write_project",))
+    stopped = await send(one, user, "go", "boss")
+    assert (stopped.error or {})["code"] == "tool_limit"
+    turn = await send(one, user, "go on", "boss", stopped.conversation_id)
+    assert turn.reply == "done", turn.error
+    told = [output.output for output in team.seen["boss"][-1].outputs]
+    assert not any("never" in output for output in told)
+    conversations = (await emulator.state())["conversations"]
+    given = [item["call_id"] for one in conversations for item in one["items"] if item["type"].endswith("_output")]
+    assert sorted(given) == sorted(set(given))
+    await nothing_met(emulator)
+
+
 async def test_a_handoff_to_another_wire(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
