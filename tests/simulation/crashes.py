@@ -48,10 +48,25 @@ class Mishap:
         return [*self.result.violations, *late]
 
 
-def deaths(db: Database, kind: str, *, returning: bool, team: bool = False, every: int = 1) -> Iterator[Mishap]:
-    """One run for each boundary of the undisturbed one."""
+POLLS = ("get_run, ", "get_turn, ")
+
+
+def deaths(
+    db: Database, kind: str, *, returning: bool, team: bool = False, every: int = 1, at: str = ""
+) -> Iterator[Mishap]:
+    """One run for each boundary of the undisturbed one whose name begins with `at`.
+
+    With `every` above 1 without looks that are like the last.
+    """
     usual = _usual(db, _profile(kind, team), returning=returning)
-    for number in range(1, usual.world.counts["boundaries"] + 1, every):
+    reached = usual.world.reached[: usual.world.counts["boundaries"]]
+    numbers = [
+        number
+        for number, label in enumerate(reached, start=1)
+        if label.startswith(at)
+        and (every == 1 or not (label.startswith(POLLS) and label in reached[max(number - 5, 0) : number - 1]))
+    ]
+    for number in numbers[::every]:
         result = _run(db, replace(_profile(kind, team), crash_at=number), returning=returning)
         yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
 
@@ -68,7 +83,7 @@ def freezes(db: Database, kind: str, *, team: bool = False, every: int = 1) -> I
 def lost_answers(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
     """One run for each database call of the undisturbed one."""
     usual = _usual(db, _profile(kind, team), returning=True)
-    for number in range(1, usual.world.counts["calls made"] + 1):
+    for number in range(1, usual.world.counts["calls made"] + 1, every):
         result = _run(db, replace(_profile(kind, team), lose_call=number), returning=True)
         yield Mishap(number, f"the lost answer to {result.world.lost_call}", _added(result, usual), result)
 
@@ -83,7 +98,7 @@ def _profile(kind: str, team: bool = False) -> Profile:
 
 def _usual(db: Database, profile: Profile, *, returning: bool) -> Result:
     result = _run(db, profile, returning=returning)
-    if result.violations:
+    if result.violations or any(turn["status"] != "completed" for turn in db.turns()):
         raise Unusual(result.report())
     result.ends.update(_ends(db))
     return result

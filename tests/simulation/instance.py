@@ -79,6 +79,7 @@ class Instance:
         """The moment in which it may die or freeze."""
         world = self.world
         world.steps += 1
+        world.reached.append(label)
         if self.alive and (world.steps == world.profile.crash_at or world.chance(world.profile.crash)):
             self.die(label)
         only = world.steps == world.profile.freeze_at

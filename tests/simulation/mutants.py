@@ -134,7 +134,7 @@ async def _nothing(self: Asking, *_: Any) -> None:
 
 
 LOST_ANSWER = "one lost answer"  # crashes.py: every single database call in turn
-DEATH = "one death in a chain"  # crashes.py: a team, at every boundary that comes before a client's return
+DEATH = "one death in a chain"  # crashes.py: a team, at every boundary, or at those whose name begins so
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
@@ -239,22 +239,22 @@ MUTANTS = (
 )  # fmt: skip
 
 TEAM_MUTANTS = (
-    Mutant("the ledger is ignored", DEATH, (
+    Mutant("the ledger is ignored", f"{DEATH}, at sim_send", (
         in_python(Acting, "_run", ("if ticket.output is not None:", "if False:"),
                   ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
         in_python(Acting, "_perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
     ), says="G10"),
-    Mutant("a call in doubt is run again", DEATH, (
+    Mutant("a call in doubt is run again", f"{DEATH}, at sim_send", (
         in_python(Acting, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
     ), says="G10"),
-    Mutant("a begun call is not on record", DEATH, (
+    Mutant("a begun call is not on record", f"{DEATH}, at sim_send", (
         in_sql("public.begin_tool_call", ("k.op = p_op", "true")),
     ), says="G10"),
-    Mutant("a call in doubt is said to have been done", DEATH, (
+    Mutant("a call in doubt is said to have been done", f"{DEATH}, at sim_send", (
         in_python(Acting, "_run", ('output = error_output("outcome_unknown", "The call was interrupted; whether it had '
                                    'an effect is unknown.")', 'output = "done"')),
     ), says="G10"),
-    Mutant("no step is recorded before acting", DEATH, (
+    Mutant("no step is recorded before acting", f"{DEATH}, at submit", (
         in_python(Acting, "_record", ("to=TurnStatus.REQUIRES_ACTION,", "to=None,"), ("step=step,", "step=None,")),
     )),
     Mutant("a handoff is not recorded", DEATH, (
@@ -269,21 +269,18 @@ TEAM_MUTANTS = (
                                       "else Acted(Next.FOLLOW, run=state)")),
     ), says="ran into"),
     Mutant("outputs are not submitted", DEATH, (instead(Acting, "_submit", _submitted_blindly),)),
-    Mutant("outputs do not travel after a crash", DEATH, (
+    Mutant("outputs do not travel", f"{DEATH}, at submit_turn", (
         in_python(Creating, "run_start", ("outputs, steps = (*outputs, *last.outputs), ()", "steps = ()")),
     )),
     Mutant("scratch threads are on no record", DEATH, (
         instead(Asking, "_keep", _nothing),
     ), says="still there"),
-    Mutant("an asked agent's lost run is not looked for", DEATH, (
+    Mutant("an asked agent's lost run is not looked for", f"{DEATH}, at start_run", (
         instead(Asking, "_found", _nothing),
     ), says="G10"),
     Mutant("the runs of asked agents are on no record", DEATH, (
         instead(Asking, "_note", _nothing),
     ), says="as asked"),
-    Mutant("outputs for an open call travel with every run", "clean", (
-        in_python(Creating, "started", ("self._repairs.clear()", "pass")),
-    ), says="G8"),
     Mutant("what stands before the last item known is not rolled back", "database", (
         in_python(Stopping, "_erase", ("steps=hold.steps", "steps=()")),
     ), says="rolled back"),

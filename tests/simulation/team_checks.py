@@ -42,7 +42,7 @@ def tools_run_once(record: Record) -> Iterator[str]:
 def told_what_happened(record: Record) -> Iterator[str]:
     """G10: each call is answered once, with what is on record; none that ran is told to have been left undone."""
     executions = record.world.server.executions
-    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    told: dict[tuple[str, str], set[tuple[str, str | None]]] = defaultdict(set)
     for run in record.world.server.runs.values():
         outputs = [(str(item.call_id), item.text) for item in run.read if item.role == "output"]
         outputs += [(given.call_id, given.output) for given in run.given]
@@ -50,20 +50,20 @@ def told_what_happened(record: Record) -> Iterator[str]:
         if len(outputs) != len({call_id for call_id, _ in outputs}) and locked:
             yield f"G10 {run.run_id} read an output twice"
         for call_id, output in outputs:
-            told[run.place_id, call_id].add(output)
+            told[run.place_id, call_id].add((output, run.create.turn_id if run.create is not None else None))
     for caller in record.world.server.runs.values():
         if caller.create is None:
             continue
         turn_id = caller.create.turn_id
         for call in caller.asked_for:
             key = f"{caller.create.run_key.split('.')[2]}/{call.call_id}" if caller.asked else call.call_id
-            for output in told[caller.place_id, call.call_id]:
-                if output == UNANSWERED:
-                    continue  # by a later turn
+            row = record.ledger.get((turn_id, key))
+            for output, reader in told[caller.place_id, call.call_id]:
+                if output == UNANSWERED and (row is None or reader != turn_id):
+                    continue  # of a run that nobody followed, or by a later turn
                 if "not_run" in output and executions[turn_id, key]:
                     yield f"G10 {call.name} {key} ran and was told to have been left undone"
                     continue
-                row = record.ledger.get((turn_id, key))
                 if row is not None and row["output"] != output:
                     yield f"G10 {call.name} {key} was answered {output!r}, on record is {row['output']!r}"
                 if row is None and (call.name in ONCE or call.name.startswith("ask_")):

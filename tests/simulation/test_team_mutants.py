@@ -28,10 +28,11 @@ def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
 
 
 def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
-    if mutant.mode == DEATH:
+    if mutant.mode.startswith(DEATH):
+        at = mutant.mode.removeprefix(DEATH).removeprefix(", at ")
         for kind in KINDS:
             try:
-                yield from (death.broken(BOUNDS[True]) for death in deaths(db, kind, returning=True, team=True))
+                yield from (death.broken(BOUNDS[True]) for death in deaths(db, kind, returning=True, team=True, at=at))
             except Unusual as undisturbed:
                 yield [str(undisturbed)]
         return

@@ -58,6 +58,7 @@ class World:
         self.provider_works = (profile.network, profile.run_fails, profile.thread_lost) == (still.network, 0.0, 0.0)
         self.verbose = False  # database calls in the log as well
         self.steps = 0
+        self.reached: list[str] = []  # the boundaries, by name
         self.counts: Counter[str] = Counter()
         self.answers: list[Answer] = []
         self.violations: list[str] = []
