@@ -40,6 +40,8 @@ log = logging.getLogger("multi_agent_chat")
 RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
 CLAIM_MARGIN = 0.25  # of the start margin: a claim cut off by the deadline would keep others away for a whole lease
 YOUNG = 0.5  # of poll_min_seconds: what another who waits for the same turn has seen since is not looked at again
+NOT_THE_SERVER = frozenset({None, 408, 502, 503, 504})  # nobody answered, or a gateway that waited no longer
+ANSWERED_SECONDS = 8.0  # a run in the foreground has ended with any answer; one in the background is soon to be seen
 ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
 
 
@@ -220,11 +222,16 @@ class Admission:
             return signals.StartDeferred(seconds)
         except OutcomeUnknown as unknown:
             self._note(EventName.RUN_LOST, status=unknown.status)
-            return signals.StartUnknown(self._provider.create_seconds - (self._world.clock.now() - sent_at))
+            return signals.StartUnknown(self._at_work_seconds(unknown) - (self._world.clock.now() - sent_at))
         except ProviderError as refusal:
             return signals.StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
         return signals.RunStarted()
+
+    def _at_work_seconds(self, unknown: OutcomeUnknown) -> float:
+        """How long after it was sent the lost create may be at work: not long where the server itself has answered."""
+        longest = self._provider.create_seconds
+        return longest if unknown.status in NOT_THE_SERVER else min(longest, ANSWERED_SECONDS)
 
     async def _conflicted(self, conflict: ActiveRun) -> signals.Event:
         await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))

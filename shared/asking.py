@@ -63,7 +63,6 @@ class Asking:
         """
         self._world, self._hold, self._provider, self._agent = world, hold, provider, agent
         self._pace, self._key, self._start, self._call, self._record = pace, key, start, call, record
-        self._open: tuple[Thread, str] | None = None  # a run that would go on, or wait for outputs, without us
 
     async def ask(
         self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None, budget_seconds: float
@@ -179,10 +178,10 @@ class Asking:
 
     async def _end_open(self) -> None:
         """A run given up is asked to end. One that cannot be reached is left to the deletion of its thread."""
-        if self._open is None:
-            return
-        with contextlib.suppress(ProviderError):
-            await self._provider.cancel_run(*self._open)
+        if (given_up := self._hold.asking.pop(self._key, None)) is not None:
+            provider, thread, run = given_up
+            with contextlib.suppress(ProviderError):
+                await provider.cancel_run(thread, str(run.run_id))
 
     def _run_start(
         self, question: Question, tools: tuple[ToolSpec, ...], thread: Thread, steps: list[Step]
@@ -221,8 +220,13 @@ class Asking:
         return state
 
     def _note_open(self, thread: Thread, state: RunState) -> None:
+        """Know of a run that would go on, or wait for outputs, without us."""
         over = state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)
-        self._open = None if over or state.run_id is None else (thread, state.run_id)
+        if over or state.run_id is None:
+            self._hold.asking.pop(self._key, None)
+        else:
+            run = RunRecord(state.run_id, self._agent.slug, state.status, asked_by=self._hold.agent.slug)
+            self._hold.asking[self._key] = (self._provider, thread, run)
 
     async def _note(self, state: RunState) -> None:
         waits = state.status == "requires_action"

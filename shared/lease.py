@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.events import ChatEvent
-from shared.core.model import Agent, Claim, Thread, Turn, TurnStatus
+from shared.core.model import Agent, Claim, RunRecord, Thread, Turn, TurnStatus
 from shared.peeking import Peeks
-from shared.ports import Advance, Clock, Lease, Store, Wakeups
+from shared.ports import Advance, Clock, Lease, Provider, Store, Wakeups
 from shared.turn_log import TurnLogs
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Hold:
         self.displaced = claim.displaced
         self.fresh = claim.fresh
         self.steps = claim.steps
+        self.asking: dict[str, tuple[Provider, Thread, RunRecord]] = {}  # runs under way of agents asked as tools
         self.asked_again = 0  # calls that a run has shown once more after it was given their outputs
         self.draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._drafted = ""

@@ -116,3 +116,17 @@ class Looking:
 
     def _is_new(self, run: RunState) -> bool:
         return run.run_id not in {record.run_id for record in self._hold.turn.runs}
+
+
+async def left_behind(hold: Hold, provider: Provider, creating: Creating) -> RunState | None:
+    """What the run on record has left in the thread, where the server does not show the run itself any more.
+
+    Raises Stopped, Fenced, StoreUnavailable.
+    """
+    start = await creating.run_start(hold)
+    others = tuple(known for known in start.known_run_ids if known != hold.turn.run_id)
+    try:
+        found = await hold.keep(provider.find_run(replace(start, known_run_ids=others)))
+    except ProviderError:
+        return None
+    return None if found is None else replace(found, run_id=hold.turn.run_id)

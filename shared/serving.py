@@ -14,10 +14,11 @@ from shared.core.events import EventName
 from shared.core.handoff import Limits
 from shared.core.model import Claim, MultitaskStrategy, RunState, Turn, TurnStatus
 from shared.core.signals import Admit, Intent, Refuse, Submitted, TurnCame
-from shared.creating import Carry
+from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.following import Verdict, follow
 from shared.lease import Hold, Stopped, World
+from shared.looking import left_behind
 from shared.ports import Peek, Provider
 from shared.stopping import Stopping
 from shared.tools import REGISTRY
@@ -183,6 +184,9 @@ class Serving:
             case (Verdict.THREAD_GONE, last):
                 return await outcomes.retry_or_fail(hold, "thread_gone", last, pause_seconds=0.0, forget_thread=True)
             case (Verdict.GONE, last):
+                creating = Creating(self._world.store, provider, self._options.carry)
+                if (left := await left_behind(hold, provider, creating)) is not None:
+                    return await self._ended(hold, left, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
                 await outcomes.fail(hold, "run_not_found", last)
             case _:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from shared import outcomes
 from shared.acting import Acting
 from shared.core.errors import ProviderError
-from shared.core.model import MultitaskStrategy, RunState, Turn, TurnStatus
+from shared.core.model import MultitaskStrategy, RunRecord, RunState, Thread, Turn, TurnStatus
 from shared.creating import Creating
 from shared.ending import Ending, Pace, end_run
 from shared.lease import Hold, World
@@ -16,6 +18,9 @@ from shared.ports import Advance, Provider
 
 CANCEL_WITHIN_SECONDS = 5.0  # what a holder waits for the end of a run of its own accord
 CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, whoever holds the turn then: ten are promised
+
+
+ASKED_SECONDS = 2.0  # for the request to end a run that was asked as a tool
 
 
 class Stopping:
@@ -55,6 +60,7 @@ class Stopping:
         first. True where the run cannot be ended and so is followed further."""
         if hold.turn.status.final:
             return False
+        await self._end_asked(hold)
         displaced = hold.turn.superseded_by is not None
         ending = await self.end(hold, self._patience(hold.turn))
         # a create whose answer is still owed, or a run that will not end, may write to the thread later
@@ -76,6 +82,21 @@ class Stopping:
                 stray = not await self._erase(hold, creating)
             await outcomes.cancel(hold, ending, forget_thread=stray)
         return False
+
+    async def _end_asked(self, hold: Hold) -> None:
+        """Ask for the end of runs of asked agents. One that an earlier holder has asked goes with its thread."""
+        asked, hold.asking = list(hold.asking.values()), {}
+
+        async def end(provider: Provider, thread: Thread, record: RunRecord) -> RunRecord:
+            status = "cancelling"
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(ASKED_SECONDS):
+                    status = (await provider.cancel_run(thread, str(record.run_id))).status
+            return replace(record, status=status)
+
+        if asked:
+            ended = await hold.keep(_all(end(*one) for one in asked), stoppable=False)
+            await hold.advance(Advance(asked=tuple(ended)))
 
     def _patience(self, turn: Turn) -> float:
         """Seconds left for the run's end: from the request on, whoever has held the turn since."""
@@ -105,3 +126,7 @@ class Stopping:
 
     def _provider(self, hold: Hold) -> Provider:
         return self._providers(hold.agent.provider)
+
+
+async def _all(works: Iterable[Awaitable[RunRecord]]) -> list[RunRecord]:
+    return await asyncio.gather(*works)

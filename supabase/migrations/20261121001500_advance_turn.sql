@@ -12,7 +12,7 @@ language sql immutable set search_path = '' as $$
     else false end
 $$;
 
--- A run is known by its id. One whose id is not known yet stands last and is replaced by what comes next.
+-- A run is known by its id. One under way whose id is not known stands last and is replaced by what comes next.
 create function internal.put_run(p_runs jsonb, p_run jsonb) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 declare
@@ -23,7 +23,8 @@ begin
       return jsonb_set(p_runs, array[i::text], p_run);
     end if;
   end loop;
-  if n > 0 and p_runs -> (n - 1) ->> 'run_id' is null then
+  if n > 0 and p_runs -> (n - 1) ->> 'run_id' is null
+     and p_runs -> (n - 1) ->> 'status' not in ('completed', 'failed', 'cancelled', 'incomplete', 'expired') then
     return jsonb_set(p_runs, array[(n - 1)::text], p_run);
   end if;
   return p_runs || jsonb_build_array(p_run);
@@ -109,7 +110,11 @@ begin
   update public.conversations set
     updated_at = p_now,
     answered_at = case when t.status = 'completed' then p_now else answered_at end,
-    active_agent = case when t.status = 'completed' then speaker else active_agent end
+    active_agent = case
+      when t.status = 'completed' then speaker
+      -- what was said stands, and with it that control has moved
+      when t.status = 'cancelled' and t.handoffs <> '[]' and t.superseded_how is distinct from 'rollback' then t.agent
+      else active_agent end
   where user_id = t.user_id and id = t.conversation_id;
   if t.status = 'completed' then
     perform internal.add_line(t, 'assistant', speaker, t.reply, p_now);

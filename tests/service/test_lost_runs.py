@@ -54,3 +54,26 @@ async def test_a_create_cut_off_by_its_callers_deadline_is_not_repeated_while_it
     assert answered.reply == "Emulated reply 2 to: again"
     assert await creates(emulator) == 2
     assert set((await emulator.state())["max_active"].values()) == {1}
+
+
+async def test_a_run_that_is_shown_no_more_is_known_by_the_answer_it_left(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, user = await instances.make(), somebody()
+    action = {"kind": "status", "status": 404, "body": {"error": {"message": "Not found.", "code": None}}}
+    await emulator.fault(path="/responses/", method="GET", times=None, action=action)
+    turn = await one.send(user, "[[slow 1]] hello")
+    assert turn.reply == "Emulated reply 1 to: hello", turn.error
+    assert [run.run_id for run in turn.runs] == list(emulator.emulator.responses)
+
+
+async def test_an_error_of_a_server_in_the_foreground_is_not_waited_for_as_long_as_a_run_may_last(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    await emulator.configure(background="ignore")
+    one, user = await instances.make(run_budget_seconds="300"), somebody()
+    first = await one.send(user, "hello")
+    action = {"kind": "status", "status": 500, "body": {"error": {"message": "Oops.", "type": "server_error"}}}
+    await emulator.fault(path="/responses$", method="POST", action=action)
+    turn = await one.send(user, "again", first.conversation_id)
+    assert turn.reply == "Emulated reply 2 to: again", turn.status

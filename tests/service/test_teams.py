@@ -356,3 +356,47 @@ async def test_a_second_message_in_the_middle_of_a_chain(
         assert (done.reply, second.seq) == ("the script", 2)
         assert words.index("the script") < words.index("second")
     await nothing_met(emulator)
+
+
+async def test_a_cancel_ends_the_agents_that_are_being_asked(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    team = Team(db, emulator, user)
+    reached = asyncio.Event()
+
+    def stall(_: Any) -> Any:
+        reached.set()
+        return says("never heard", work_seconds=60)
+
+    team.add("helper", stall, as_tool=True)
+    team.add("boss", asks(helper="?"), says("second"))
+    asked = asyncio.create_task(one.send(user, "go", conversation, agent="boss"))
+    await reached.wait()
+    open_turn = (await one.store.get_conversation(user.id, conversation)).open_turns[0]
+    done = await one.chat.cancel_turn(user, open_turn.turn_id, asyncio.get_running_loop().time() + 10)
+    assert (done.status, (await asked).status) == (TurnStatus.CANCELLED, TurnStatus.CANCELLED)
+    [run] = [run for run in done.runs if run.asked_by is not None]
+    assert run.agent == "helper"
+    assert await emulator.reached(str(run.run_id)) == "cancelled"
+    assert (await one.send(user, "again", conversation)).reply == "second"
+
+
+async def test_control_that_has_moved_stays_moved_when_its_turn_is_interrupted(
+    instances: Instances, emulator: RunningEmulator, db: Database
+) -> None:
+    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    team = Team(db, emulator, user)
+    reached = asyncio.Event()
+
+    def stall(_: Any) -> Any:
+        reached.set()
+        return says("never heard", work_seconds=60)
+
+    team.add("boss", hands_over("writer"), handoffs=("writer",))
+    team.add("writer", stall, says("here I am"))
+    asked = asyncio.create_task(one.send(user, "go", conversation, agent="boss"))
+    await reached.wait()
+    following = await one.send(user, "no, this", conversation, strategy=MultitaskStrategy.INTERRUPT)
+    assert (following.agent, following.reply) == ("writer", "here I am")
+    await asked
