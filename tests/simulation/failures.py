@@ -19,7 +19,11 @@ def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World)
     lost = [one for one in creates if one.fate != "refused"]
     explained = {
         "run_failed": bool(faults),
-        "provider_unavailable": turn["failures"] >= MAX_FAILURES - 1 and len(lost) + len(faults) >= MAX_FAILURES - 1,
+        "provider_unavailable": (
+            (turn["failures"] >= MAX_FAILURES - 1 and len(lost) + len(faults) >= MAX_FAILURES - 1)
+            # or the outputs of a run's calls could not be submitted
+            or (not world.provider_works and world.server.keeps_runs and any(run.asked_for for run in runs))
+        ),
         "turn_expired": lasted >= TURN_SECONDS,
         "run_timeout": lasted >= SETTINGS.run_budget_seconds,
         "run_expired": any(run.status == "expired" for run in runs),
