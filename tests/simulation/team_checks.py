@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from shared.core.handoff import is_error
 from shared.creating import UNANSWERED
@@ -56,7 +57,9 @@ def told_what_happened(record: Record) -> Iterator[str]:
             continue
         turn_id = caller.create.turn_id
         for call in caller.asked_for:
-            key = f"{caller.create.run_key.split('.')[2]}/{call.call_id}" if caller.asked else call.call_id
+            key = call.call_id
+            if caller.asked:
+                key = f"{caller.create.run_key.split('.')[2]}/{caller.run_id}/{key}"
             row = record.ledger.get((turn_id, key))
             for output, reader in told[caller.place_id, call.call_id]:
                 if output == UNANSWERED and (row is None or reader != turn_id):
@@ -104,19 +107,23 @@ def handed_over_once(record: Record) -> Iterator[str]:
 
 
 def active_agent(record: Record) -> Iterator[str]:
-    """Who answered last answers next."""
+    """Who answered last answers next, or who had control when the last turn was stopped."""
     active = record.world.database.active_agents()
     for place, turns in record.conversations.items():
-        done = [turn for turn in turns if turn["status"] == "completed" and turn["joined_to"] is None]
+        done = [turn for turn in turns if turn["joined_to"] is None and (turn["status"] == "completed" or _moved(turn))]
         done.sort(key=lambda turn: turn["finished"])
         before: str | None = None
         for turn in done:
             named = record.world.addressed.get((turn["user_id"], turn["key"]))
-            if named is None and before is not None and turn["agent"] != before:
+            if turn["status"] == "completed" and named is None and before not in (None, turn["agent"]):
                 yield f"{name_of(turn)} was answered by {turn['agent']}, {before} was active"
             before = turn["agent"]
         if before is not None and active[place] != before:
             yield f"{active[place]} is active in {place}, the last answer was of {before}"
+
+
+def _moved(turn: dict[str, Any]) -> bool:
+    return bool(turn["status"] == "cancelled" and turn["handoffs"] and turn["superseded_how"] != "rollback")
 
 
 def nobody_left_waiting(record: Record) -> Iterator[str]:
