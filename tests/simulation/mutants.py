@@ -199,7 +199,7 @@ MUTANTS = (
     Mutant("patience begins anew with every holder", "clean", (
         in_python(Stopping, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
-    Mutant("no look back after a repeat", "repeated", (
+    Mutant("no look back after a repeat", "late", (
         in_python(Conflict, "_look_back", ("if self._over(now):", "if True:")),
     ), says="holds the messages"),
     Mutant("an open repeat is not ended by the next holder", "repeated", (
@@ -208,13 +208,13 @@ MUTANTS = (
     Mutant("a create in the foreground is taken for a short one", "late", (
         instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
     ), says="G2"),
-    Mutant("a turn under way is displaced without its holder", "clean", (
+    Mutant("a turn under way is displaced without its holder", "late", (
         in_sql("internal.displace_head", ("if h.status = 'queued' then", "if true then")),
     ), says="G2"),
     Mutant("a displaced head is not marked", "clean", (
         in_sql("internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
     ), says="G11"),
-    Mutant("one that displaces waits behind the others", "late", (
+    Mutant("one that displaces waits behind the others", "database", (
         in_sql("internal.place_for", ("coalesce((h.place + following) * 0.5, c.next_seq)", "c.next_seq")),
     ), says="G2"),
     Mutant("a rollback keeps the line", "clean", (
@@ -226,7 +226,7 @@ MUTANTS = (
     Mutant("what was interrupted is not put back", "definite", (
         in_python(Creating, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
     ), says="was answered without"),
-    Mutant("messages are joined after the first attempt", "late", (
+    Mutant("messages are joined after the first attempt", "clean", (
         in_sql("internal.join_waiting", ("or t.attempt > 1", "")),
     ), says="G1"),
     Mutant("joined messages are sent one by one as well", "clean", (
@@ -281,7 +281,7 @@ TEAM_MUTANTS = (
     Mutant("the runs of asked agents are on no record", DEATH, (
         instead(Asking, "_note", _nothing),
     ), says="as asked"),
-    Mutant("what stands before the last item known is not rolled back", "database", (
+    Mutant("what stands before the last item known is not rolled back", "ambiguous", (
         in_python(Stopping, "_erase", ("steps=hold.steps", "steps=()")),
     ), says="rolled back"),
 )  # fmt: skip

@@ -23,9 +23,9 @@ async def sweep(instance: Instance) -> None:
     """One call of the maintenance function, without its door."""
     deadline = instance.world.now + CALL_SECONDS - ANSWER_SECONDS
     with contextlib.suppress(StoreUnavailable):
-        if instance.world.profile.team:
-            instance.run(_tidy(instance, deadline))
         await Sweep(instance.store, instance.chat, LoopClock()).run(deadline)
+        if instance.world.profile.team:
+            await _tidy(instance, deadline)
 
 
 async def tidy_up(world: World) -> None:
