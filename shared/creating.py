@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
-from shared.core.handoff import error_output, offers
+from shared.core.handoff import OUTCOME_UNKNOWN, offers
 from shared.core.model import Message, RunStart, Step, Thread, ToolOutput
 from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs
 
 MOST_REPAIRS = 6  # each costs a refused create and a pause
-# Its turn may have been stopped at any moment, also when the call had been carried out already.
-UNANSWERED = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Creating:
         where there are so many of them that a new thread is the shorter way."""
         if call_id in self._repairs or len(self._repairs) >= MOST_REPAIRS:
             return False
-        self._repairs[call_id] = ToolOutput(call_id, UNANSWERED)
+        self._repairs[call_id] = ToolOutput(call_id, OUTCOME_UNKNOWN)
         return True
 
     def started(self) -> None:

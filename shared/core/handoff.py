@@ -124,6 +124,10 @@ def error_output(code: str, message: str) -> str:
     return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
 
 
+# Its holder was stopped at some moment, which may have been after the call was carried out.
+OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
+
+
 def is_error(output: str) -> bool:
     """Whether this is an output of `error_output`."""
     return output.startswith('{"error": {"code": ')

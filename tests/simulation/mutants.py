@@ -13,6 +13,7 @@ from unittest.mock import patch
 from shared.acting import Acted, Acting, Next
 from shared.admission import Admission
 from shared.asking import Asking
+from shared.calling import Calling
 from shared.core.conflict import Conflict
 from shared.core.errors import OutcomeUnknown
 from shared.core.model import RunStart, RunState, TurnStatus
@@ -240,19 +241,18 @@ MUTANTS = (
 
 TEAM_MUTANTS = (
     Mutant("the ledger is ignored", f"{DEATH}, at sim_send", (
-        in_python(Acting, "_run", ("if ticket.output is not None:", "if False:"),
+        in_python(Calling, "_run", ("if ticket.output is not None:", "if False:"),
                   ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
-        in_python(Acting, "_perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
+        in_python(Calling, "perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
     ), says="G10"),
     Mutant("a call in doubt is run again", f"{DEATH}, at sim_send", (
-        in_python(Acting, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
+        in_python(Calling, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
     ), says="G10"),
     Mutant("a begun call is not on record", f"{DEATH}, at sim_send", (
         in_sql("public.begin_tool_call", ("k.op = p_op", "true")),
     ), says="G10"),
     Mutant("a call in doubt is said to have been done", f"{DEATH}, at sim_send", (
-        in_python(Acting, "_run", ('output = error_output("outcome_unknown", "The call was interrupted; whether it had '
-                                   'an effect is unknown.")', 'output = "done"')),
+        in_python(Calling, "_run", ('output = deciding.OUTCOME_UNKNOWN', 'output = "done"')),
     ), says="G10"),
     Mutant("no step is recorded before acting", f"{DEATH}, at submit", (
         in_python(Acting, "_record", ("to=TurnStatus.REQUIRES_ACTION,", "to=None,"), ("step=step,", "step=None,")),

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from shared.core.handoff import is_error
-from shared.creating import UNANSWERED
+from shared.core.handoff import OUTCOME_UNKNOWN, is_error
 from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond
@@ -62,7 +61,7 @@ def told_what_happened(record: Record) -> Iterator[str]:
                 key = f"{caller.create.run_key.split('.')[2]}/{caller.run_id}/{key}"
             row = record.ledger.get((turn_id, key))
             for output, reader in told[caller.place_id, call.call_id]:
-                if output == UNANSWERED and (row is None or reader != turn_id):
+                if output == OUTCOME_UNKNOWN and (row is None or reader != turn_id):
                     continue  # of a run that nobody followed, or by a later turn
                 if "not_run" in output and executions[turn_id, key]:
                     yield f"G10 {call.name} {key} ran and was told to have been left undone"

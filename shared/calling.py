@@ -1,0 +1,135 @@
+"""Does the calls of one run: functions and questions to other agents, each through the ledger.
+
+A call is begun on record before it runs and finished with its output, so that it is not run twice where a holder dies
+in the middle. What was begun and never finished is run again only if it is idempotent; of any other the model is told
+that its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+from shared.asking import Asking, key_of
+from shared.core import handoff as deciding
+from shared.core.errors import NotFound
+from shared.core.events import ToolAnswered, ToolCalled
+from shared.core.handoff import TRANSFER, Plan, Question, error_output
+from shared.core.model import Agent, RunRecord, Step, ToolCall, ToolOutput, Usage
+from shared.ending import Pace
+from shared.lease import Hold, World
+from shared.ports import Advance, Provider
+from shared.starting import start_run
+from shared.tools.registry import Registry, Tool, ToolContext, specs
+
+
+class OutOfTime(Exception):  # not an error: the next holder takes it up
+    """A call that must not be interrupted would outlast the request."""
+
+
+class Calling:
+    """`budget_seconds` bounds every question."""
+
+    def __init__(
+        self,
+        world: World,
+        providers: Callable[[str | None], Provider],
+        registry: Registry,
+        pace: Pace,
+        budget_seconds: float,
+    ) -> None:
+        self._world, self._providers, self._registry = world, providers, registry
+        self._pace, self._budget_seconds = pace, budget_seconds
+
+    async def find(self, hold: Hold, slug: str) -> Agent | None:
+        """An agent that the turn's user may address, as it goes to work."""
+        try:
+            return await self._world.store.get_agent(hold.turn.user_id, slug)
+        except NotFound:
+            return None
+
+    async def perform(self, hold: Hold, step: Step, planned: Plan, deadline: float) -> tuple[ToolOutput, ...]:
+        """All outputs, in the order of the calls. Raises OutOfTime, Fenced, StoreUnavailable.
+
+        Functions run one after the other, agents are asked side by side.
+        """
+        given = {answer.call_id: answer.output for answer in (*planned.answers, *step.outputs)}
+        tools = self._registry.of(hold.agent)
+        for call in step.calls:
+            if not call.name.startswith(TRANSFER):
+                self._world.tell(hold.turn, ToolCalled(call.call_id, call.name, call.arguments, hold.agent.slug))
+
+        async def functions() -> None:
+            for call in planned.functions:
+                if call.call_id not in given:
+                    given[call.call_id] = await self._run(
+                        hold, call, key_of(call, hold.steps[:-1]), tools[call.name], deadline
+                    )
+
+        async def question(one: Question) -> None:
+            if one.call.call_id not in given:
+                given[one.call.call_id] = await self._ask(hold, one, key_of(one.call, hold.steps[:-1]), deadline)
+
+        await _together(functions(), *(question(one) for one in planned.questions))
+        for call in step.calls:
+            if not call.name.startswith(TRANSFER):
+                output = given[call.call_id]
+                failed = deciding.is_error(output)
+                self._world.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
+        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
+
+    async def _run(self, hold: Hold, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
+        """One function through the ledger, where the call is known as `key`."""
+        if not tool.idempotent and self._world.clock.now() + tool.timeout_seconds > deadline:
+            raise OutOfTime
+        store, turn = self._world.store, hold.turn
+        ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
+        if ticket.output is not None:
+            return ticket.output
+        if ticket.outcome == "in_doubt" and not tool.idempotent:
+            output = deciding.OUTCOME_UNKNOWN
+        else:
+            context = ToolContext(turn.user_id, turn.conversation_id, turn.turn_id, key, store)
+            output = await tool.run(context, call.arguments)
+        return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
+
+    async def _ask(self, hold: Hold, question: Question, key: str, deadline: float) -> str:
+        """One agent through the ledger. Asking again is harmless, and goes on with a run that is under way."""
+        store, turn, call = self._world.store, hold.turn, question.call
+        ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
+        if ticket.output is not None:
+            return ticket.output
+        agent = await self.find(hold, question.agent)
+        if agent is None:
+            output = error_output("unknown_agent", "There is no such agent any more.")
+        else:
+            tools = self._registry.of(agent)
+
+            async def run(inner: ToolCall, inner_key: str) -> str:
+                if inner.name not in tools:
+                    return deciding.refusal(inner, "unknown_tool", "There is no such tool.").output
+                return await self._run(hold, inner, f"{key}/{inner_key}", tools[inner.name], deadline)
+
+            async def record(ended: RunRecord, usage: Usage) -> None:
+                known = ended.run_id is not None and any(one.run_id == ended.run_id for one in hold.turn.runs)
+                if not known:
+                    await hold.advance(Advance(asked=(ended,), usage=usage))
+
+            provider = self._providers(agent.provider)
+            asking = Asking(
+                self._world, hold, provider, agent, self._pace, key, start=start_run, call=run, record=record
+            )
+            output = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._budget_seconds)
+        return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
+
+
+async def _together(*works: Awaitable[None]) -> None:
+    """All at once; where one fails the others are ended before its error goes on."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
