@@ -26,7 +26,8 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, RunRecord, RunState, TurnStatus, is_terminal
+from shared.core.model import Claim, MultitaskStrategy, RunRecord, TurnStatus
+from shared.core.runs import RunState, is_terminal
 from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.lease import Hold, World

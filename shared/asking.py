@@ -17,7 +17,8 @@ from shared.core.errors import (
     RateLimited,
 )
 from shared.core.handoff import Question, error_output
-from shared.core.model import Agent, RunRecord, RunStart, RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
+from shared.core.model import Agent, RunRecord, RunStart
+from shared.core.runs import RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.ending import Pace
 from shared.following import GONE_SECONDS, GROWTH
 from shared.lease import Hold, World

@@ -16,7 +16,8 @@ from shared.core import handoff as deciding
 from shared.core.errors import NotFound
 from shared.core.events import ToolAnswered, ToolCalled
 from shared.core.handoff import TRANSFER, Plan, Question, error_output
-from shared.core.model import Agent, RunRecord, Step, ToolCall, ToolOutput, Usage
+from shared.core.model import Agent, RunRecord
+from shared.core.runs import Step, ToolCall, ToolOutput, Usage
 from shared.ending import Pace
 from shared.lease import Hold, World
 from shared.ports import Advance, Provider

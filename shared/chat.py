@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, Scope, Thread, Turn, User
+from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
+from shared.core.runs import Thread
 from shared.lease import Hold, World
 from shared.live import LiveTurn
 from shared.ports import Lessee, Limits, Provider, Submission, Submitted

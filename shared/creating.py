@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
 from shared.core.handoff import OUTCOME_UNKNOWN, offers
-from shared.core.model import Message, RunStart, Step, Thread, ToolOutput
+from shared.core.model import Message, RunStart
+from shared.core.runs import Step, Thread, ToolOutput
 from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs

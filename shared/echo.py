@@ -12,7 +12,8 @@ from contextlib import aclosing, suppress
 
 from shared.core.errors import NotFound, StoreUnavailable
 from shared.core.events import HandoffMade, RunStarted, TurnQueued
-from shared.core.model import Handoff, RunState, Thread, Turn, TurnStatus
+from shared.core.model import Turn, TurnStatus
+from shared.core.runs import Handoff, RunState, Thread
 from shared.lease import World
 from shared.ports import Provider
 from shared.turn_log import TurnLog

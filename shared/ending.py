@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ThreadGone
-from shared.core.model import RunState, Thread
+from shared.core.runs import RunState, Thread
 from shared.lease import Hold
 from shared.ports import Clock, Provider
 

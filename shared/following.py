@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
-from shared.core.model import RunState, Thread
+from shared.core.runs import RunState, Thread
 from shared.ending import Pace
 from shared.hearing import hear, tell
 from shared.lease import Hold, World

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 from shared.core.events import RunStarted
-from shared.core.model import RunState, Thread
+from shared.core.runs import RunState, Thread
 from shared.lease import Hold, World
 from shared.ports import Provider
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.events import ChatEvent
-from shared.core.model import Agent, Claim, RunRecord, Thread, Turn, TurnStatus
+from shared.core.model import Agent, Claim, RunRecord, Turn, TurnStatus
+from shared.core.runs import Thread
 from shared.peeking import Peeks
 from shared.ports import Advance, Clock, Lease, Provider, Store, Wakeups
 from shared.turn_log import TurnLogs

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from shared.core import signals
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
-from shared.core.model import RunStart, RunState, Thread
+from shared.core.model import RunStart
+from shared.core.runs import RunState, Thread
 from shared.creating import Creating
 from shared.lease import Hold
 from shared.ports import Provider

@@ -7,7 +7,8 @@ from typing import Any
 
 from shared.core.events import EventName
 from shared.core.handoff import said_since_handoff
-from shared.core.model import RunRecord, RunState, Thread, Turn, TurnStatus
+from shared.core.model import RunRecord, Turn, TurnStatus
+from shared.core.runs import RunState, Thread
 from shared.ending import Ending
 from shared.lease import Hold
 from shared.ports import Advance

@@ -13,21 +13,16 @@ from shared.core.model import (
     Agent,
     Claim,
     Conversation,
-    Handoff,
     JsonObject,
     Message,
     MultitaskStrategy,
     RunRecord,
     RunStart,
-    RunState,
     Scope,
-    Step,
-    Thread,
-    ToolOutput,
     Turn,
     TurnStatus,
-    Usage,
 )
+from shared.core.runs import Handoff, RunState, Step, Thread, ToolOutput, Usage
 
 
 class Clock(Protocol):

@@ -12,7 +12,8 @@ from shared.core.conflict import Rules
 from shared.core.errors import Conflict, Fenced
 from shared.core.events import EventName
 from shared.core.handoff import Limits
-from shared.core.model import Claim, MultitaskStrategy, RunState, Turn, TurnStatus
+from shared.core.model import Claim, MultitaskStrategy, Turn, TurnStatus
+from shared.core.runs import RunState
 from shared.core.signals import Admit, Intent, Refuse, Submitted, TurnCame
 from shared.creating import Carry, Creating
 from shared.ending import Pace

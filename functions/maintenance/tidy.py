@@ -10,7 +10,7 @@ from typing import Protocol
 
 from shared import logs
 from shared.core.errors import ChatError
-from shared.core.model import Thread
+from shared.core.runs import Thread
 from shared.ports import Clock
 
 LISTED = 200  # threads in one call; more of them are the next one's

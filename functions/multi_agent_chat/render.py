@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from functions.multi_agent_chat.http_errors import TABLE, sentence_of
-from shared.core.model import Agent, Conversation, Handoff, JsonObject, Message, RunRecord, Turn
+from shared.core.model import Agent, Conversation, JsonObject, Message, RunRecord, Turn
+from shared.core.runs import Handoff
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others

@@ -24,7 +24,8 @@ from shared.core.events import (
     ToolCalled,
     TurnQueued,
 )
-from shared.core.model import Handoff, Turn, TurnStatus
+from shared.core.model import Turn, TurnStatus
+from shared.core.runs import Handoff
 
 UNANSWERED = "The turn ended before there was an output."
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.core import signals
-from shared.core.model import MultitaskStrategy, is_terminal
+from shared.core.model import MultitaskStrategy
+from shared.core.runs import is_terminal
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
 NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next

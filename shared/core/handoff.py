@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.model import Agent, Handoff, Peer, Step, ToolCall, ToolOutput, ToolSpec
+from shared.core.model import Agent, Peer
+from shared.core.runs import Handoff, Step, ToolCall, ToolOutput, ToolSpec
 
 TRANSFER, ASK = "transfer_to_", "ask_"
 MAX_WORDS = 8_000

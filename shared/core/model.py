@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.core.runs import Handoff, Step, Thread, ToolOutput, ToolSpec, Usage
+
 JsonObject = Mapping[str, Any]
 
 
@@ -52,16 +54,6 @@ class ScopeKind(StrEnum):
 class Scope:
     kind: ScopeKind
     key: str
-
-
-# A provider's run status is kept as the provider's own word: servers invent new ones, and an unknown status must
-# be followed until the deadline, never guessed at. Both wires' words are listed in the vendors' API references.
-TERMINAL_RUN_STATUSES = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
-
-
-def is_terminal(run_status: str) -> bool:
-    """Whether a run in this status has ended and no longer blocks its thread."""
-    return run_status in TERMINAL_RUN_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,94 +128,6 @@ class Joined:
     turn_id: str
     text: str
     status: TurnStatus
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """What a model asked for. The arguments are the model's text: data, never trusted."""
-
-    call_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOutput:
-    call_id: str
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
-    """A function that a model is offered."""
-
-    name: str
-    description: str
-    parameters: JsonObject  # JSON Schema of an object
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """Control of a turn moves from one agent to another. Reason and task are the model's words: data."""
-
-    from_agent: str
-    to_agent: str
-    reason: str
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A run that asked for tools, and what it was given."""
-
-    run_id: str | None
-    agent: str
-    text: str  # what it had said until then
-    calls: tuple[ToolCall, ...]
-    outputs: tuple[ToolOutput, ...] = ()
-    thread_id: str | None = None  # where its calls stand
-    handoff: Handoff | None = None  # what it asked for among them, found to be allowed
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, as the provider counts them; summed over a turn's runs."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """What a provider says of one run at one moment."""
-
-    run_id: str | None  # None: known to exist, but its id is not (a response found by what it left behind)
-    status: str
-    text: str = ""  # what the assistant has said; whole once the status is terminal
-    tool_calls: tuple[ToolCall, ...] = ()
-    usage: Usage = Usage()
-    error_code: str | None = None  # the provider's word for why it failed or is incomplete
-    error_message: str | None = None
-    poll_after_seconds: float | None = None  # the provider's hint when to ask again
-    cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
-    thread_id: str | None = None  # the thread the server says it used: not always the one it was given
-    turn_id: str | None = None  # our mark in its metadata: the turn it was started for
-
-    @property
-    def terminal(self) -> bool:
-        return is_terminal(self.status)
-
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """The provider's object behind a conversation, as far as we remember it. A cache: it can be seeded again."""
-
-    provider: str
-    thread_id: str | None = None  # None: not made yet, or the server keeps none and is sent the transcript
-    cursor: str | None = None  # the last item known to be in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Handoff, Message, RunStart, RunState, Step, ToolCall, ToolSpec
+from shared.core.model import Message, RunStart
+from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.errors import OutcomeUnknown
-from shared.core.model import Message, Thread
+from shared.core.model import Message
+from shared.core.runs import Thread
 from shared.providers import fields
 from shared.providers.responses_items import Item, seeds
 from shared.providers.wire import Wire

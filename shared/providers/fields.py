@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.core.model import Usage
+from shared.core.runs import Usage
 from shared.providers.errors import ID_CHARS
 from shared.providers.text import clean, excerpt
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.core.model import RunState
+from shared.core.runs import RunState
 from shared.providers.spoken import Uncertain, Words
 from shared.providers.sse import ServerEvent
 

@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.core.errors import OutcomeUnknown, ProviderError
-from shared.core.model import JsonObject, RunState
+from shared.core.model import JsonObject
+from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers import fields
 from shared.providers.errors import from_answer

@@ -21,7 +21,8 @@ from shared.core.errors import (
     ProviderError,
     ProviderRefused,
 )
-from shared.core.model import Message, RunStart, RunState, Thread, ToolOutput
+from shared.core.model import Message, RunStart
+from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Clock, TextHeard
 from shared.providers.conversations import Conversations
 from shared.providers.refusals import (

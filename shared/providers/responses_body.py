@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.model import RunStart, ToolSpec
+from shared.core.model import RunStart
+from shared.core.runs import ToolSpec
 from shared.providers.responses_items import input_items, seeds
 from shared.providers.text import clean
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.core.errors import ProviderError
-from shared.core.model import RunState
+from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers import fields
 from shared.providers.live import LiveRun, LiveRuns, Rules

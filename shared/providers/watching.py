@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from shared.core.errors import ProviderError
-from shared.core.model import RunState
+from shared.core.runs import RunState
 from shared.ports import Clock
 from shared.providers.wire import Answer
 

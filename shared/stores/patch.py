@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from shared.core.model import Handoff, RunRecord, Step
+from shared.core.model import RunRecord
+from shared.core.runs import Handoff, Step
 from shared.ports import Advance
 
 

@@ -10,7 +10,6 @@ from shared.core.model import (
     Claim,
     Conversation,
     Displaced,
-    Handoff,
     Joined,
     JsonObject,
     Message,
@@ -19,14 +18,10 @@ from shared.core.model import (
     RunRecord,
     Scope,
     ScopeKind,
-    Step,
-    Thread,
-    ToolCall,
-    ToolOutput,
     Turn,
     TurnStatus,
-    Usage,
 )
+from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
 from shared.ports import Orphan, Peek, Scratch
 
 

@@ -20,7 +20,8 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.model import Agent, Handoff, Message, RunStart, RunState, Step, Thread, ToolOutput, ToolSpec
+from shared.core.model import Agent, Message, RunStart
+from shared.core.runs import Handoff, RunState, Step, Thread, ToolOutput, ToolSpec
 from shared.ports import Provider
 from tests.providers.making import Assistants, assistants, line, openai_client, responses
 

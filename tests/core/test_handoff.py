@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.core.handoff import Limits, Plan, Stop, offers, plan, said_since_handoff
-from shared.core.model import Agent, Handoff, Peer, Step, ToolCall, ToolSpec
+from shared.core.model import Agent, Peer
+from shared.core.runs import Handoff, Step, ToolCall, ToolSpec
 
 LIMITS = Limits(handoffs=3, tool_calls=4, budget_seconds=300)
 PEERS = (

@@ -21,9 +21,9 @@ from shared.core.model import (
     ScopeKind,
     Turn,
     TurnStatus,
-    Usage,
     User,
 )
+from shared.core.runs import Usage
 
 REPLY = "Once upon a time ..."
 

@@ -9,7 +9,8 @@ import pytest
 from starlette.types import ASGIApp
 
 from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
-from shared.core.model import Handoff, MultitaskStrategy, RunRecord, Scope, ScopeKind, TurnStatus
+from shared.core.model import MultitaskStrategy, RunRecord, Scope, ScopeKind, TurnStatus
+from shared.core.runs import Handoff
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.serving import exchange, served

@@ -6,7 +6,7 @@ from pathlib import Path
 from functions.multi_agent_chat.http_errors import TABLE, as_chat_error, error_body, error_response, status_of
 from shared.core import errors
 from shared.core.errors import ChatError, ProviderRefused
-from shared.core.model import TERMINAL_RUN_STATUSES
+from shared.core.runs import TERMINAL_RUN_STATUSES
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,8 @@ import pytest
 from shared import logs
 from shared.core.errors import ChatError, Conflict, InvalidRequest, StoreUnavailable, TooMany
 from shared.core.events import HandoffMade, MessageDelta, RunStarted, ToolAnswered, ToolCalled, TurnQueued
-from shared.core.model import Handoff, MultitaskStrategy, RunRecord, TurnStatus
+from shared.core.model import MultitaskStrategy, RunRecord, TurnStatus
+from shared.core.runs import Handoff
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.frames import of_type, read, states_of, texts_of

@@ -21,7 +21,8 @@ from shared.core.events import (
     ToolCalled,
     TurnQueued,
 )
-from shared.core.model import Handoff, Joined, RunRecord, TurnStatus
+from shared.core.model import Joined, RunRecord, TurnStatus
+from shared.core.runs import Handoff
 from tests.http.fakes import REPLY, make_turn
 from tests.http.frames import of_type, read, states_of, texts_of
 from tests.http.tokens import ALICE

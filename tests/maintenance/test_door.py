@@ -11,7 +11,8 @@ import pytest
 from functions.maintenance.app import CALL_SECONDS, MAX_CALLS, build_app
 from functions.maintenance.sweep import SIDE_BY_SIDE
 from shared.core.errors import StoreUnavailable
-from shared.core.model import Thread, Turn, TurnStatus, User
+from shared.core.model import Turn, TurnStatus, User
+from shared.core.runs import Thread
 from shared.ports import Orphan
 from shared.settings import load_settings
 from tests.http import virtual

@@ -10,7 +10,8 @@ from openai import AsyncOpenAI
 
 from dev.emulator.testing import local_client
 from shared.clock import LoopClock
-from shared.core.model import Agent, Message, RunStart, Thread, ToolOutput
+from shared.core.model import Agent, Message, RunStart
+from shared.core.runs import Thread, ToolOutput
 from shared.providers.openai_assistants import AssistantsProvider
 from shared.providers.openai_responses import Background, ResponsesProvider, State
 

@@ -10,7 +10,7 @@ import pytest
 import respx
 
 from shared.core.errors import NotCancellable, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone
-from shared.core.model import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
+from shared.core.runs import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
 from shared.providers.openai_assistants import AssistantsProvider
 from tests.providers.making import BASE_URL, Assistants, agent, assistants, line, openai_client, outputs, page, start
 

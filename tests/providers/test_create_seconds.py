@@ -8,7 +8,7 @@ import pytest
 import respx
 
 from shared.core.errors import ActiveRun
-from shared.core.model import Thread
+from shared.core.runs import Thread
 from shared.providers.openai_responses import Background
 from shared.providers.responses_items import found_run
 from tests.providers.making import BASE_URL, assistants, openai_client, responses, start

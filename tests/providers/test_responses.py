@@ -18,7 +18,7 @@ from shared.core.errors import (
     ProviderError,
     ProviderRefused,
 )
-from shared.core.model import RunState, Step, Thread, ToolCall, ToolSpec, Usage
+from shared.core.runs import RunState, Step, Thread, ToolCall, ToolSpec, Usage
 from tests.providers.making import BASE_URL, line, openai_client, outputs, page, responses, start
 
 THREAD = Thread("responses", "conv_1", "item_9")

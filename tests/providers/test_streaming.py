@@ -10,7 +10,7 @@ import pytest
 
 from dev.emulator.testing import running_emulator
 from shared.core.errors import ActiveRun, NotFoundAtProvider, OutcomeUnknown
-from shared.core.model import RunState, Thread, ToolOutput
+from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Provider, TextHeard
 from shared.providers import live
 from shared.providers.openai_responses import Background

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
-from shared.core.model import RunState, Thread
+from shared.core.runs import RunState, Thread
 from shared.ports import Provider
 from shared.providers import wire
 from shared.providers.errors import from_transport

@@ -16,7 +16,8 @@ from shared.asking import Asking
 from shared.calling import Calling
 from shared.core.conflict import Conflict
 from shared.core.errors import OutcomeUnknown
-from shared.core.model import RunStart, RunState, TurnStatus
+from shared.core.model import RunStart, TurnStatus
+from shared.core.runs import RunState
 from shared.creating import Creating
 from shared.lease import Hold
 from shared.ports import Advance
