@@ -1,0 +1,135 @@
+"""What is told to the store, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.core.model import (
+    Claim,
+    JsonObject,
+    MultitaskStrategy,
+    RunRecord,
+    Scope,
+    Turn,
+    TurnStatus,
+)
+from shared.core.runs import Handoff, Step, Thread, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may have under way, checked where the turn is stored."""
+
+    open_per_conversation: int
+    open_per_user: int
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message to be accepted. Safe to repeat: `turn_id` is chosen by the caller, once."""
+
+    user_id: str
+    turn_id: str
+    conversation_id: str | None  # None: the scope's open conversation, or a new one
+    new_conversation_id: str  # the id to give a conversation that has to be made without one being named
+    scope: Scope | None
+    text: str
+    agent: str | None
+    strategy: MultitaskStrategy
+    metadata: Mapping[str, str]
+    idempotency_key: str | None
+    request_hash: str  # 64 hex digits over what the turn means
+    ttl_seconds: float  # to the turn's deadline
+    limits: Limits
+    gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    turn: Turn
+    replayed: bool
+    claim: Claim | None  # held already where the turn is at the head of a free queue
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A turn as it stands, and whether serving its conversation's head is worth a claim now."""
+
+    turn: Turn
+    claimable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Nothing to claim now: another holder's lease, or a head that must not start yet."""
+
+    retry_seconds: float
+    idle: bool = False  # no open turn at all
+
+
+@dataclass(frozen=True, slots=True)
+class Lessee:
+    """Who claims, and for how long without a heartbeat."""
+
+    owner: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a fenced write has to show."""
+
+    user_id: str
+    conversation_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One fenced step of a turn. Fields left None change nothing."""
+
+    to: TurnStatus | None = None  # None: a heartbeat
+    run: RunRecord | None = None  # the run as it stands now; added to the turn's record or replaced there by its id
+    thread: Thread | None = None
+    forget_thread: bool = False  # rotation: the next start seeds a new thread
+    reply: str | None = None
+    error: JsonObject | None = None
+    partial: str | None = None  # with CANCELLED: what a displaced turn had said
+    undisturbed: bool = False  # nothing can displace the turn after all: it goes on
+    usage: Usage | None = None  # added to the turn's
+    conflict: bool = False  # counts one conflict
+    count_failure: bool = False
+    delay_seconds: float = 0.0  # with QUEUED: not to be started before
+    step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools
+    handoff: Handoff | None = None  # the turn moves on to another agent, `said` being the last words of this one
+    said: str = ""
+    asked: tuple[RunRecord, ...] = ()  # runs of agents that were asked as tools
+    draft: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The thread of an agent that is asked as a tool, and the newest run on it."""
+
+    thread: Thread
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTicket:
+    """What the ledger says of a tool call: run it, take the recorded output, or report it as unknown."""
+
+    outcome: str  # "run", "done" or "in_doubt"
+    output: str | None = None
+    scratch: Scratch | None = None  # of an earlier holder, who asked an agent
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A conversation with open turns that nobody serves now."""
+
+    user_id: str
+    conversation_id: str
+    newest_turn_id: str  # of its open turns: when this one is final, all of them are

@@ -1,0 +1,141 @@
+"""The store, as the core needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.core.model import (
+    Agent,
+    Claim,
+    Conversation,
+    JsonObject,
+    Message,
+    Turn,
+)
+from shared.core.runs import Thread
+from shared.ports.records import (
+    Advance,
+    Busy,
+    Lease,
+    Lessee,
+    Orphan,
+    Peek,
+    Scratch,
+    Submission,
+    Submitted,
+    ToolTicket,
+)
+
+
+class Store(Protocol):
+    """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
+
+    Every call is safe to repeat when its answer was lost, and the adapter does so a bounded number of times.
+    Times are the database's own; what returns is relative (milliseconds), never to be compared with a local clock.
+    """
+
+    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Submitted:
+        """Accept the message; with a lessee, claim it at once where it is the head of a free queue.
+
+        Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
+        (`idempotency_key_reused`, `unknown_agent`), TooMany (`queue_full`, `too_many_open`, `rate_limited`).
+        """
+        ...
+
+    async def claim_turn(self, user_id: str, conversation_id: str, lessee: Lessee) -> Claim | Busy:
+        """Take the lease and the head of the queue; a queued head is moved to `starting` in the same step.
+
+        Raises NotFound.
+        """
+        ...
+
+    async def advance_turn(self, lease: Lease, turn_id: str, step: Advance, lease_seconds: float) -> Turn:
+        """The only writer of turn state: fenced, compare-and-set; extends the lease (0 gives it up).
+
+        Returns the turn as it stands afterwards: unchanged where it was final already. Raises Fenced.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up so that the next request may claim at once. A stale lease changes nothing."""
+        ...
+
+    async def withdraw_turn(self, lease: Lease, turn_id: str) -> None:
+        """Take back a turn that was never started, as if it had not been sent. Raises Fenced."""
+        ...
+
+    async def begin_tool_call(self, lease: Lease, turn_id: str, call_id: str, name: str, op: str) -> ToolTicket:
+        """Raises Fenced."""
+        ...
+
+    async def finish_tool_call(self, lease: Lease, turn_id: str, call_id: str, output: str) -> str:
+        """Record an output; returns the one on record, the first to arrive. Raises Fenced."""
+        ...
+
+    async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
+        """Record the thread of an asked agent, and its newest run. Raises Fenced: the record is kept all the same."""
+        ...
+
+    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+        """Threads of asked agents whose turn is over, the oldest first."""
+        ...
+
+    async def drop_scratch(self, thread: Thread) -> None:
+        """It is deleted at the provider."""
+        ...
+
+    async def get_turn(self, user_id: str, turn_id: str) -> Peek:
+        """Raises NotFound."""
+        ...
+
+    async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
+        """Queued: cancelled at once. Under way: the request is recorded for its holder. Final: as it is."""
+        ...
+
+    async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
+        """Raises NotFound, Conflict (`already_started`)."""
+        ...
+
+    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
+        """Newest first; `before` is a conversation id of an earlier page."""
+        ...
+
+    async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
+        """Raises NotFound."""
+        ...
+
+    async def list_messages(
+        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+    ) -> Sequence[Message]:
+        """In order of `seq`; with `newest` the last `limit` ones. Raises NotFound."""
+        ...
+
+    async def list_agents(self, user_id: str) -> Sequence[Agent]: ...
+
+    async def get_agent(self, user_id: str, slug: str) -> Agent:
+        """One that this user may address, with its peers. Raises NotFound."""
+        ...
+
+    async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
+        """The conversation's project record: title, script, scenes; empty where nothing was written."""
+        ...
+
+    async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
+        """Change the fields given; the record afterwards. Raises NotFound."""
+        ...
+
+    async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+        """Record the assistant made for an agent that named none, or `instead_of` one of ours that was deleted.
+
+        Returns the one on record, the first to arrive.
+
+        Raises NotFound.
+        """
+        ...
+
+    async def list_orphans(self, limit: int) -> Sequence[Orphan]:
+        """Of all users, the longest unattended first; those that must not start yet are not among them."""
+        ...
+
+    async def ping(self) -> bool: ...
