@@ -187,8 +187,8 @@ POLLED = [
     Row(
         "look: 404",
         error(404, message="No run found with id 'run_x'."),
-        "failed",
-        "run_not_found",
+        "completed",  # by what the run has left in the thread, or the list of runs shows
+        None,
         at="look",
         always=True,
     ),
