@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,8 +19,6 @@ from shared.lease import Hold, World
 from shared.outcomes import note, thread_after
 from shared.ports import Advance, Provider
 from shared.tools.registry import Registry
-
-log = logging.getLogger("multi_agent_chat")
 
 SUBMIT_TRIES = 4  # of one submission whose outcome is not known or that came too soon
 RETRY_SECONDS = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -80,3 +81,30 @@ async def test_another_user_sees_nothing(running: Stack) -> None:
             assert {**theirs.json(), "request_id": ""} == {**nobodys.json(), "request_id": ""}
         mine = await ask(other, "hello", conversation)
         assert mine.json()["reply"]["text"] == "Emulated reply 1 to: hello"
+
+
+async def test_three_agents_with_tools_answer_one_message_and_the_next_goes_to_the_last(running: Stack) -> None:
+    user, conversation = str(uuid.uuid4()), str(uuid.uuid4())
+    team = ["orchestrator", "script_writer", "scene_describer"]
+    async with running.person(0, user_id=user) as here, running.person(1, user_id=user) as there:
+        answer = await ask(here, "write a script about owls and describe its scenes", conversation)
+        assert answer.status_code == 200, answer.text
+        turn = answer.json()
+        agents = [run["agent"] for run in turn["runs"]]
+        assert [agent for at, agent in enumerate(agents) if agent not in agents[:at]] == team
+        assert {run["status"] for run in turn["runs"]} == {"completed"}
+        assert [(made["from"], made["to"]) for made in turn["handoffs"]] == list(pairwise(team))
+        assert (turn["agent"], "owls" in turn["reply"]["text"]) == ("scene_describer", True)
+        transcript = (await there.get(f"/conversations/{conversation}/messages")).json()["messages"]
+        assert [(line["role"], line["agent"], line["handoff_to"]) for line in transcript] == [
+            ("user", None, None),
+            ("assistant", "orchestrator", "script_writer"),
+            ("assistant", "script_writer", "scene_describer"),
+            ("assistant", "scene_describer", None),
+        ]
+        assert transcript[2]["text"].startswith("Emulated script: owls")
+        following = (await ask(there, "thank you", conversation)).json()
+        assert following["agent"] == "scene_describer"
+    state = await running.emulator_state()
+    assert state["violations"] == []
+    assert [run["id"] for run in state["runs"] if run["status"] == "requires_action"] == []
