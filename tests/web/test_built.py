@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from playwright.sync_api import Browser, expect
 
 from dev.cli import CHECKOUT
 from dev.page import SOURCES
-from dev.ports import free_range
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.timeout(120)
@@ -33,31 +33,22 @@ def elsewhere(running: Stack, tmp_path: Path) -> Iterator[str]:
     (built,) = (CHECKOUT / ".dev/page").iterdir()
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/chat").symlink_to(built)
-    (port,) = free_range(1, taken=[])
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "http.server",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        tmp_path,
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"http://127.0.0.1:{port}/deep/chat/"
-    server.terminate()
-    server.wait()
+    handler = partial(_Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:  # it listens from here on
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/deep/chat/"
+        server.shutdown()
+        serving.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None: ...
 
 
 def test_the_files_work_on_any_static_host(browser: Browser, elsewhere: str) -> None:
     page = browser.new_page()
-    page.goto(elsewhere, wait_until="commit")
-    for _ in range(50):  # until the server listens
-        if page.get_by_role("heading").count():
-            break
-        page.wait_for_timeout(100)
-        page.goto(elsewhere, wait_until="load")
+    page.goto(elsewhere)
     expect(page.get_by_role("alert")).to_have_text(re.compile("config.json is missing beside this page"))
     config = {
         "supabaseUrl": "https://project.example",
