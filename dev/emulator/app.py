@@ -9,10 +9,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dev.emulator import admin, assistants, conversations, errors, response_routes, run_routes, threads
-from dev.emulator.faults import Faults
-from dev.emulator.model import MODELS
-from dev.emulator.reading import emulator_of
+from dev.emulator import errors
+from dev.emulator.brain.plan import MODELS
+from dev.emulator.fault_middleware import Faults
+from dev.emulator.request import emulator_of
+from dev.emulator.routes import admin, assistants, conversations, threads
+from dev.emulator.routes import responses as response_routes
+from dev.emulator.routes import runs as run_routes
 from dev.emulator.state import Emulator
 
 INVALID_KEY = "sk-invalid"

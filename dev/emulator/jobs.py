@@ -3,13 +3,11 @@
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
 
+from dev.emulator.brain.plan import Outcome, Plan, in_pieces
 from dev.emulator.config import Config
+from dev.emulator.errors import Json
 from dev.emulator.ids import now
-from dev.emulator.model import Outcome, Plan, in_pieces
-
-Json = dict[str, Any]
 
 
 class Job(ABC):

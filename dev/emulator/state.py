@@ -2,23 +2,22 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dev.emulator import errors
+from dev.emulator.brain.plan import Brain
+from dev.emulator.brain.team import play
 from dev.emulator.config import Config
+from dev.emulator.errors import Json
 from dev.emulator.ids import now
 from dev.emulator.jobs import Job, Overlap, Place
-from dev.emulator.model import Brain
-from dev.emulator.team import play
 
 if TYPE_CHECKING:
-    from dev.emulator.conversations import Conversation
     from dev.emulator.faults import Fault
-    from dev.emulator.responses import Response
-    from dev.emulator.runs import Run
-    from dev.emulator.threads import Thread
-
-Json = dict[str, Any]
+    from dev.emulator.responses.conversation import Conversation
+    from dev.emulator.responses.response import Response
+    from dev.emulator.threads.run import Run
+    from dev.emulator.threads.thread import Thread
 
 REQUESTS_KEPT = 5000
 

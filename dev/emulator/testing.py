@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 
+from dev.emulator.brain.plan import Brain
+from dev.emulator.brain.team import play
 from dev.emulator.config import Config
-from dev.emulator.model import Brain
 from dev.emulator.server import serving
 from dev.emulator.state import Emulator
-from dev.emulator.team import play
 
 TEST_LATENCY_SECONDS = 0.02
 

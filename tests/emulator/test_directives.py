@@ -2,8 +2,9 @@
 
 import pytest
 
-from dev.emulator.directives import Directive, read_directives
-from dev.emulator.model import Outcome, Prompt, ToolCall, ToolOutput, follow_directives
+from dev.emulator.brain.directed import follow_directives
+from dev.emulator.brain.directives import Directive, read_directives
+from dev.emulator.brain.plan import Outcome, Prompt, ToolCall, ToolOutput
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dev.emulator.model import Called, Plan, Prompt, Said, ToolCall, ToolOutput, follow_directives
-from dev.emulator.team import play
+from dev.emulator.brain.directed import follow_directives
+from dev.emulator.brain.plan import Called, Plan, Prompt, Said, ToolCall, ToolOutput
+from dev.emulator.brain.team import play
 
 ASKED = "Write a script about a lighthouse and describe its scenes"
 INSTRUCTIONS = {

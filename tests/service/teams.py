@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dev.emulator.model import Outcome, Plan, Prompt, ToolCall
+from dev.emulator.brain.plan import Outcome, Plan, Prompt, ToolCall
 from dev.emulator.testing import RunningEmulator
 from shared.core.model import User
 from tests.db.database import Database

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dev.emulator import responses as emulated_responses
-from dev.emulator import runs as emulated_runs
 from dev.emulator.ids import thread_wire_id
+from dev.emulator.responses import response as emulated_responses
 from dev.emulator.testing import RunningEmulator
+from dev.emulator.threads import run as emulated_runs
 from shared.core.model import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody

@@ -1,14 +1,12 @@
 """Items of the Responses wire: what goes in and out of a response and stays in a conversation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from dev.emulator import errors
+from dev.emulator.brain.plan import Called, Prompt, Said, ToolOutput
+from dev.emulator.errors import Json
 from dev.emulator.ids import response_wire_id
-from dev.emulator.model import Called, Prompt, Said, ToolOutput
-from dev.emulator.reading import text_of
-
-Json = dict[str, Any]
+from dev.emulator.request_body import text_of
 
 PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
 

@@ -1,18 +1,12 @@
-"""Event streams: a log that any number of readers follow from any point, and its bytes on the wire."""
+"""Everything that one event stream has said, for readers that come at any time."""
+
+from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-
-from dev.emulator import errors
-from dev.emulator.faults import reset_connection
-from dev.emulator.reading import emulator_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +21,6 @@ class Event:
 
 
 DONE = Event("done", "[DONE]")
-"""The last event of the thread wire; responses end with their terminal event instead."""
 
 
 @dataclass(slots=True)
@@ -68,28 +61,3 @@ class EventLog:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def wants_stream(request: Request, wanted: object) -> bool:
-    """Whether the answer is a stream, on this server."""
-    config = emulator_of(request).config
-    if wanted and config.stream == "refuse":
-        raise errors.no_streams()
-    return bool(wanted) and config.stream == "on"
-
-
-def stream(request: Request, events: AsyncIterator[Event]) -> StreamingResponse:
-    config = emulator_of(request).config
-
-    async def encoded() -> AsyncIterator[bytes]:
-        sent = 0
-        async with contextlib.aclosing(events) as following:  # type: ignore[type-var]
-            async for event in following:
-                if sent == config.stream_breaks_after:
-                    reset_connection(request.scope)
-                if sent in (config.stream_breaks_after, config.stream_silent_after):
-                    await asyncio.Event().wait()
-                yield event.encode()
-                sent += 1
-
-    return StreamingResponse(encoded(), media_type="text/event-stream", headers={"cache-control": "no-cache"})

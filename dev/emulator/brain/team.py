@@ -11,19 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from dev.emulator.directives import read_directives
-from dev.emulator.model import (
-    HANDOFF,
-    TOLD,
-    Called,
-    Plan,
-    Prompt,
-    Said,
-    ToolCall,
-    follow_directives,
-    handed_over,
-    read_object,
-)
+from dev.emulator.brain.directed import HANDOFF, TOLD, follow_directives, handed_over
+from dev.emulator.brain.directives import read_directives
+from dev.emulator.brain.plan import Called, Plan, Prompt, Said, ToolCall, read_object
 
 ASK: Final = "ask_"
 READ: Final = "read_project"

@@ -1,51 +1,18 @@
 """Conversations and their items on the Responses wire."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dev.emulator import errors
-from dev.emulator.config import Config
-from dev.emulator.ids import now, response_wire_id
-from dev.emulator.items import read_items
-from dev.emulator.jobs import Place
-from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_metadata
-
-Json = dict[str, Any]
+from dev.emulator.errors import Json
+from dev.emulator.ids import response_wire_id
+from dev.emulator.request import emulator_of, mark_accepted, page
+from dev.emulator.request_body import read_body, read_metadata
+from dev.emulator.responses.conversation import Conversation
+from dev.emulator.responses.items import read_items
 
 ITEMS_PER_CREATE = 20
-
-
-@dataclass(slots=True)
-class Conversation(Place):
-    items: dict[str, Json] = field(default_factory=dict)
-    entered: dict[str, float] = field(default_factory=dict)
-    """When each item came in, for lists that lag."""
-
-    def add(self, items: list[Json]) -> None:
-        for item in items:
-            self.items[item["id"]] = item
-            self.entered[item["id"]] = now()
-
-    def refuse_if_locked(self, config: Config) -> None:
-        if config.lock and self.holder is not None:
-            self.conflicts += 1
-            raise errors.conversation_locked(config.conflict_status)
-
-    def body(self) -> Json:
-        return {
-            "id": self.id,
-            "object": "conversation",
-            "created_at": int(self.born),
-            "metadata": self.metadata,
-        }
-
-    def report(self) -> Json:
-        # Not super(): a slotted dataclass is a second class, which the compiler's reference does not follow.
-        return {**Place.report(self), "items": list(self.items.values())}
 
 
 def _read_new_items(body: Json) -> list[Json]:

@@ -1,16 +1,14 @@
 """A run of the thread wire: the job that answers a thread's last user message."""
 
 import asyncio
-from typing import Any
 
+from dev.emulator.brain.plan import Brain, Called, Plan, Prompt, Said, ToolOutput
 from dev.emulator.config import Config
+from dev.emulator.errors import Json
+from dev.emulator.event_log import EventLog
 from dev.emulator.ids import thread_wire_id
 from dev.emulator.jobs import Job
-from dev.emulator.model import Brain, Called, Plan, Prompt, Said, ToolOutput
-from dev.emulator.sse import EventLog
-from dev.emulator.threads import Call, Message, Thread
-
-Json = dict[str, Any]
+from dev.emulator.threads.thread import Call, Message, Thread
 
 MESSAGE_STATUS = {"completed": ("completed", None), "incomplete": ("incomplete", "max_tokens")}
 """Status of the answer and why it is incomplete, by the run's status; for the others, see `Run.finish`."""
@@ -99,7 +97,7 @@ class Run(Job):
 
     def say(self, chunk: str) -> None:
         if self.answer is None:
-            self.answer = self.thread.add_answer(self)
+            self.answer = self.thread.add_answer(self.id, self.assistant_id)
             self.answers.append(self.answer)
             for name in ("created", "in_progress"):
                 self.log.append(f"thread.message.{name}", self.answer.body())

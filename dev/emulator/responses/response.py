@@ -1,19 +1,18 @@
 """A response: the job of the Responses wire, with its output and its numbered events."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dev.emulator.brain.plan import Brain, Outcome, Plan
 from dev.emulator.config import Config
+from dev.emulator.errors import Json
+from dev.emulator.event_log import EventLog
 from dev.emulator.ids import response_wire_id, thread_wire_id
-from dev.emulator.items import answer_item, call_item, is_user_message, read_prompt, text_part, words_in
 from dev.emulator.jobs import Job
-from dev.emulator.model import Brain, Outcome, Plan
-from dev.emulator.sse import EventLog
+from dev.emulator.responses.items import answer_item, call_item, is_user_message, read_prompt, text_part, words_in
 
 if TYPE_CHECKING:
-    from dev.emulator.conversations import Conversation
-
-Json = dict[str, Any]
+    from dev.emulator.responses.conversation import Conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,14 @@
 """Assistants: model, instructions and tools that runs name by id."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dev.emulator import errors
+from dev.emulator.errors import Json
 from dev.emulator.ids import now, thread_wire_id
-from dev.emulator.reading import emulator_of, page, read_body, read_list, read_metadata
-
-Json = dict[str, Any]
+from dev.emulator.request import emulator_of, page
+from dev.emulator.request_body import read_body, read_list, read_metadata
 
 FIELDS = ("name", "description", "instructions", "model")
 

@@ -1,25 +1,23 @@
 """The routes under `/_emulator`: what a test or a developer does to the server itself. No key is asked for."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dev.emulator import errors
+from dev.emulator.brain.plan import MODELS, Outcome, Plan
+from dev.emulator.errors import Json
 from dev.emulator.faults import Fault, Rule
 from dev.emulator.ids import thread_wire_id
-from dev.emulator.items import read_items
-from dev.emulator.model import MODELS, Outcome, Plan
-from dev.emulator.reading import emulator_of, read_body
-from dev.emulator.responses import Order
-from dev.emulator.responses import Response as ResponseJob
-from dev.emulator.runs import Run
+from dev.emulator.request import emulator_of
+from dev.emulator.request_body import read_body
+from dev.emulator.responses.items import read_items
+from dev.emulator.responses.response import Order
+from dev.emulator.responses.response import Response as ResponseJob
 from dev.emulator.state import Emulator
-from dev.emulator.threads import Message
-
-Json = dict[str, Any]
+from dev.emulator.threads.run import Run
+from dev.emulator.threads.thread import Message
 
 
 class Foreign(BaseModel):

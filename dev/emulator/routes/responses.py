@@ -1,7 +1,6 @@
 """The Responses wire: create, read, attach, cancel, delete."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -9,14 +8,15 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from dev.emulator import errors
-from dev.emulator.conversations import Conversation
-from dev.emulator.items import check_calls, read_items
-from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
-from dev.emulator.responses import Order, Response
-from dev.emulator.sse import Event, stream, wants_stream
+from dev.emulator.errors import Json
+from dev.emulator.event_log import Event
+from dev.emulator.request import emulator_of, mark_accepted, page
+from dev.emulator.request_body import read_body, read_list, read_metadata
+from dev.emulator.responses.conversation import Conversation
+from dev.emulator.responses.items import check_calls, read_items
+from dev.emulator.responses.response import Order, Response
 from dev.emulator.state import Emulator
-
-Json = dict[str, Any]
+from dev.emulator.streaming import stream, wants_stream
 
 NOT_CANCELLABLE = {"completed": "a completed", "failed": "a failed", "incomplete": "an incomplete"}
 

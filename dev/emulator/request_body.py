@@ -1,15 +1,13 @@
 """Reading what a client sends: bodies, texts, metadata, pages."""
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 
 from dev.emulator import errors
-from dev.emulator.state import Emulator
+from dev.emulator.errors import Json
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 METADATA_PAIRS = 16
@@ -17,19 +15,7 @@ METADATA_KEY = 64
 METADATA_VALUE = 512
 PAGE_LIMIT = 100
 
-ACCEPTED = "emulator.accepted"
 """Key of the ASGI scope's event that a create sets once it has taken effect, for faults that strike after that."""
-
-
-def emulator_of(request: Request) -> Emulator:
-    emulator: Emulator = request.app.state.emulator
-    return emulator
-
-
-def mark_accepted(request: Request) -> None:
-    accepted = request.scope.get(ACCEPTED)
-    if accepted is not None:
-        accepted.set()
 
 
 async def read_body(request: Request) -> Json:
@@ -77,35 +63,3 @@ def text_of(content: object) -> str:
         if isinstance(text, str):
             texts.append(text)
     return "\n".join(texts)
-
-
-def page(request: Request, objects: Sequence[T], to_json: Callable[[T], Json], *, order: str = "desc") -> Json:
-    """One page of a list given in order of creation; `after` and `before` are ids, as the vendor documents."""
-    rows = [to_json(each) for each in objects]
-    query = request.query_params
-    wanted = query.get("order", order)
-    if wanted not in {"asc", "desc"}:
-        raise errors.invalid_parameter("order", "expected 'asc' or 'desc'")
-    if wanted == "desc":
-        rows.reverse()
-    ids = [row["id"] for row in rows]
-    try:
-        limit = int(query.get("limit", "20"))
-        first = ids.index(query["after"]) + 1 if "after" in query else 0
-        last = ids.index(query["before"]) if "before" in query else len(rows)
-    except ValueError as error:
-        raise errors.ApiError(
-            "A page needs a whole number as limit, and ids of this list as after and before."
-        ) from error
-    if not 1 <= limit <= PAGE_LIMIT:
-        raise errors.invalid_parameter("limit", f"expected a number from 1 to {PAGE_LIMIT}")
-    window = rows[first:last]
-    # Going back by `before` alone means the rows next to the cursor, not the first of the list.
-    shown = window[-limit:] if "before" in query and "after" not in query else window[:limit]
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
-        "has_more": len(shown) < len(window),
-    }

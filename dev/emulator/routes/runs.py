@@ -1,19 +1,18 @@
 """Runs on the Assistants wire: create, read, cancel, tool outputs."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dev.emulator import errors
-from dev.emulator.reading import emulator_of, mark_accepted, page, read_body, read_list, read_metadata
-from dev.emulator.runs import Run, instructions_of
-from dev.emulator.sse import stream, wants_stream
+from dev.emulator.errors import Json
+from dev.emulator.request import emulator_of, mark_accepted, page
+from dev.emulator.request_body import read_body, read_list, read_metadata
+from dev.emulator.routes.threads import make_thread
 from dev.emulator.state import Emulator
-from dev.emulator.threads import Thread, make_thread, read_message
-
-Json = dict[str, Any]
+from dev.emulator.streaming import stream, wants_stream
+from dev.emulator.threads.run import Run, instructions_of
+from dev.emulator.threads.thread import Thread, read_message
 
 NOT_CANCELLABLE = frozenset({"cancelling", "cancelled", "completed", "failed", "incomplete", "expired"})
 
