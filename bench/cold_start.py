@@ -13,7 +13,7 @@ CLOCK = "import time; began = time.perf_counter(); import {}; print(time.perf_co
 
 
 def measure() -> dict[str, float]:
-    modules = ("functions_framework.aio", "main", "functions.multi_agent_chat.adapters")
+    modules = ("functions_framework.aio", "main", "functions.composition")
     taken: dict[str, list[float]] = {module: [] for module in modules}
     for _ in range(ROUNDS):
         for module in modules:  # side by side: whatever slows the machine slows all

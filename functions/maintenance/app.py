@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from functions.asgi.body import read_nothing
+from functions.asgi.call import call_of
+from functions.asgi.endpoint import Endpoint, no_such_route
+from functions.asgi.errors import json_response
+from functions.asgi.gateway import Door
+from functions.asgi.lazy_app import LazyApp
+from functions.maintenance.delete_threads import Deleting, Scratches, Tidy
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
-from functions.maintenance.tidy import Deleting, Scratches, Tidy
-from functions.multi_agent_chat.app import LazyApp, http_clients
-from functions.multi_agent_chat.bodies import read_nothing
-from functions.multi_agent_chat.door import Door
-from functions.multi_agent_chat.endpoint import Endpoint, no_such_route
-from functions.multi_agent_chat.envelope import Call
-from functions.multi_agent_chat.http_errors import json_response
 from shared import logs
 from shared.clock import LoopClock
 from shared.core.errors import ChatError, Unauthorized
@@ -57,10 +57,11 @@ def build_app(
             return _refuse
         orphans, waiting = store, service
         if orphans is None or waiting is None:
-            from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
+            # the first request pays for these imports, not the start of the process
+            from functions import composition
 
-            database, provider = (client, client) if client is not None else http_clients()
-            built = adapters.build(settings, database, provider, clock)
+            database, provider = (client, client) if client is not None else composition.http_clients()
+            built = composition.build(settings, database, provider, clock)
             orphans, waiting = orphans or built.store, waiting or built.service
         sweep, tidy = Sweep(orphans, waiting, clock), Tidy(orphans, waiting, clock)
         handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, call_seconds)
@@ -88,7 +89,7 @@ class _Handler:
     async def sweep(self, request: Request) -> Response:
         self._check(request.headers.get("authorization"))
         await read_nothing(request)
-        arrived_at = _arrived_at(request)
+        arrived_at = call_of(request).arrived_at
         deadline = arrived_at + self._call_seconds - ANSWER_SECONDS
         tidying = asyncio.ensure_future(self._tidy.run(deadline))
         try:
@@ -109,9 +110,3 @@ class _Handler:
         right = hmac.compare_digest(given.strip(" \t").encode("latin-1"), self._secret.encode("latin-1"))
         if scheme.lower() != "bearer" or not right:
             raise Unauthorized("The maintenance secret is not right.", code="invalid_token")
-
-
-def _arrived_at(request: Request) -> float:
-    call = request.scope["call"]
-    assert isinstance(call, Call)  # noqa: S101 (what the door has put there)
-    return call.arrived_at

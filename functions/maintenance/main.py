@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from functions.asgi import server, startup
 from functions.maintenance.app import build_app
-from functions.multi_agent_chat import server, startup
 
 
 @functions_framework.aio.http

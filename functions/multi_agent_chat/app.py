@@ -1,26 +1,21 @@
-"""The composition root: settings -> adapters -> service -> routes. The only place that knows them all."""
+"""The composition root: settings -> store, providers, service -> routes. The only place that knows them all."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from functions.multi_agent_chat.door import Door
-from functions.multi_agent_chat.endpoint import Parts, Service
+from functions.asgi.gateway import Door
+from functions.asgi.lazy_app import LazyApp
+from functions.multi_agent_chat.dependencies import Parts, Service
 from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.routes import router
 from shared.auth import KeySet, TokenVerifier
 from shared.clock import LoopClock
 from shared.ports import Clock, Store
 from shared.settings import Settings
-
-MAX_CONNECTIONS = 200  # of each pool
-KEEP_ALIVE_SECONDS = 20.0
-HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
-Compose = Callable[[], Awaitable[ASGIApp]]
 
 
 def build_app(
@@ -41,12 +36,13 @@ def build_app(
     clock = clock or LoopClock()
 
     async def compose() -> ASGIApp:
-        database, provider = (client, client) if client is not None else http_clients()
+        # the first request pays for these imports, not the start of the process
+        from functions import composition
+
+        database, provider = (client, client) if client is not None else composition.http_clients()
         built_store, built_service, ping = store, service, ping_provider
         if built_store is None or built_service is None or ping is None:
-            from functions.multi_agent_chat import adapters  # the heaviest imports wait for the first request
-
-            built = adapters.build(settings, database, provider, clock)
+            built = composition.build(settings, database, provider, clock)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
         parts = Parts(
@@ -70,18 +66,6 @@ def build_app(
     )
 
 
-def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-    """One pool of connections for database and keys, another for the provider: creates that last as long as their runs
-    cannot keep a heartbeat from leaving. They share their TLS context, because building that is what costs.
-    """
-    tls = httpx.create_ssl_context()
-    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
-    database, provider = (
-        httpx.AsyncClient(verify=tls, limits=limits, timeout=HTTP_SECONDS, follow_redirects=False) for _ in range(2)
-    )
-    return database, provider
-
-
 def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) -> TokenVerifier:
     secret = settings.supabase_jwt_secret
     return TokenVerifier(
@@ -90,19 +74,3 @@ def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) 
         keys=KeySet(settings.jwks_url, client, clock),
         operator_role=settings.operator_role,
     )
-
-
-class LazyApp:
-    """What is put together by the first request; a failure is that request's, the next one tries again."""
-
-    def __init__(self, compose: Compose) -> None:
-        self._compose = compose
-        self._app: ASGIApp | None = None
-        self._lock = asyncio.Lock()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            async with self._lock:
-                if self._app is None:
-                    self._app = await self._compose()
-        await self._app(scope, receive, send)

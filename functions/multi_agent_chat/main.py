@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from functions.multi_agent_chat import server, startup
+from functions.asgi import server, startup
 from functions.multi_agent_chat.app import build_app
 
 

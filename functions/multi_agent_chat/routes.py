@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from starlette.routing import BaseRoute, Route, Router
 
-from functions.multi_agent_chat.endpoint import Endpoint, Handler, Parts, no_such_route
-from functions.multi_agent_chat.envelope import EVENT_STREAM, JSON
-from functions.multi_agent_chat.reading_routes import ReadingRoutes
+from functions.asgi.call import EVENT_STREAM, JSON
+from functions.asgi.endpoint import Endpoint, Handler, no_such_route
+from functions.multi_agent_chat.dependencies import Parts
+from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
 
 OFFERS = {"/": (JSON, EVENT_STREAM), "/conversations/{id}/stream": (EVENT_STREAM,)}  # all others: JSON

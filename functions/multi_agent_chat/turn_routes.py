@@ -5,12 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.multi_agent_chat import ended, fields, queries, render
-from functions.multi_agent_chat.bodies import read_json, read_nothing
-from functions.multi_agent_chat.endpoint import OVERTIME_SECONDS, Parts, base_of, call_of, id_in
-from functions.multi_agent_chat.envelope import EVENT_STREAM
-from functions.multi_agent_chat.event_stream import HEADERS, EventStream, TurnStream
-from functions.multi_agent_chat.http_errors import json_response
+from functions.asgi.body import read_json, read_nothing
+from functions.asgi.call import EVENT_STREAM, base_of, call_of
+from functions.asgi.errors import json_response
+from functions.multi_agent_chat import body_fields, render, url_fields
+from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Parts
+from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
+from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import Ask
 from shared.core.model import User
 
@@ -23,18 +24,18 @@ class TurnRoutes:
 
     async def take_turn(self, request: Request) -> Response:
         user = await self._parts.user(request)
-        key = fields.idempotency_key(request.headers.get("idempotency-key"))
-        document = fields.known(await read_json(request), _ASK_FIELDS)
+        key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
+        document = body_fields.known(await read_json(request), _ASK_FIELDS)
         ask = Ask(
-            text=fields.message_text(document),
-            conversation_id=fields.conversation_id(document),
-            scope=fields.scope(document),
-            agent=fields.agent(document),
-            strategy=fields.strategy(document, self._parts.default_strategy),
-            metadata=fields.metadata(document),
+            text=body_fields.message_text(document),
+            conversation_id=body_fields.conversation_id(document),
+            scope=body_fields.scope(document),
+            agent=body_fields.agent(document),
+            strategy=body_fields.strategy(document, self._parts.default_strategy),
+            metadata=body_fields.metadata(document),
             idempotency_key=key,
         )
-        wait = fields.wait_seconds(document, self._parts.wait_budget_seconds)
+        wait = body_fields.wait_seconds(document, self._parts.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
             stream = await self._parts.in_time(self._parts.service.open_stream(user, ask, deadline), deadline)
@@ -43,7 +44,7 @@ class TurnRoutes:
 
     async def _answered(self, request: Request, user: User, ask: Ask, deadline: float) -> Response:
         turn, replayed = await self._parts.in_time(self._parts.service.take_turn(user, ask, deadline), deadline)
-        if error := ended.error_of(turn, replayed):
+        if error := render.error_of(turn, replayed):
             raise error
         if turn.status.final:
             return json_response(render.turn_answer(turn, replayed))
@@ -54,7 +55,7 @@ class TurnRoutes:
         return json_response(render.turn_handle(turn) | {"replayed": replayed}, 202, headers)
 
     async def _streamed(self, request: Request, stream: TurnStream, deadline: float) -> Response:
-        if error := ended.error_of(stream.turn, stream.replayed):  # known before anything was sent: a status says it
+        if error := render.error_of(stream.turn, stream.replayed):  # known before anything was sent: a status says it
             await self._parts.read(stream.close())
             raise error
         return EventStream(stream, call_of(request), clock=self._parts.clock, limit=deadline + OVERTIME_SECONDS)
@@ -66,18 +67,18 @@ class TurnRoutes:
             found = await self._parts.read(self._parts.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
         budget = self._parts.wait_budget_seconds
-        wait = queries.wait_seconds(request.query_params, budget, default=budget)
+        wait = url_fields.wait_seconds(request.query_params, budget, default=budget)
         deadline = call_of(request).arrived_at + wait
         stream = await self._parts.read(self._parts.service.attach(user, conversation_id, deadline))
         return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
 
     async def get_turn(self, request: Request) -> Response:
         user = await self._parts.user(request)
-        wait = queries.wait_seconds(request.query_params, self._parts.wait_budget_seconds)
+        wait = url_fields.wait_seconds(request.query_params, self._parts.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
         turn = await self._parts.in_time(self._parts.service.wait_turn(user, id_in(request), deadline), deadline)
         headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}
-        return json_response(ended.state_of(turn), headers=headers)
+        return json_response(render.state_of(turn), headers=headers)
 
     async def cancel_turn(self, request: Request) -> Response:
         user = await self._parts.user(request)
@@ -85,10 +86,10 @@ class TurnRoutes:
         wait = min(self._parts.cancel_wait_seconds, self._parts.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
         turn = await self._parts.in_time(self._parts.service.cancel_turn(user, id_in(request), deadline), deadline)
-        return json_response(ended.state_of(turn))
+        return json_response(render.state_of(turn))
 
     async def edit_turn(self, request: Request) -> Response:
         user = await self._parts.user(request)
-        text = fields.message_text(fields.known(await read_json(request), ("message",)))
+        text = body_fields.message_text(body_fields.known(await read_json(request), ("message",)))
         turn = await self._parts.read(self._parts.service.edit_turn(user, id_in(request), text))
         return json_response(render.turn_state(turn))

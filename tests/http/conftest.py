@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from functions.multi_agent_chat import server
+from functions.asgi import server
 from functions.multi_agent_chat.app import build_app
 from shared.settings import Settings, load_settings
 from tests.http.fakes import FakeChat

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from functions.multi_agent_chat import bodies, strict_json
+from functions.asgi import body as bodies
+from functions.asgi import strict_json
 from functions.multi_agent_chat.app import build_app
 from shared.core.errors import InvalidRequest
 from shared.settings import load_settings

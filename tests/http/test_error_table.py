@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from functions.multi_agent_chat.http_errors import TABLE, as_chat_error, error_body, error_response, status_of
+from functions.asgi.errors import TABLE, as_chat_error, error_body, error_response, status_of
 from shared.core import errors
 from shared.core.errors import ChatError, ProviderRefused
 from shared.core.runs import TERMINAL_RUN_STATUSES

@@ -7,13 +7,13 @@ import asyncio
 import httpx
 import pytest
 
-from functions.multi_agent_chat import app
+from functions import composition
 
 PLENTY = 5.0
 
 
 async def test_hanging_creates_do_not_keep_the_database_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(composition, "MAX_CONNECTIONS", 2)
     hanging = asyncio.Semaphore(0)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,7 +26,7 @@ async def test_hanging_creates_do_not_keep_the_database_waiting(monkeypatch: pyt
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    database, provider = app.http_clients()
+    database, provider = composition.http_clients()
     async with server, database, provider:
         creates = [asyncio.ensure_future(provider.post(url)) for _ in range(3)]
         for _ in range(2):
@@ -47,5 +47,5 @@ def test_the_two_pools_share_what_is_slow_to_make(monkeypatch: pytest.MonkeyPatc
         return create()
 
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
-    app.http_clients()
+    composition.http_clients()
     assert len(made) == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from functions.multi_agent_chat.ui_stream import UNANSWERED, UiStream
+from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, UiStream
 from shared.core.events import (
     ChatEvent,
     HandoffMade,

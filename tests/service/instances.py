@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from dev.emulator.testing import local_client
-from functions.multi_agent_chat.adapters import Built, compose
+from functions.composition import Built, compose
 from shared.chat import Ask, ChatService
 from shared.clock import LoopClock
 from shared.core.model import JsonObject, MultitaskStrategy, Turn, User

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from functions.multi_agent_chat import adapters
+from functions import composition
 from shared import stopping
 from shared.core.errors import NotFound
 from shared.core.model import JsonObject, TurnStatus
@@ -101,7 +101,7 @@ async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
     await emulator.configure(lock=False)
     one, user = await instances.make(), somebody()
     first = await one.send(user, "hello")
-    monkeypatch.setattr(adapters, "TURN_TTL_SECONDS", 1.0)
+    monkeypatch.setattr(composition, "TURN_TTL_SECONDS", 1.0)
     two = await instances.make()
     late = await two.send(user, "[[slow 4]] [[ignore-cancel]] again", first.conversation_id)
     assert late.error is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from functions.multi_agent_chat.endpoint import ACCEPT_SECONDS
+from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS
 from shared.outcomes import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified

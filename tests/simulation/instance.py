@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from functions.multi_agent_chat.adapters import SETTLE_SECONDS, chat_options
-from functions.multi_agent_chat.endpoint import ACCEPT_SECONDS, OVERTIME_SECONDS
+from functions.composition import SETTLE_SECONDS, chat_options
+from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS, OVERTIME_SECONDS
 from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable

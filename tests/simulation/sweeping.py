@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from functions.maintenance.app import ANSWER_SECONDS, CALL_SECONDS
+from functions.maintenance.delete_threads import Tidy
 from functions.maintenance.sweep import Sweep
-from functions.maintenance.tidy import Tidy
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from tests.simulation.instance import Instance

@@ -98,3 +98,20 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
         run_budget_seconds=run_budget,
     )
     return {responses.name: responses, assistants.name: assistants}
+
+
+MAX_CONNECTIONS = 200  # of each pool
+KEEP_ALIVE_SECONDS = 20.0
+HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
+
+
+def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """One pool of connections for database and keys, another for the provider: creates that last as long as their runs
+    cannot keep a heartbeat from leaving. They share their TLS context, because building that is what costs.
+    """
+    tls = httpx.create_ssl_context()
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
+    database, provider = (
+        httpx.AsyncClient(verify=tls, limits=limits, timeout=HTTP_SECONDS, follow_redirects=False) for _ in range(2)
+    )
+    return database, provider

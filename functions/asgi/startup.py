@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
-from functions.multi_agent_chat import server
+from functions.asgi import server
 from shared import logs
 from shared.settings import Settings, SettingsError, load_settings
 

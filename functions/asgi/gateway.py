@@ -14,9 +14,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.multi_agent_chat.cors import cors_headers, is_preflight, preflight_headers
-from functions.multi_agent_chat.envelope import Call, check_single, check_sizes, request_id, split_path
-from functions.multi_agent_chat.http_errors import error_response, noted
+from functions.asgi.call import Call
+from functions.asgi.cors import cors_headers, is_preflight, preflight_headers
+from functions.asgi.errors import error_response, noted
+from functions.asgi.request_checks import check_single, check_sizes, request_id, split_path
 from shared import logs
 from shared.core.errors import ChatError
 from shared.ports import Clock

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
-from functions.multi_agent_chat.strict_json import has_forbidden_character
+from functions.asgi.strict_json import has_forbidden_character
 from shared.core.errors import InvalidRequest
 from shared.core.model import MultitaskStrategy, Scope, ScopeKind
 

@@ -28,9 +28,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from functions.multi_agent_chat.cors import cors_headers
-from functions.multi_agent_chat.envelope import MAX_URL_BYTES
-from functions.multi_agent_chat.http_errors import error_body, error_headers, status_of
+from functions.asgi.cors import cors_headers
+from functions.asgi.errors import error_body, error_headers, status_of
+from functions.asgi.request_checks import MAX_URL_BYTES
 from shared.core.errors import InvalidRequest
 
 # Above what the app takes, so that whatever can be parsed reaches the app.

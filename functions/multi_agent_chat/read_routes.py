@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.multi_agent_chat import queries, render
-from functions.multi_agent_chat.endpoint import Parts, id_in
-from functions.multi_agent_chat.http_errors import json_response
+from functions.asgi.errors import json_response
+from functions.multi_agent_chat import render, url_fields
+from functions.multi_agent_chat.dependencies import Parts
+from functions.multi_agent_chat.url_fields import id_in
 
 
 class ReadingRoutes:
@@ -16,7 +17,7 @@ class ReadingRoutes:
 
     async def list_conversations(self, request: Request) -> Response:
         user = await self._parts.user(request)
-        limit, before = queries.limit(request.query_params, 20), queries.before(request.query_params)
+        limit, before = url_fields.limit(request.query_params, 20), url_fields.before(request.query_params)
         found = await self._parts.read(self._parts.store.list_conversations(user.id, limit, before))
         return json_response(render.conversation_list(found, limit))
 
@@ -27,7 +28,7 @@ class ReadingRoutes:
 
     async def list_messages(self, request: Request) -> Response:
         user = await self._parts.user(request)
-        limit, after_seq = queries.limit(request.query_params, 50), queries.after_seq(request.query_params)
+        limit, after_seq = url_fields.limit(request.query_params, 50), url_fields.after_seq(request.query_params)
         found = await self._parts.read(
             self._parts.store.list_messages(user.id, id_in(request), after_seq=after_seq, limit=limit)
         )

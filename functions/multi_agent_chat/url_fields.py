@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 
-from functions.multi_agent_chat.fields import invalid, is_uuid
+from functions.multi_agent_chat import body_fields
+from functions.multi_agent_chat.body_fields import invalid, is_uuid
+from shared.core.errors import NotFound
 
 MAX_SEQ = 2**53 - 1  # what a browser can count to
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -53,3 +56,11 @@ def wait_seconds(query: QueryParams, budget: float, default: float = 0.0) -> flo
     if not _DECIMAL.fullmatch(value):
         raise invalid("wait_seconds", "wait_seconds must be a number, 0 or more.")
     return min(float(value), budget)
+
+
+def id_in(request: Request) -> str:
+    """The path's id; what is no id at all is answered like one that does not exist."""
+    value = str(request.path_params["id"])
+    if not body_fields.is_uuid(value):
+        raise NotFound("Not found.")
+    return value

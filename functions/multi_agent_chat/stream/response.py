@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.multi_agent_chat import ended, frames, ui_stream
-from functions.multi_agent_chat.envelope import Call
-from functions.multi_agent_chat.http_errors import error_body, noted
+from functions.asgi.call import Call
+from functions.asgi.errors import error_body, noted
+from functions.multi_agent_chat import render
+from functions.multi_agent_chat.stream import frames, ui_messages
 from shared.core.errors import ChatError
 from shared.core.events import ChatEvent
 from shared.core.model import Turn, TurnStatus
@@ -67,7 +68,7 @@ class EventStream(Response):
     ) -> None:
         self._stream, self._call, self._clock, self._limit = stream, call, clock, limit
         self._keep_alive_seconds = keep_alive_seconds
-        self._ui = ui_stream.UiStream()
+        self._ui = ui_messages.UiStream()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_disconnected(receive))
@@ -124,7 +125,7 @@ class EventStream(Response):
         try:
             return self._last_words(failure)
         except Exception as error:
-            return ui_stream.UiStream().closing(None, error_body(noted(error), self._call.request_id))
+            return ui_messages.UiStream().closing(None, error_body(noted(error), self._call.request_id))
 
     def _last_words(self, failure: Exception | None) -> bytes:
         turn = self._stream.turn
@@ -132,7 +133,7 @@ class EventStream(Response):
         if turn.status is TurnStatus.COMPLETED:
             error = None
         elif turn.status.final:
-            error = ended.error_of(turn, self._stream.replayed)
+            error = render.error_of(turn, self._stream.replayed)
         if error is None:
             return self._ui.closing(turn, None)
         body = error_body(error, self._call.request_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
@@ -20,25 +19,11 @@ SINGLE = frozenset(
     b"content-range content-type date from host idempotency-key last-event-id max-forwards origin "
     b"proxy-authorization range referer traceparent transfer-encoding user-agent x-cloud-trace-context".split()
 )
-JSON, EVENT_STREAM = "application/json", "text/event-stream"
 PREFIXES = ("/functions/v1", "/multi-agent-chat")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _SLASHES = re.compile(r"/{2,}")
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
-
-
-@dataclass(slots=True)
-class Call:
-    """One HTTP request as our own code knows it. `arrived_at` is on the clock of the service."""
-
-    request_id: str
-    arrived_at: float
-    prefix: str  # what stood before the route in the path as called
-    path: str
-    route: str = "unknown"  # the route's pattern: paths themselves are not logged
-    media_type: str = JSON  # of the answer
-    code: str = ""  # of the error in which an answer ended that had begun as none
 
 
 def request_id(headers: Headers) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
-from functions.multi_agent_chat import strict_json
+from functions.asgi import strict_json
 from shared.core.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 1024

@@ -1,0 +1,73 @@
+"""What all endpoints share: how a request gets to its handler, who asks, and how long anything may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from starlette.requests import Request
+
+from functions.multi_agent_chat.health import Health
+from functions.multi_agent_chat.stream.response import TurnStream
+from shared.auth import TokenVerifier, bearer_token
+from shared.chat import Ask
+from shared.core.errors import StoreUnavailable
+from shared.core.model import MultitaskStrategy, Turn, User
+from shared.ports import Clock, Store
+
+T = TypeVar("T")
+
+# What an answer may be late, the service's own last look included: the promise is half a second.
+OVERTIME_SECONDS = 0.45
+# A caller that does not want to wait still wants its message accepted: the database gets this long for it.
+ACCEPT_SECONDS = 2.0
+READ_SECONDS = 10.0
+
+
+class Service(Protocol):
+    """What endpoints need of shared.chat.ChatService."""
+
+    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]: ...
+    async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
+    async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
+    async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn: ...
+    async def open_stream(self, user: User, ask: Ask, deadline: float) -> TurnStream: ...
+    async def attach(self, user: User, conversation_id: str, deadline: float) -> TurnStream | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything endpoints call, put together by app.py."""
+
+    service: Service
+    store: Store
+    verifier: TokenVerifier
+    health: Health
+    clock: Clock
+    default_strategy: MultitaskStrategy
+    wait_budget_seconds: float
+    cancel_wait_seconds: float
+
+    async def user(self, request: Request) -> User:
+        return await self.verifier.verify(bearer_token(request.headers.get("authorization")))
+
+    async def in_time(self, work: Awaitable[T], deadline: float) -> T:
+        """The result of `work`, not later than the promise allows, whatever hangs below."""
+        accept = min(ACCEPT_SECONDS, self.wait_budget_seconds)
+        return await _limited(work, max(deadline - self.clock.now(), accept) + OVERTIME_SECONDS)
+
+    async def read(self, work: Awaitable[T]) -> T:
+        return await _limited(work, min(READ_SECONDS, self.wait_budget_seconds))
+
+
+async def _limited(work: Awaitable[T], seconds: float) -> T:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise StoreUnavailable("The database did not answer in time.", retry_after=1.0) from None
