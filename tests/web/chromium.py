@@ -10,7 +10,7 @@ import sys
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ADVICE = "Install Chromium or Google Chrome, or name one: CHROMIUM=/path/to/chromium"
 
-# Headless in a container, with a profile of its own, asking nobody for anything.
+# Headless in a container, with a profile of its own, asking no server for anything.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

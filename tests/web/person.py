@@ -1,4 +1,4 @@
-"""Somebody at the page: what they do, and what they see."""
+"""A person at the page: what they do, and what they see."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def faults(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_door_has_no_faults(browser: Browser, running: Stack, scheme: str) -> None:
+def test_the_sign_in_page_has_no_faults(browser: Browser, running: Stack, scheme: str) -> None:
     page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(running.web or "")
     page.get_by_role("button", name="Create an account").click()

@@ -16,19 +16,19 @@ pytestmark = pytest.mark.timeout(120)
 def test_signing_up_signing_out_and_coming_back(browser: Browser, running: Stack) -> None:
     page = browser.new_context().new_page()
     page.goto(running.web or "")
-    page.get_by_label("Email").fill("nobody@example.com")
+    page.get_by_label("Email").fill("without-account@example.com")
     page.get_by_label("Password").fill("wrong password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text("The email or the password is wrong.")
 
     page.get_by_role("button", name="Create an account").click()
-    page.get_by_label("Email").fill("somebody@example.com")
+    page.get_by_label("Email").fill("ada@example.com")
     page.get_by_label("Password").fill("a good password")
     page.get_by_role("button", name="Create the account").click()
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
 
     page.get_by_role("button", name="Sign out").click()
-    page.get_by_label("Email").fill("somebody@example.com")
+    page.get_by_label("Email").fill("ada@example.com")
     page.get_by_label("Password").fill("a good password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
@@ -52,7 +52,7 @@ def test_two_quick_messages_show_their_place_and_are_answered_in_order(person: N
 def test_an_answer_appears_while_it_is_being_given(person: NewPerson) -> None:
     one = person()
     one.say("[[slow 6]] [[say first second third fourth fifth sixth seventh last-word]]")
-    reply = one.messages.locator(".live .markdown")
+    reply = one.messages.locator(".streamed .markdown")
     expect(reply).to_contain_text("first")
     assert "last-word" not in reply.inner_text()
     one.expect_bubbles(
@@ -135,7 +135,7 @@ def test_what_a_model_says_is_shown_and_never_run(person: NewPerson) -> None:
     one = person()
     said = "**bold** <img src=x onerror=alert(1)> [good](https://example.com/) [bad](javascript:alert(1)) ![pic](https://example.com/p.png)"
     one.say(f"[[say {said}]]")
-    reply = one.messages.locator(".said .markdown")
+    reply = one.messages.locator(".reply .markdown")
     expect(reply.locator("strong")).to_have_text("bold")
     expect(reply).to_contain_text("<img src=x onerror=alert(1)>")
     expect(reply.locator("img, script")).to_have_count(0)

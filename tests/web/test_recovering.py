@@ -130,7 +130,7 @@ def test_what_another_client_rolls_back_goes_from_the_page(person: NewPerson) ->
     one.sees("Emulated reply 1 to: stays")
     one.say("[[slow 30]] goes")
     one.sees("goes")
-    one.messages.locator(".live").wait_for()
+    one.messages.locator(".streamed").wait_for()
     time.sleep(1.5)  # its line is in the transcript, and known here
     assert one.page.evaluate(ROLL_BACK, [one.conversation, "comes instead"]) == 200
     one.expect_idle()

@@ -1,4 +1,4 @@
-// Calls of the function with the user's token. Whatever is not a success is thrown, typed.
+// Calls of the function with the user's token. Each answer that is no success is thrown as a typed error.
 import { ApiError, SignedOut, Unreachable } from "./errors";
 import type { Agent, ConversationDetail, ConversationRow, Ending, Line, Turn } from "./types";
 

@@ -23,7 +23,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answered. */
+/** No answer came. */
 export class Unreachable extends Error {}
 
 /** The session is over and cannot be renewed. */
@@ -49,9 +49,9 @@ const WORDS: Record<string, string> = {
   run_timeout: "The assistant took too long and was stopped.",
   run_expired: "The assistant took too long and was stopped.",
   turn_expired: "This message could not be answered in time.",
-  provider_quota: "The AI service's quota is used up. Please tell whoever runs this page.",
-  provider_auth: "The AI service refuses this page's key. Please tell whoever runs this page.",
-  provider_model: "The AI service does not know this assistant's model. Please tell whoever runs this page.",
+  provider_quota: "The AI service's quota is used up. Please tell the people who run this page.",
+  provider_auth: "The AI service refuses this page's key. Please tell the people who run this page.",
+  provider_model: "The AI service does not know this assistant's model. Please tell the people who run this page.",
   provider_rate_limited: "The AI service has too much to do. Try again in a moment.",
   provider_unavailable: "The AI service cannot be reached. Try again in a moment.",
   provider_unreachable: "The AI service cannot be reached. Try again in a moment.",

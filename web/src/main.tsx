@@ -3,7 +3,7 @@ import { loadConfig } from "./config";
 import { connect } from "./session";
 import "./style/base.css";
 import "./style/layout.css";
-import "./style/door.css";
+import "./style/sign-in.css";
 import "./style/messages.css";
 import "./style/markdown.css";
 import "./style/composer.css";

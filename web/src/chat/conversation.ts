@@ -4,12 +4,12 @@ import { ApiError, SignedOut, Unreachable, isRefusal, sentence, wordsFor } from 
 import type { Strategy, Turn } from "../types";
 import { drafts } from "./drafts";
 import { Follower } from "./follower";
-import { Live } from "./live";
-import { type Outgoing, bodyOf, store, stored } from "./outbox";
+import { TurnStream } from "./turn-stream";
+import { type OutboxMessage, bodyOf, readOutbox, writeOutbox } from "./outbox";
 import { Synchroniser } from "./synchroniser";
 import { Tabs } from "./tabs";
-import { backoff, pause } from "./waiting";
-import type { View } from "./view";
+import { backoff, pause } from "./backoff";
+import type { ConversationState } from "./timeline";
 
 const wordsWhileBusy = sentence("run_in_progress"); // true only as long as something is being answered
 
@@ -21,11 +21,11 @@ export interface Hooks {
 
 export class Conversation {
   readonly id: string;
-  private outbox: Outgoing[];
+  private outbox: OutboxMessage[];
   private notice = "";
   private failures = 0;
   private pumping = false;
-  private view: View | null = null;
+  private state: ConversationState | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly api: Api;
   private readonly hooks: Hooks;
@@ -37,7 +37,7 @@ export class Conversation {
     this.api = api;
     this.id = id;
     this.hooks = hooks;
-    this.outbox = stored(id);
+    this.outbox = readOutbox(id);
     this.tabs = new Tabs((changed) => changed === id && void this.sync.now());
     this.sync = new Synchroniser(api, id, {
       onChange: () => this.synchronised(),
@@ -53,14 +53,14 @@ export class Conversation {
     return () => this.listeners.delete(listener);
   };
 
-  readonly snapshot = (): View => (this.view ??= this.look());
+  readonly snapshot = (): ConversationState => (this.state ??= this.compose());
 
   open(): void {
     this.sync.start();
     void this.pump();
   }
 
-  /** Nobody looks any more. What waits is handed in all the same. */
+  /** Ends the reading. What waits is handed in all the same. */
   close(): void {
     this.sync.stop();
     this.follower.leave();
@@ -70,7 +70,7 @@ export class Conversation {
   send(text: string, strategy: Strategy, agent: string | null): void {
     this.notice = "";
     const key = crypto.randomUUID();
-    this.outbox.push({ key, conversation: this.id, text, strategy, agent, turnId: null, waiting: false });
+    this.outbox.push({ key, conversation: this.id, text, strategy, agent, turnId: null, undelivered: false });
     this.keep();
     void this.pump();
   }
@@ -119,42 +119,42 @@ export class Conversation {
   }
 
   /** The id of the turn that it has become. An idle conversation answers in the same stream, a busy one is followed. */
-  private async handIn(item: Outgoing): Promise<string> {
+  private async handIn(item: OutboxMessage): Promise<string> {
     const alone = item.strategy === "reject" || (!this.sync.open.length && !this.follower.busy);
     if (!alone || !this.follower.streams) return (await this.api.submit(bodyOf(item), item.key)).turn_id;
-    const live = new Live(this.api, this.id, () => this.sync.soon()).send(item.text, bodyOf(item), item.key);
-    await live.named;
-    if (live.turnId) {
-      this.follower.take(live);
-      return live.turnId;
+    const stream = new TurnStream(this.api, this.id, () => this.sync.soon()).send(item.text, bodyOf(item), item.key);
+    await stream.named;
+    if (stream.turnId) {
+      this.follower.take(stream);
+      return stream.turnId;
     }
-    if (live.failure instanceof ApiError && live.failure.status === 406) {
+    if (stream.failure instanceof ApiError && stream.failure.status === 406) {
       this.follower.streams = false;
       return this.handIn(item);
     }
-    throw live.failure ?? new Unreachable();
+    throw stream.failure ?? new Unreachable();
   }
 
-  private accepted(item: Outgoing, turnId: string): void {
+  private accepted(item: OutboxMessage, turnId: string): void {
     if (item.turnId) return;
     item.turnId = turnId;
-    item.waiting = false;
+    item.undelivered = false;
     this.sync.mine.add(turnId);
     this.keep();
     this.changed();
     void this.sync.now();
   }
 
-  private async refused(item: Outgoing, error: unknown): Promise<void> {
+  private async refused(item: OutboxMessage, error: unknown): Promise<void> {
     if (error instanceof ApiError && error.turnId) return this.accepted(item, error.turnId); // this is how it ended
     if (isRefusal(error)) return this.giveBack(item, wordsFor(error));
-    item.waiting = true;
+    item.undelivered = true;
     this.failures += 1;
     this.render();
     await pause(backoff(this.failures));
   }
 
-  private giveBack(item: Outgoing, why: string): void {
+  private giveBack(item: OutboxMessage, why: string): void {
     this.outbox = this.outbox.filter((one) => one !== item);
     this.notice = why;
     this.keep();
@@ -163,7 +163,7 @@ export class Conversation {
   }
 
   private keep(): void {
-    store(this.id, this.outbox);
+    writeOutbox(this.id, this.outbox);
     this.render();
   }
 
@@ -185,11 +185,11 @@ export class Conversation {
   }
 
   private render(): void {
-    this.view = null;
+    this.state = null;
     for (const listener of this.listeners) listener();
   }
 
-  private look(): View {
+  private compose(): ConversationState {
     return {
       loaded: this.sync.loaded,
       lines: this.sync.lines,
@@ -197,9 +197,9 @@ export class Conversation {
       ends: this.sync.ends,
       cancelling: this.sync.cancelling,
       outbox: [...this.outbox],
-      live: this.follower.live,
-      told: this.follower.told,
-      unreachable: this.sync.failures > 1 || this.follower.failures > 0 || this.outbox.some((item) => item.waiting),
+      stream: this.follower.stream,
+      streamed: this.follower.streamed,
+      unreachable: this.sync.failures > 1 || this.follower.failures > 0 || this.outbox.some((item) => item.undelivered),
       notice: this.notice,
     };
   }

@@ -18,13 +18,13 @@ class Drafts {
     for (const listener of this.listeners) listener();
   }
 
-  /** Before what has been typed since: nothing anybody wrote is lost. */
+  /** Puts a text before what has been typed since, so that neither is lost. */
   giveBack(conversation: string, text: string): void {
     const typed = this.get(conversation);
     this.set(conversation, typed ? `${text}\n\n${typed}` : text);
   }
 
-  forget(): void {
+  clear(): void {
     for (const name of Object.keys(sessionStorage)) if (name.startsWith("draft:")) sessionStorage.removeItem(name);
   }
 }

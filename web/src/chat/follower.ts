@@ -1,21 +1,21 @@
-// Reads along with the turn that is being answered. That also keeps the queue moving: somebody has to ask for a turn.
+// Reads along with the turn that is being answered. That also keeps the queue moving: a turn goes on while a client asks for it.
 import type { Api } from "../api";
 import { ApiError, SignedOut, Unreachable } from "../errors";
 import type { TurnMessage } from "../types";
-import { Live } from "./live";
+import { TurnStream } from "./turn-stream";
 import type { Synchroniser } from "./synchroniser";
-import { backoff, pause } from "./waiting";
+import { backoff, pause } from "./backoff";
 
 const WAIT_SECONDS = 15;
 const BREATH_MS = 400; // between two streams, however fast they end
 
 export class Follower {
-  live: Live | null = null;
+  stream: TurnStream | null = null;
   /** Whether the server streams. One that does not is asked for its turns instead. */
   streams = true;
   failures = 0;
   /** What streams said of turns that are over; tool calls stand in no transcript. */
-  told: ReadonlyMap<string, TurnMessage> = new Map();
+  streamed: ReadonlyMap<string, TurnMessage> = new Map();
   private following = false;
   private left = false;
   private readonly api: Api;
@@ -31,12 +31,12 @@ export class Follower {
   }
 
   get busy(): boolean {
-    return this.live !== null && !this.live.ended;
+    return this.stream !== null && !this.stream.ended;
   }
 
   /** Goes on with a stream that a message was sent with. */
-  take(live: Live): void {
-    this.show(live);
+  take(stream: TurnStream): void {
+    this.show(stream);
     this.follow();
   }
 
@@ -47,7 +47,7 @@ export class Follower {
 
   leave(): void {
     this.left = true;
-    this.live?.leave();
+    this.stream?.leave();
   }
 
   private wanted(): boolean {
@@ -65,7 +65,7 @@ export class Follower {
       const broken = failure instanceof Unreachable || failure instanceof TypeError;
       this.failures = broken ? this.failures + 1 : 0;
       await this.sync.now();
-      const unfinished = failure && this.live && this.isOpen(this.live); // told of an error, yet not over
+      const unfinished = failure && this.stream && this.isOpen(this.stream); // told of an error, yet not over
       stumbles = broken || unfinished ? stumbles + 1 : 0;
       this.forgetEnded();
       if (!this.left && this.wanted()) await pause(stumbles ? backoff(stumbles) : BREATH_MS);
@@ -76,12 +76,12 @@ export class Follower {
   }
 
   private async readStream(): Promise<unknown> {
-    if (!this.busy) this.show(new Live(this.api, this.id, () => this.sync.soon()).attach());
-    const live = this.live!;
-    await live.done;
-    this.keep(live);
-    if (live.failure instanceof ApiError && [404, 405, 406].includes(live.failure.status)) this.streams = false;
-    return live.failure;
+    if (!this.busy) this.show(new TurnStream(this.api, this.id, () => this.sync.soon()).attach());
+    const stream = this.stream!;
+    await stream.done;
+    this.keep(stream);
+    if (stream.failure instanceof ApiError && [404, 405, 406].includes(stream.failure.status)) this.streams = false;
+    return stream.failure;
   }
 
   private async waitForHead(): Promise<unknown> {
@@ -94,27 +94,27 @@ export class Follower {
     }
   }
 
-  private show(live: Live): void {
-    if (this.left) return live.leave();
-    if (this.live && !this.live.ended) this.live.leave();
-    this.live = live;
-    void live.named.then(this.onChange);
+  private show(stream: TurnStream): void {
+    if (this.left) return stream.leave();
+    if (this.stream && !this.stream.ended) this.stream.leave();
+    this.stream = stream;
+    void stream.named.then(this.onChange);
     this.onChange();
   }
 
-  private keep(live: Live): void {
-    if (live.turnId && live.message) this.told = new Map(this.told).set(live.turnId, live.message);
+  private keep(stream: TurnStream): void {
+    if (stream.turnId && stream.message) this.streamed = new Map(this.streamed).set(stream.turnId, stream.message);
   }
 
   /** What a stream said is shown until the transcript has it. */
   private forgetEnded(): void {
-    const live = this.live;
-    if (!live?.ended) return;
-    if (!this.isOpen(live)) this.live = null;
+    const stream = this.stream;
+    if (!stream?.ended) return;
+    if (!this.isOpen(stream)) this.stream = null;
     this.onChange();
   }
 
-  private isOpen(live: Live): boolean {
-    return this.sync.open.some((turn) => turn.turn_id === live.turnId);
+  private isOpen(stream: TurnStream): boolean {
+    return this.sync.open.some((turn) => turn.turn_id === stream.turnId);
   }
 }

@@ -3,7 +3,7 @@ import type { Api } from "../api";
 import { ApiError, SignedOut } from "../errors";
 import type { Ending, Line, Turn } from "../types";
 import { Transcript } from "./transcript";
-import { backoff } from "./waiting";
+import { backoff } from "./backoff";
 
 const IDLE_MS = 3000;
 const BUSY_MS = 1200;
@@ -23,7 +23,7 @@ export class Synchroniser {
   /** How turns ended that have no whole answer in the transcript. */
   ends: ReadonlyMap<string, Ending> = new Map();
   cancelling: ReadonlySet<string> = new Set();
-  /** Turns that were handed in here: those are followed also while nobody looks. */
+  /** Turns that were handed in here: those are followed also while the page is hidden. */
   readonly mine = new Set<string>();
   failures = 0;
   private readonly transcript = new Transcript();
@@ -126,7 +126,7 @@ export class Synchroniser {
     if (this.stopped) return;
     this.transcript.take(read, open);
     const ended = this.open.some((turn) => !open.some((one) => one.turn_id === turn.turn_id));
-    // A turn that may still be refused is nobody's business but its sender's.
+    // A turn that may still be refused is shown to its sender alone.
     const hidden = new Set(open.filter(undecided).map((turn) => turn.turn_id));
     this.open = open.filter((turn) => !hidden.has(turn.turn_id));
     this.lines = this.transcript.lines.filter((line) => !hidden.has(line.turn_id));

@@ -4,8 +4,9 @@ import { Agents } from "../agents";
 import { Api } from "../api";
 import { Conversation } from "../chat/conversation";
 import { drafts } from "../chat/drafts";
-import { useAddress, useConversations } from "../chat/list";
-import { forget } from "../chat/outbox";
+import { useAddress } from "../chat/address";
+import { useConversations } from "../chat/conversation-list";
+import { clearOutbox } from "../chat/outbox";
 import type { Config } from "../config";
 import { accessToken, useSession } from "../session";
 import type { Agent } from "../types";
@@ -19,8 +20,8 @@ export function App({ config, supabase }: { config: Config; supabase: SupabaseCl
   const signOut = useCallback(
     async (why: string) => {
       setNotice(why);
-      forget();
-      drafts.forget();
+      clearOutbox();
+      drafts.clear();
       history.replaceState(null, "", " ");
       await supabase.auth.signOut({ scope: "local" });
     },

@@ -1,13 +1,13 @@
 import { useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Agents, nameOf } from "../agents";
 import type { Conversation } from "../chat/conversation";
-import { arrange } from "../chat/view";
+import { timelineOf } from "../chat/timeline";
 import { Composer } from "./Composer";
 import { type Actions, MessageList } from "./MessageList";
 
 export function ChatView({ conversation }: { conversation: Conversation }) {
-  const view = useSyncExternalStore(conversation.subscribe, conversation.snapshot);
-  const items = useMemo(() => arrange(view), [view]);
+  const state = useSyncExternalStore(conversation.subscribe, conversation.snapshot);
+  const items = useMemo(() => timelineOf(state), [state]);
   const box = useRef<HTMLTextAreaElement>(null);
   const [online, setOnline] = useState(navigator.onLine);
   useEffect(() => box.current?.focus({ preventScroll: true }), [conversation]);
@@ -37,26 +37,26 @@ export function ChatView({ conversation }: { conversation: Conversation }) {
     }),
     [conversation],
   );
-  const active = view.open.find((turn) => turn.position === 0);
-  const stoppable = active && !active.cancel_requested && !view.cancelling.has(active.turn_id) ? active : null;
-  const busy = view.open.length > 0 || view.outbox.length > 0;
+  const active = state.open.find((turn) => turn.position === 0);
+  const stoppable = active && !active.cancel_requested && !state.cancelling.has(active.turn_id) ? active : null;
+  const busy = state.open.length > 0 || state.outbox.length > 0;
   return (
     <section className="chat" aria-label="Conversation">
       <div className="scroller" tabIndex={-1}>
-        {!items.length && view.loaded && <Empty />}
+        {!items.length && state.loaded && <Empty />}
         <MessageList items={items} actions={actions} />
       </div>
       <div className="foot">
-        {(!online || view.unreachable) && (
+        {(!online || state.unreachable) && (
           <p className="offline" role="status">
             {online
               ? "The server does not answer. Trying again; what you write is kept."
               : "You are offline. What you write is kept and sent when the connection is back."}
           </p>
         )}
-        {view.notice && (
+        {state.notice && (
           <p className="notice" role="alert">
-            {view.notice}
+            {state.notice}
             <button type="button" className="text" onClick={() => conversation.dismiss()}>
               Close<span className="hidden"> this notice</span>
             </button>
@@ -70,7 +70,7 @@ export function ChatView({ conversation }: { conversation: Conversation }) {
           box={box}
         />
       </div>
-      <Announcer lines={view.loaded ? view.lines : null} />
+      <Announcer lines={state.loaded ? state.lines : null} />
     </section>
   );
 }

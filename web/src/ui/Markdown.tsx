@@ -16,7 +16,7 @@ const components: Components = {
     ) : (
       <span>{children}</span>
     ),
-  // A picture would be fetched without anybody's doing, and could carry words of the conversation in its address.
+  // A picture would be fetched without the reader's doing, and could carry words of the conversation in its address.
   img: ({ src, alt }) =>
     typeof src === "string" && src ? (
       <a href={src} target="_blank" rel="noopener noreferrer nofollow">

@@ -1,14 +1,14 @@
 import { memo, useEffect, useLayoutEffect, useRef, type ReactNode } from "react";
-import type { Outgoing } from "../chat/outbox";
-import type { Asked, Item } from "../chat/view";
+import type { OutboxMessage } from "../chat/outbox";
+import type { UserMessage, Item } from "../chat/timeline";
 import type { Turn } from "../types";
-import { LiveReply } from "./LiveReply";
-import { HandoffLine, Said, Thinking } from "./Said";
+import { StreamedReply } from "./StreamedReply";
+import { HandoffLine, Reply, PendingReply } from "./Reply";
 import { ToolLine } from "./ToolLine";
 
 export interface Actions {
   onCancel: (turn: Turn) => void;
-  onDiscard: (item: Outgoing) => void;
+  onDiscard: (item: OutboxMessage) => void;
   onAgain: (text: string) => void;
 }
 
@@ -18,7 +18,7 @@ export function MessageList({ items, actions }: { items: Item[]; actions: Action
   const list = useRef<HTMLOListElement>(null);
   const near = useRef(true);
   const end = items.at(-1)?.id;
-  // A new message is scrolled to; a growing answer only for somebody who is at its end already.
+  // A new message is scrolled to; a growing answer only for a reader who is at its end already.
   useLayoutEffect(() => {
     const box = list.current?.parentElement;
     if (box) box.scrollTop = box.scrollHeight;
@@ -39,47 +39,47 @@ export function MessageList({ items, actions }: { items: Item[]; actions: Action
     <ol className="messages" aria-label="Messages" ref={list}>
       {items.map((item) => (
         <li key={item.id} className={item.kind}>
-          {shown(item, actions)}
+          {renderItem(item, actions)}
         </li>
       ))}
     </ol>
   );
 }
 
-function shown(item: Item, actions: Actions): ReactNode {
+function renderItem(item: Item, actions: Actions): ReactNode {
   switch (item.kind) {
-    case "asked":
-      return <AskedMessage asked={item} actions={actions} />;
-    case "said":
-      return <SaidOnce agent={item.agent} text={item.text} partial={item.partial} />;
+    case "message":
+      return <UserMessageItem message={item} actions={actions} />;
+    case "reply":
+      return <SettledReply agent={item.agent} text={item.text} partial={item.partial} />;
     case "handoff":
       return <HandoffLine handoff={item.handoff} />;
     case "tools":
       return item.calls.map((part) => <ToolLine key={part.toolCallId} part={part} />);
-    case "live":
-      return <LiveReply live={item.live} agent={item.agent} cancelling={item.cancelling} />;
-    case "thinking":
-      return <Thinking agent={item.agent} cancelling={item.cancelling} />;
+    case "streamed":
+      return <StreamedReply stream={item.stream} agent={item.agent} cancelling={item.cancelling} />;
+    case "pending":
+      return <PendingReply agent={item.agent} cancelling={item.cancelling} />;
   }
 }
 
-const SaidOnce = memo(Said);
+const SettledReply = memo(Reply);
 
-function AskedMessage({ asked, actions }: { asked: Asked; actions: Actions }) {
-  const { turn, unsent, again } = asked;
+function UserMessageItem({ message, actions }: { message: UserMessage; actions: Actions }) {
+  const { turn, unsent, again } = message;
   const queued = turn !== null && turn.position > 0 && !turn.cancel_requested;
   return (
     <>
       <p className="bubble">
         <span className="hidden">You: </span>
-        {asked.text}
+        {message.text}
       </p>
-      {(asked.words || queued || unsent || again) && (
-        <p className={`state ${asked.tone}`}>
-          {asked.words}
-          {queued && <TextButton onClick={() => actions.onCancel(turn)} label="Remove" of={asked.text} />}
-          {unsent && <TextButton onClick={() => actions.onDiscard(unsent)} label="Take back" of={asked.text} />}
-          {again && <TextButton onClick={() => actions.onAgain(again)} label="Try again" of={asked.text} />}
+      {(message.words || queued || unsent || again) && (
+        <p className={`state ${message.tone}`}>
+          {message.words}
+          {queued && <TextButton onClick={() => actions.onCancel(turn)} label="Remove" of={message.text} />}
+          {unsent && <TextButton onClick={() => actions.onDiscard(unsent)} label="Take back" of={message.text} />}
+          {again && <TextButton onClick={() => actions.onAgain(again)} label="Try again" of={message.text} />}
         </p>
       )}
     </>

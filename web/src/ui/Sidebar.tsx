@@ -1,7 +1,7 @@
-import type { Listed } from "../chat/list";
+import type { ConversationEntry } from "../chat/conversation-list";
 
 interface Properties {
-  conversations: Listed[];
+  conversations: ConversationEntry[];
   current: string;
   email: string;
   onOpen: (id: string) => void;

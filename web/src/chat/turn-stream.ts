@@ -4,7 +4,7 @@ import { DefaultChatTransport } from "ai";
 import type { Api } from "../api";
 import type { TurnMessage, TurnNews } from "../types";
 
-export class Live {
+export class TurnStream {
   readonly chat: Chat<TurnMessage>;
   /** Resolves once the server has said which turn this is, or has ended the stream without. */
   readonly named: Promise<void>;

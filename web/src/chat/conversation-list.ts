@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Api } from "../api";
 
-export interface Listed {
+export interface ConversationEntry {
   id: string;
   title: string;
   busy: boolean;
@@ -12,8 +12,8 @@ const EVERY_MS = 15_000;
 const TITLE_LENGTH = 60;
 
 /** The list, and how to have it asked for now. */
-export function useConversations(api: Api): [Listed[], () => void] {
-  const [list, setList] = useState<Listed[]>([]);
+export function useConversations(api: Api): [ConversationEntry[], () => void] {
+  const [list, setList] = useState<ConversationEntry[]>([]);
   const titles = useRef(new Map<string, string>());
   const asking = useRef(false);
 
@@ -56,27 +56,3 @@ export function useConversations(api: Api): [Listed[], () => void] {
   }, [refresh]);
   return [list, useCallback(() => void refresh(), [refresh])];
 }
-
-/** The conversation is kept in the address: a reload stays in it, and two tabs can be in the same. */
-export function useAddress(): [string, (id: string) => void] {
-  const [id, setId] = useState(fromAddress);
-  useEffect(() => {
-    const moved = () => setId(fromAddress());
-    addEventListener("hashchange", moved);
-    return () => removeEventListener("hashchange", moved);
-  }, []);
-  const go = useCallback((to: string) => {
-    location.hash = to;
-    setId(to);
-  }, []);
-  return [id, go];
-}
-
-function fromAddress(): string {
-  const id = location.hash.slice(1);
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
-  const fresh = crypto.randomUUID();
-  history.replaceState(null, "", `#${fresh}`);
-  return fresh;
-}
-

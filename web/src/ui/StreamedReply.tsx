@@ -1,9 +1,9 @@
 import { useChat } from "@ai-sdk/react";
 import type { ReactNode } from "react";
-import type { Live } from "../chat/live";
+import type { TurnStream } from "../chat/turn-stream";
 import type { Handoff, TurnMessage } from "../types";
 import { Markdown } from "./Markdown";
-import { HandoffLine, Speech, Thinking } from "./Said";
+import { HandoffLine, Speech, PendingReply } from "./Reply";
 import { ToolLine } from "./ToolLine";
 
 const REDRAW_MS = 60;
@@ -11,8 +11,8 @@ const REDRAW_MS = 60;
 type Block = { agent: string | null; parts: ReactNode[] } | { handoff: Handoff };
 
 /** An answer while it is being given. */
-export function LiveReply({ live, agent, cancelling }: { live: Live; agent: string | null; cancelling: boolean }) {
-  const { messages } = useChat<TurnMessage>({ chat: live.chat, throttle: REDRAW_MS });
+export function StreamedReply({ stream, agent, cancelling }: { stream: TurnStream; agent: string | null; cancelling: boolean }) {
+  const { messages } = useChat<TurnMessage>({ chat: stream.chat, throttle: REDRAW_MS });
   const last = messages.at(-1);
   const message = last?.role === "assistant" ? last : null;
   const blocks = message ? blocksOf(message, agent) : [];
@@ -31,7 +31,7 @@ export function LiveReply({ live, agent, cancelling }: { live: Live; agent: stri
           </Speech>
         ),
       )}
-      {!speaking && <Thinking agent={end && "handoff" in end ? end.handoff.to : (now ?? agent)} cancelling={cancelling} />}
+      {!speaking && <PendingReply agent={end && "handoff" in end ? end.handoff.to : (now ?? agent)} cancelling={cancelling} />}
     </>
   );
 }

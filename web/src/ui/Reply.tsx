@@ -20,7 +20,7 @@ export function Speech({ agent, children }: { agent: string | null; children: Re
   );
 }
 
-export function Said({ agent, text, partial }: { agent: string | null; text: string; partial: boolean }) {
+export function Reply({ agent, text, partial }: { agent: string | null; text: string; partial: boolean }) {
   return (
     <Speech agent={agent}>
       <Markdown text={text} />
@@ -47,7 +47,7 @@ export function HandoffLine({ handoff }: { handoff: Handoff }) {
   );
 }
 
-export function Thinking({ agent, cancelling }: { agent: string | null; cancelling: boolean }) {
+export function PendingReply({ agent, cancelling }: { agent: string | null; cancelling: boolean }) {
   return (
     <Speech agent={agent}>
       <p className="thinking">
