@@ -13,8 +13,8 @@ from shared.chat import ChatOptions, ChatService
 from shared.creating import Carry
 from shared.lease import World
 from shared.ports import Clock, Limits, Provider, Store
-from shared.providers.openai_assistants import AssistantsProvider
-from shared.providers.openai_responses import ResponsesProvider
+from shared.providers.assistants.provider import AssistantsProvider
+from shared.providers.responses.provider import ResponsesProvider
 from shared.serving import ServingOptions
 from shared.settings import Settings
 from shared.stores.supabase import SupabaseStore

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.runs import Usage
-from shared.providers.errors import ID_CHARS
-from shared.providers.text import clean, excerpt
+from shared.providers.text import ID_CHARS, clean, excerpt
 
 _MOST_TOKENS = 2**31 - 1
 

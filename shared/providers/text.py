@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 EXCERPT_CHARS = 200
+ID_CHARS = 4096
 """How much of a provider's own words an error of ours may carry."""
 
 _SECRETS = re.compile(

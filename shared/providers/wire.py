@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from shared.core.errors import ChatError, OutcomeUnknown, ProviderRefused
-from shared.providers.errors import from_answer, from_transport
+from shared.providers.refusals.classify import from_answer, from_transport
 from shared.providers.sse import EventParser, EventTooLarge, ServerEvent
 
 if TYPE_CHECKING:

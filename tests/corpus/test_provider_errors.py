@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.errors import ActiveRun, UnansweredCalls
-from shared.providers.errors import from_answer
+from shared.providers.refusals.classify import from_answer
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "provider_errors.jsonl").read_text().splitlines()]
 

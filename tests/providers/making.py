@@ -12,8 +12,8 @@ from dev.emulator.testing import local_client
 from shared.clock import LoopClock
 from shared.core.model import Agent, Message, RunStart
 from shared.core.runs import Thread, ToolOutput
-from shared.providers.openai_assistants import AssistantsProvider
-from shared.providers.openai_responses import Background, ResponsesProvider, State
+from shared.providers.assistants.provider import AssistantsProvider
+from shared.providers.responses.provider import Background, ResponsesProvider, State
 
 BASE_URL = "http://provider.test/v1"
 KEY = "sk-test"

@@ -11,7 +11,7 @@ import respx
 
 from shared.core.errors import NotCancellable, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
-from shared.providers.openai_assistants import AssistantsProvider
+from shared.providers.assistants.provider import AssistantsProvider
 from tests.providers.making import BASE_URL, Assistants, agent, assistants, line, openai_client, outputs, page, start
 
 THREAD = Thread("assistants", "thread_1")

@@ -14,7 +14,8 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.providers.errors import ID_CHARS, from_answer
+from shared.providers.refusals.classify import from_answer
+from shared.providers.text import ID_CHARS
 
 BUSY = "Thread thread_abc already has an active run run_XYZ."
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import ActiveRun, OutcomeUnknown, ProviderError
-from shared.providers.errors import from_answer, from_transport
+from shared.providers.refusals.classify import from_answer, from_transport
 from shared.providers.text import clean, clean_json, excerpt
 
 STATUSES = st.one_of(st.sampled_from([200, 302, 400, 401, 404, 408, 409, 422, 423, 429, 500]), st.integers(-5, 1000))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.providers.assistants_runs import answer_text
-from shared.providers.assistants_stream import RunHearing
-from shared.providers.hearing import Hearing
-from shared.providers.responses_items import run_state
-from shared.providers.responses_stream import ResponseHearing
-from shared.providers.spoken import Uncertain
+from shared.providers.assistants.events import RunHearing
+from shared.providers.assistants.runs import answer_text
+from shared.providers.responses.events import ResponseHearing
+from shared.providers.responses.items import run_state
 from shared.providers.sse import ServerEvent
+from shared.providers.streams.events import Hearing
+from shared.providers.streams.text_assembly import Uncertain
 
 Json = dict[str, Any]
 

@@ -12,8 +12,8 @@ from dev.emulator.testing import running_emulator
 from shared.core.errors import ActiveRun, NotFoundAtProvider, OutcomeUnknown
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Provider, TextHeard
-from shared.providers import live
-from shared.providers.openai_responses import Background
+from shared.providers.responses.provider import Background
+from shared.providers.streams import open_streams, run_stream
 from tests.contracts.test_provider_contract import WIRES, World, world
 from tests.providers.making import assistants, openai_client, raw_server, responses, start
 
@@ -200,7 +200,7 @@ async def test_a_run_in_the_foreground_outlives_its_listener_and_is_known_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its connection is its life, and a server that stores nothing can tell nobody of it."""
-    monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.0)
+    monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.0)
     async with running_emulator() as emulator, openai_client(emulator.base_url) as client:
         provider = responses(client, state="transcript", background="off")
         thread = Thread("responses")
@@ -249,7 +249,7 @@ async def test_a_stream_that_breaks_for_good_leaves_a_prefix(wire: str, after: i
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_stream_that_falls_silent_sends_its_listener_away(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(run_stream, "SILENCE_SECONDS", 0.3)
     async with world(wire, stream_silent_after=6) as on:
         thread = await on.provider.create_thread([])
         state = await streamed(on, thread, "one two three four five six")
@@ -291,7 +291,7 @@ async def test_nobody_attaches_on_the_other_wire() -> None:
 
 async def test_a_stream_is_not_let_go_before_its_run_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server was seen to leave such a run queued for ever."""
-    monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.0)
+    monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.0)
     async with world("responses", early_drop_sticks=True, latency_seconds=0.3) as on:
         thread = await on.provider.create_thread([])
         state = await streamed(on, thread, "Hello")
@@ -322,7 +322,7 @@ STARTED: dict[str, list[tuple[str, Any]]] = {
 @pytest.mark.parametrize("how", ["cancelled", "sent away", "never listened"])
 async def test_who_stops_listening_closes_the_connection(wire: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "never listened":
-        monkeypatch.setattr(live, "UNHEARD_SECONDS", 0.2)
+        monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.2)
     async with raw_server(frames(*STARTED[wire]), then="hang") as (server, client):
         provider: Provider = responses(client) if wire == "responses" else assistants(client)
         thread = Thread(wire, "thread_1")
@@ -334,7 +334,7 @@ async def test_who_stops_listening_closes_the_connection(wire: str, how: str, mo
             listening.cancel()
             await asyncio.wait({listening})
         elif how == "sent away":
-            monkeypatch.setattr(live, "SILENCE_SECONDS", 0.05)
+            monkeypatch.setattr(run_stream, "SILENCE_SECONDS", 0.05)
             assert await heard(provider, thread, "r1") == Heard()
         [talk] = server.talks
 
@@ -343,7 +343,7 @@ async def test_who_stops_listening_closes_the_connection(wire: str, how: str, mo
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_who_comes_late_waits_as_long_as_anybody(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(run_stream, "SILENCE_SECONDS", 0.5)
     said: dict[str, list[tuple[str, Any]]] = {
         "responses": [("", {"type": "response.output_text.delta", "output_index": 0, "delta": "Late."})],
         "assistants": [("thread.message.delta", {"id": "m", "delta": {"content": [{"text": {"value": "Late."}}]}})],
@@ -372,7 +372,7 @@ async def test_what_a_stream_told_before_the_outputs_is_not_told_again() -> None
 
 
 async def test_streams_are_bounded_in_number(on: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_STREAMS", 1)
+    monkeypatch.setattr(open_streams, "MOST_STREAMS", 1)
     first, second = [await on.provider.create_thread([]) for _ in range(2)]
     one = await streamed(on, first, "[[never]]")
 

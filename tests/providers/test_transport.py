@@ -14,7 +14,7 @@ from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderR
 from shared.core.runs import RunState, Thread
 from shared.ports import Provider
 from shared.providers import wire
-from shared.providers.errors import from_transport
+from shared.providers.refusals.classify import from_transport
 from tests.providers.making import answer, assistants, openai_client, raw_server, responses, start
 
 RUN = json.dumps({"id": "run_1", "status": "queued"}).encode()

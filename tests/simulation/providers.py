@@ -10,7 +10,7 @@ from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderR
 from shared.core.model import Message, RunStart
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
 from shared.ports import TextHeard
-from shared.providers.responses_items import found_run
+from shared.providers.responses.items import found_run
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
 from tests.simulation.servers import Create, Item, Run, Server, part_of

@@ -19,8 +19,8 @@ from shared.core.errors import (
 )
 from shared.core.model import Message, RunStart
 from shared.core.runs import ToolCall, ToolOutput, is_terminal
-from shared.providers.assistants_runs import mark, run_body
-from shared.providers.responses_items import call_ids, input_items, leftovers, missing, traces
+from shared.providers.assistants.runs import mark, run_body
+from shared.providers.responses.items import call_ids, input_items, leftovers, missing, traces
 from tests.simulation.team import SLUGS, Part, next_part, told_in_words
 
 if TYPE_CHECKING:

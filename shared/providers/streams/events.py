@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.runs import RunState
-from shared.providers.spoken import Uncertain, Words
 from shared.providers.sse import ServerEvent
+from shared.providers.streams.text_assembly import Uncertain, Words
 
 DONE = "[DONE]"
 

@@ -12,20 +12,10 @@ from shared.core.model import Message, RunStart
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Clock, TextHeard
 from shared.providers import fields
-from shared.providers.assistants import Assistants, RememberAssistant, required_id
-from shared.providers.assistants_runs import (
-    Mark,
-    answer_text,
-    made_by,
-    mark,
-    own_run,
-    run_body,
-    run_state,
-    seed,
-)
-from shared.providers.assistants_stream import RunHearing
-from shared.providers.live import LiveRuns, Rules
-from shared.providers.refusals import (
+from shared.providers.assistants.assistants import Assistants, RememberAssistant, required_id
+from shared.providers.assistants.events import RunHearing
+from shared.providers.assistants.runs import Mark, answer_text, made_by, mark, own_run, run_body, run_state, seed
+from shared.providers.refusals.meaning import (
     cancel_refused,
     gone,
     misses_assistant,
@@ -33,6 +23,8 @@ from shared.providers.refusals import (
     refuses_stream,
     start_refused,
 )
+from shared.providers.streams.open_streams import LiveRuns
+from shared.providers.streams.run_stream import Rules
 from shared.providers.text import clean
 from shared.providers.wire import Answer, Wire
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.assistants_runs import content, run_state
-from shared.providers.hearing import Hearing, place_in, raw_text
+from shared.providers.assistants.runs import content, run_state
+from shared.providers.streams.events import Hearing, place_in, raw_text
 
 _KINDS = ("thread.run", "thread.message")
 

@@ -23,12 +23,11 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.providers.bodies import Fault, read_body
+from shared.providers.refusals.error_body import Fault, read_body
+from shared.providers.refusals.sentences import Sentence
 from shared.providers.retry_after import retry_after
-from shared.providers.sentences import Sentence
-from shared.providers.text import clean, excerpt
+from shared.providers.text import ID_CHARS, clean, excerpt
 
-ID_CHARS = 4096
 """Ids are opaque and may be long; beyond this they are no ids."""
 
 _LOCK_STATUSES = frozenset({400, 409, 412, 422, 423, 425, 428, 429})

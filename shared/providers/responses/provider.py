@@ -24,8 +24,7 @@ from shared.core.errors import (
 from shared.core.model import Message, RunStart
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Clock, TextHeard
-from shared.providers.conversations import Conversations
-from shared.providers.refusals import (
+from shared.providers.refusals.meaning import (
     cancel_refused,
     gone,
     lacks_route,
@@ -34,11 +33,12 @@ from shared.providers.refusals import (
     refuses_stream,
     start_refused,
 )
-from shared.providers.responses_body import create_body
-from shared.providers.responses_ends import Ends
-from shared.providers.responses_items import run_state
-from shared.providers.responses_listening import Listening, in_background
-from shared.providers.watching import watched
+from shared.providers.responses.background_probe import watched
+from shared.providers.responses.conversation_tail import Ends
+from shared.providers.responses.conversations import Conversations
+from shared.providers.responses.items import run_state
+from shared.providers.responses.request import create_body
+from shared.providers.responses.streams import Listening, in_background
 from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.core.model import RunStart
 from shared.core.runs import ToolSpec
-from shared.providers.responses_items import input_items, seeds
+from shared.providers.responses.items import input_items, seeds
 from shared.providers.text import clean
 
 METADATA_CHARS = 512

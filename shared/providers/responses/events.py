@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.hearing import Hearing, place_in, raw_text
-from shared.providers.responses_items import content, run_state
-from shared.providers.spoken import Uncertain
+from shared.providers.responses.items import content, run_state
+from shared.providers.streams.events import Hearing, place_in, raw_text
+from shared.providers.streams.text_assembly import Uncertain
 from shared.providers.text import clean
 
 _QUEUE = ("response.created", "response.queued")

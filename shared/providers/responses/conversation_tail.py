@@ -8,9 +8,9 @@ from dataclasses import replace
 from shared.core.errors import ProviderError
 from shared.core.model import RunStart
 from shared.core.runs import RunState
-from shared.providers.conversations import Conversations, End
-from shared.providers.refusals import lacks_route, nothing_started
-from shared.providers.responses_items import call_ids, found_run, leftovers, missing, traces
+from shared.providers.refusals.meaning import lacks_route, nothing_started
+from shared.providers.responses.conversations import Conversations, End
+from shared.providers.responses.items import call_ids, found_run, leftovers, missing, traces
 
 
 class Ends:

@@ -1,9 +1,4 @@
-"""Runs whose streams are open in this process: each is read by a task of its own, and listened to by any number.
-
-Dropping a stream is not always harmless: a response in the background was seen to stay queued for ever when its stream
-was dropped at the first event, and one in the foreground ends with its connection. So a stream is let go once nobody
-listens and its run has begun, and that of a foreground run is read to its end; whatever it does, its time is bounded.
-"""
+"""The stream of one run: read by a task of its own, listened to by any number, bounded in time."""
 
 from __future__ import annotations
 
@@ -16,28 +11,20 @@ from shared.core.errors import OutcomeUnknown, ProviderError
 from shared.core.model import JsonObject
 from shared.core.runs import RunState
 from shared.ports import TextHeard
-from shared.providers import fields
-from shared.providers.errors import from_answer
-from shared.providers.hearing import Hearing
-from shared.providers.spoken import Uncertain
+from shared.providers.refusals.classify import from_answer
 from shared.providers.sse import ServerEvent
+from shared.providers.streams.events import Hearing
+from shared.providers.streams.text_assembly import Uncertain
 from shared.providers.wire import Answer, EventSource
 
 log = logging.getLogger("multi_agent_chat")
-
 SILENCE_SECONDS = 15.0
 """Without an event for so long a listener is sent to ask for the run instead. Comments are no events."""
 UNHEARD_SECONDS = 10.0
 """How long a stream is kept that nobody listens to."""
 HELD_SECONDS = 60.0
 """How long a stream is kept at most that nobody listens to and whose run has not begun."""
-KEPT_SECONDS = 30.0
-"""How long what was heard is remembered when its stream is over."""
-MOST_STREAMS = 100
-"""Each holds a connection of a pool that other requests need as well."""
-MOST_KEPT = 1024
 MOST_REOPENED = 20
-
 Reopen = Callable[[int], Awaitable[EventSource | None]]
 Whole = Callable[[RunState], Awaitable[RunState]]
 
@@ -215,48 +202,3 @@ class LiveRun:
         if self._foreground or self._listeners:
             return False
         return now >= self._left_at + (UNHEARD_SECONDS if self.hearing.begun else HELD_SECONDS)
-
-
-class LiveRuns:
-    """By run id; bounded in number."""
-
-    def __init__(self) -> None:
-        self._runs: dict[str, LiveRun] = {}
-        self._open: set[LiveRun] = set()
-
-    @property
-    def full(self) -> bool:
-        return len(self._open) >= MOST_STREAMS
-
-    def get(self, run_id: str) -> LiveRun | None:
-        return self._runs.get(run_id)
-
-    async def begin(self, source: EventSource, hearing: Hearing, rules: Rules, seconds: float) -> Answer:
-        """Read the stream on, and return once it has named its run. Raises as a create does."""
-        live = self.add(source, hearing, rules)
-        answer = await live.named(seconds)
-        self.name(live, fields.identifier(answer.body))
-        return answer
-
-    def add(self, source: EventSource, hearing: Hearing, rules: Rules) -> LiveRun:
-        live = LiveRun(source, hearing, rules)
-        self._open.add(live)
-        live.task.add_done_callback(lambda _: self._open.discard(live))
-        return live
-
-    def name(self, live: LiveRun, run_id: str | None) -> None:
-        if run_id is None:
-            return
-        self._runs[run_id] = live
-        if len(self._runs) > MOST_KEPT:
-            oldest = next((each for each, other in self._runs.items() if other.over), run_id)
-            self._forget(oldest, self._runs[oldest])
-        live.task.add_done_callback(lambda _: live.task.get_loop().call_later(KEPT_SECONDS, self._forget, run_id, live))
-
-    def drop(self, run_id: str) -> None:
-        if (live := self._runs.pop(run_id, None)) is not None:
-            live.stop()
-
-    def _forget(self, run_id: str, live: LiveRun) -> None:
-        if self._runs.get(run_id) is live:
-            del self._runs[run_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from shared.providers.words import ABOUT_VALUE, ID, ONE, RUN, RUNNING, STILL, STOP, TAIL, THREAD
+from shared.providers.refusals.patterns import ABOUT_VALUE, ID, ONE, RUN, RUNNING, STILL, STOP, TAIL, THREAD
 
 _BUSY = re.compile(
     "|".join(

@@ -11,8 +11,9 @@ from shared.core.errors import ProviderError
 from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers import fields
-from shared.providers.live import LiveRun, LiveRuns, Rules
-from shared.providers.responses_stream import ResponseHearing
+from shared.providers.responses.events import ResponseHearing
+from shared.providers.streams.open_streams import LiveRuns
+from shared.providers.streams.run_stream import LiveRun, Rules
 from shared.providers.wire import Answer, EventSource, Wire
 
 

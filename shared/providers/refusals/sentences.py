@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from shared.providers.bodies import own_words
-from shared.providers.busy import holder, is_busy, is_held
+from shared.providers.refusals.busy import holder, is_busy, is_held
+from shared.providers.refusals.error_body import own_words
+from shared.providers.refusals.patterns import ABOUT_VALUE, ID, ONE, RUN, STOP, TAIL, THREAD
 from shared.providers.text import one_line, without_quotations
-from shared.providers.words import ABOUT_VALUE, ID, ONE, RUN, STOP, TAIL, THREAD
 
 _LEADS_TO_A_QUOTE = re.compile(
     rf"\b(?:{ABOUT_VALUE}|unsupported|parameter|argument|schema|inputs?|contents?|messages?|text|prompt|user|said|wrote"
