@@ -9,11 +9,12 @@ from enum import StrEnum
 
 from shared.calling import Calling, OutOfTime
 from shared.core import handoff as deciding
+from shared.core.chat_events import EventName, HandoffMade
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, RateLimited
-from shared.core.events import EventName, HandoffMade
 from shared.core.handoff import Limits, Plan, Stop
-from shared.core.model import Agent, RunRecord, TurnStatus
+from shared.core.model import Agent
 from shared.core.runs import RunState, Step, ToolOutput
+from shared.core.turns import RunRecord, TurnStatus
 from shared.ending import Pace
 from shared.lease import Hold, World
 from shared.outcomes import note, thread_after

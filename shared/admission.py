@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from shared.core import events, signals
-from shared.core.conflict import Conflict, Rules
+from shared.core import chat_events
+from shared.core.chat_events import EventName
+from shared.core.conflict import commands, events
+from shared.core.conflict.protocol import Conflict, Rules
 from shared.core.errors import (
     ActiveRun,
     ConversationIgnored,
@@ -25,9 +27,8 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, RunRecord, TurnStatus
 from shared.core.runs import RunState, is_terminal
+from shared.core.turns import Claim, MultitaskStrategy, RunRecord, TurnStatus
 from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.lease import Hold, World
@@ -74,42 +75,42 @@ class Admission:
         self._answered: RunState | None = None  # found beside a repeat
 
     async def run_to_end(
-        self, event: signals.Submitted | signals.TurnCame
-    ) -> signals.Admit | signals.Refuse | signals.Detach:
+        self, event: events.Submitted | events.TurnCame
+    ) -> commands.Admit | commands.Refuse | commands.Detach:
         """Raises Stopped, Fenced, StoreUnavailable; the turn then stands as its row says."""
         begun = self.hold is not None and bool(self.hold.turn.runs)
         # what has begun to be answered cannot be taken back
         rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and self._rejects else self._rules
         state, command = Conflict(rules).fold(event, self._world.clock.now())
-        while not isinstance(command, signals.Admit | signals.Refuse | signals.Detach):
+        while not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
             state, command = state.fold(await self._perform(command), self._world.clock.now())
         return command
 
-    async def _perform(self, command: signals.Command) -> signals.Event:
+    async def _perform(self, command: commands.Command) -> events.Event:
         match command:
-            case signals.ClaimTurn():
+            case commands.ClaimTurn():
                 return await self._claim()
-            case signals.Sleep(until=until) if self.hold is None:
+            case commands.Sleep(until=until) if self.hold is None:
                 await self._world.wakeups.wait(self._conversation_id, max(until - self._world.clock.now(), 0))
-                return signals.Woke()
-            case signals.Sleep(until=until):
+                return events.Woke()
+            case commands.Sleep(until=until):
                 await self._held.sleep(until - self._world.clock.now())
-                return signals.Woke()
-            case signals.StartRun(repeats_lost=lost):
+                return events.Woke()
+            case commands.StartRun(repeats_lost=lost):
                 return await self._start(lost)
-            case signals.CheckHolder(holder=holder):
+            case commands.CheckHolder(holder=holder):
                 return await self._check_holder(holder)
-            case signals.CancelRun(holder=holder):
+            case commands.CancelRun(holder=holder):
                 return await self._cancel_holder(holder)
-            case signals.RotateThread():
+            case commands.RotateThread():
                 await self._held.advance(Advance(forget_thread=True))
                 self._note(EventName.THREAD_ROTATED, code="run_not_ending")
-                return signals.ThreadRotated()
-            case signals.FindRun():
+                return events.ThreadRotated()
+            case commands.FindRun():
                 return await self._find()
-            case signals.LookBack():
+            case commands.LookBack():
                 return await self._look_back()
-            case signals.EndRepeat():
+            case commands.EndRepeat():
                 return await self._end_repeat()
             case _:
                 raise AssertionError(f"{command} ends an admission")
@@ -144,33 +145,33 @@ class Admission:
 
     # --- our own queue ----------------------------------------------------------------------------------------------
 
-    async def _claim(self) -> signals.Event:
+    async def _claim(self) -> events.Event:
         store = self._world.store
         peek = await self._peek()
         if peek.turn.status.final:
-            return signals.TurnEnded()
+            return events.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
         late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
         self._world.see(peek.turn)
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
-            return signals.Queued(peek.turn.position)
+            return events.Queued(peek.turn.position)
         asked = self._world.clock.now()
         if asked >= self._rules.deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
-            return signals.Queued(peek.turn.position)
+            return events.Queued(peek.turn.position)
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
         self._world.peeks.forget(self._conversation_id)
         if isinstance(claim, Busy):
-            return signals.Queued(peek.turn.position)
+            return events.Queued(peek.turn.position)
         if claim.turn.turn_id != self._turn_id:
             await self._serve_other(claim, asked)
-            return signals.Queued(max(peek.turn.position - 1, 0))
+            return events.Queued(max(peek.turn.position - 1, 0))
         return self.came(claim, asked)
 
     async def _peek(self) -> Peek:
         young = self._rules.poll_min_seconds * YOUNG
         return await self._world.peeks.peek(self._user_id, self._conversation_id, self._turn_id, young)
 
-    def came(self, claim: Claim, claimed_at: float) -> signals.TurnCame:
+    def came(self, claim: Claim, claimed_at: float) -> events.TurnCame:
         """Take a claim up. Raises Stopped where the turn only has to be brought to its end."""
         self.hold = hold = Hold(self._world, claim, claimed_at)
         if hold.thread is not None and hold.thread.provider != self._provider.name:
@@ -179,20 +180,20 @@ class Admission:
         hold.check()
         turn = claim.turn
         if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
-            return signals.TurnCame(signals.Intent.STARTED, failures=turn.failures)
+            return events.TurnCame(events.Intent.STARTED, failures=turn.failures)
         # every create on a thread is preceded by the thread's id on record: none there, none sent
         unsent = claim.fresh or (self._provider.keeps_threads and hold.thread is None)
         if turn.status is TurnStatus.QUEUED or unsent:
-            return signals.TurnCame(signals.Intent.NONE, failures=turn.failures)
-        return signals.TurnCame(
-            signals.Intent.UNKNOWN,
+            return events.TurnCame(events.Intent.NONE, failures=turn.failures)
+        return events.TurnCame(
+            events.Intent.UNKNOWN,
             still_seconds=self._provider.create_seconds - (turn.starting_ms or 0) / 1000,
             failures=turn.failures,
         )
 
     # --- the create -------------------------------------------------------------------------------------------------
 
-    async def _start(self, lost: bool) -> signals.Event:
+    async def _start(self, lost: bool) -> events.Event:
         hold = self._held
         if not hold.fresh:
             await hold.advance(Advance(to=TurnStatus.STARTING, count_failure=lost))
@@ -213,40 +214,40 @@ class Admission:
                 return await self._rotate(poisoned)
             await hold.advance(Advance(to=TurnStatus.QUEUED))
             self._note(EventName.THREAD_REPAIRED, call_id=poisoned.call_id)
-            return signals.StartDeferred(0)
+            return events.StartDeferred(0)
         except (ThreadGone, ConversationIgnored) as gone:
             return await self._rotate(gone)
         except (RateLimited, NotSent) as refusal:
             seconds = RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
             await hold.advance(Advance(to=TurnStatus.QUEUED, delay_seconds=seconds))
             self._note(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
-            return signals.StartDeferred(seconds)
+            return events.StartDeferred(seconds)
         except OutcomeUnknown as unknown:
             self._note(EventName.RUN_LOST, status=unknown.status)
-            return signals.StartUnknown(self._at_work_seconds(unknown) - (self._world.clock.now() - sent_at))
+            return events.StartUnknown(self._at_work_seconds(unknown) - (self._world.clock.now() - sent_at))
         except ProviderError as refusal:
-            return signals.StartRefused(refusal.code)
+            return events.StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
-        return signals.RunStarted()
+        return events.RunStarted()
 
     def _at_work_seconds(self, unknown: OutcomeUnknown) -> float:
         """How long after it was sent the lost create may be at work: not long where the server itself has answered."""
         longest = self._provider.create_seconds
         return longest if unknown.status in NOT_THE_SERVER else min(longest, ANSWERED_SECONDS)
 
-    async def _conflicted(self, conflict: ActiveRun) -> signals.Event:
+    async def _conflicted(self, conflict: ActiveRun) -> events.Event:
         await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
         self._note(EventName.RUN_CONFLICTED, holder=conflict.holder, strategy=self._rules.strategy.value)
-        self._world.tell(self._held.turn, events.RunConflicted(conflict.holder))
-        return signals.RunConflicted(conflict.holder)
+        self._world.tell(self._held.turn, chat_events.RunConflicted(conflict.holder))
+        return events.RunConflicted(conflict.holder)
 
-    async def _rotate(self, gone: ProviderError) -> signals.Event:
+    async def _rotate(self, gone: ProviderError) -> events.Event:
         self._rotations += 1
         if self._rotations > ROTATIONS:
-            return signals.StartRefused(gone.code)
+            return events.StartRefused(gone.code)
         await self._held.advance(Advance(to=TurnStatus.QUEUED, forget_thread=True))
         self._note(EventName.THREAD_ROTATED, code=gone.code)
-        return signals.StartDeferred(0)
+        return events.StartDeferred(0)
 
     async def _record(self, name: EventName) -> None:
         """Put the run on record. Where a newer holder has not found it, this run is nobody's: ask for its end."""
@@ -275,13 +276,13 @@ class Admission:
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
-    async def _find(self) -> signals.Event:
+    async def _find(self) -> events.Event:
         found = await self.looking.find()
         if not isinstance(found, RunState):
             return found
         if found.status == "completed" and (repeat := self._open_repeat(found)) is not None:
             self.run, self._answered = repeat, found
-            return signals.RunFound(repeated=True)
+            return events.RunFound(repeated=True)
         return await self._adopt(found)
 
     def _open_repeat(self, found: RunState) -> RunState | None:
@@ -292,36 +293,36 @@ class Admission:
             return None
         return RunState(newest.run_id, newest.status)
 
-    async def _check_holder(self, holder: str | None) -> signals.Event:
+    async def _check_holder(self, holder: str | None) -> events.Event:
         found = await self.looking.holder(holder)
         return await self._adopt(found) if isinstance(found, RunState) else found
 
-    async def _cancel_holder(self, holder: str) -> signals.Event:
+    async def _cancel_holder(self, holder: str) -> events.Event:
         answer = await self.looking.cancel(holder)
-        if isinstance(answer, signals.CancelAccepted):
+        if isinstance(answer, events.CancelAccepted):
             self._note(EventName.RUN_CANCELLED, run_id=holder)
         return answer
 
-    async def _adopt(self, found: RunState) -> signals.Event:
+    async def _adopt(self, found: RunState) -> events.Event:
         """A run of this turn, from an attempt whose answer was lost."""
         if self._held.turn.status is TurnStatus.QUEUED:
             await self._held.advance(Advance(to=TurnStatus.STARTING))
         self.run = found
         await self._record(EventName.RUN_FOUND)
-        return signals.RunFound()
+        return events.RunFound()
 
     # --- a run too many ---------------------------------------------------------------------------------------------
 
-    async def _look_back(self) -> signals.Event:
+    async def _look_back(self) -> events.Event:
         if self.run is None:
             self.run = RunState(self._held.turn.run_id, "unknown")  # a holder before this one started it
         found = await self.looking.find_beside(self.run)
         if not isinstance(found, RunState):
             return found
         self._answered = found
-        return signals.RunFound()
+        return events.RunFound()
 
-    async def _end_repeat(self) -> signals.Event:
+    async def _end_repeat(self) -> events.Event:
         hold, rules, repeat, answered = self._held, self._rules, self.run, self._answered
         if repeat is None or answered is None:
             raise AssertionError("nothing was found beside the repeat")
@@ -333,7 +334,7 @@ class Admission:
         )
         self._note(EventName.RUN_DROPPED, run_id=repeat.run_id, status=status)
         self.run = answered
-        return signals.RepeatEnded()
+        return events.RepeatEnded()
 
     def _note(self, name: EventName, **fields: Any) -> None:
         ids = {"turn_id": self._turn_id, "conversation_id": self._conversation_id}

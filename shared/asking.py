@@ -16,9 +16,11 @@ from shared.core.errors import (
     ProviderRefused,
     RateLimited,
 )
-from shared.core.handoff import Question, error_output
-from shared.core.model import Agent, RunRecord, RunStart
+from shared.core.handoff import Question
+from shared.core.model import Agent
 from shared.core.runs import RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
+from shared.core.tool_messages import error_output
+from shared.core.turns import RunRecord, RunStart
 from shared.ending import Pace
 from shared.following import GONE_SECONDS, GROWTH
 from shared.lease import Hold, World

@@ -12,12 +12,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from shared.asking import Asking, key_of
-from shared.core import handoff as deciding
+from shared.core import tool_messages
+from shared.core.chat_events import ToolAnswered, ToolCalled
 from shared.core.errors import NotFound
-from shared.core.events import ToolAnswered, ToolCalled
-from shared.core.handoff import TRANSFER, Plan, Question, error_output
-from shared.core.model import Agent, RunRecord
+from shared.core.handoff import Plan, Question
+from shared.core.model import Agent
 from shared.core.runs import Step, ToolCall, ToolOutput, Usage
+from shared.core.tool_messages import TRANSFER, error_output
+from shared.core.turns import RunRecord
 from shared.ending import Pace
 from shared.lease import Hold, World
 from shared.ports import Advance, Provider
@@ -76,7 +78,7 @@ class Calling:
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
                 output = given[call.call_id]
-                failed = deciding.is_error(output)
+                failed = tool_messages.is_error(output)
                 self._world.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
         return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
 
@@ -89,7 +91,7 @@ class Calling:
         if ticket.output is not None:
             return ticket.output
         if ticket.outcome == "in_doubt" and not tool.idempotent:
-            output = deciding.OUTCOME_UNKNOWN
+            output = tool_messages.OUTCOME_UNKNOWN
         else:
             context = ToolContext(turn.user_id, turn.conversation_id, turn.turn_id, key, store)
             output = await tool.run(context, call.arguments)
@@ -109,7 +111,7 @@ class Calling:
 
             async def run(inner: ToolCall, inner_key: str) -> str:
                 if inner.name not in tools:
-                    return deciding.refusal(inner, "unknown_tool", "There is no such tool.").output
+                    return tool_messages.refusal(inner, "unknown_tool", "There is no such tool.").output
                 return await self._run(hold, inner, f"{key}/{inner_key}", tools[inner.name], deadline)
 
             async def record(ended: RunRecord, usage: Usage) -> None:

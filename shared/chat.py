@@ -12,10 +12,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.core.chat_events import EventName
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
-from shared.core.events import EventName
-from shared.core.model import Claim, MultitaskStrategy, Scope, Turn, User
+from shared.core.model import Scope, User
 from shared.core.runs import Thread
+from shared.core.turns import Claim, MultitaskStrategy, Turn
 from shared.lease import Hold, World
 from shared.live import LiveTurn
 from shared.ports import Lessee, Limits, Provider, Submission, Submitted

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
-from shared.core.handoff import OUTCOME_UNKNOWN, offers
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import Step, Thread, ToolOutput
+from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
+from shared.core.turns import RunStart
 from shared.lease import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 
+from shared.core.chat_events import HandoffMade, RunStarted, TurnQueued
 from shared.core.errors import NotFound, StoreUnavailable
-from shared.core.events import HandoffMade, RunStarted, TurnQueued
-from shared.core.model import Turn, TurnStatus
 from shared.core.runs import Handoff, RunState, Thread
+from shared.core.turns import Turn, TurnStatus
 from shared.lease import World
 from shared.ports import Provider
 from shared.turn_log import TurnLog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from shared.core.events import RunStarted
+from shared.core.chat_events import RunStarted
 from shared.core.runs import RunState, Thread
 from shared.lease import Hold, World
 from shared.ports import Provider

@@ -12,10 +12,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from shared.core.chat_events import ChatEvent
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
-from shared.core.events import ChatEvent
-from shared.core.model import Agent, Claim, RunRecord, Turn, TurnStatus
+from shared.core.model import Agent
 from shared.core.runs import Thread
+from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
 from shared.peeking import Peeks
 from shared.ports import Advance, Clock, Lease, Provider, Store, Wakeups
 from shared.turn_log import TurnLogs

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, suppress
 
+from shared.core.chat_events import ChatEvent
 from shared.core.errors import ChatError
-from shared.core.events import ChatEvent
-from shared.core.model import Turn
+from shared.core.turns import Turn
 from shared.echo import Echo, retell
 from shared.lease import World
 from shared.ports import Provider

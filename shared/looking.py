@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from shared.core import signals
+from shared.core.conflict import events
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
-from shared.core.model import RunStart
 from shared.core.runs import RunState, Thread
+from shared.core.turns import RunStart
 from shared.creating import Creating
 from shared.lease import Hold
 from shared.ports import Provider
 
-Cancelled = signals.CancelAccepted | signals.CancelRefused | signals.LookFailed
+Cancelled = events.CancelAccepted | events.CancelRefused | events.LookFailed
 
 
 class Looking:
@@ -26,33 +26,31 @@ class Looking:
         self._hold, self._provider, self._creating = hold, provider, creating
         self._own_ended = False
 
-    async def find(self) -> RunState | signals.RunNotFound | signals.LookFailed:
+    async def find(self) -> RunState | events.RunNotFound | events.LookFailed:
         """The run of an attempt whose answer was lost."""
         return await self._find(lambda start: start)
 
-    async def find_beside(self, repeat: RunState) -> RunState | signals.RunNotFound | signals.LookFailed:
+    async def find_beside(self, repeat: RunState) -> RunState | events.RunNotFound | events.LookFailed:
         """The run of a lost attempt that had its answer when `repeat` was accepted."""
         own = tuple(known for known in (repeat.run_id, repeat.cursor) if known is not None)
         found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
         if isinstance(found, RunState) and (found.status != "completed" or not found.text.strip()):
-            return signals.RunNotFound()
+            return events.RunNotFound()
         if isinstance(found, RunState) and found.run_id is None and repeat.run_id is not None:
             return await self._unless_same(found, repeat.run_id)
         return found
 
-    async def _unless_same(
-        self, found: RunState, repeat_id: str
-    ) -> RunState | signals.RunNotFound | signals.LookFailed:
+    async def _unless_same(self, found: RunState, repeat_id: str) -> RunState | events.RunNotFound | events.LookFailed:
         """Known by what it left alone, it may be the repeat itself, which has ended meanwhile."""
         try:
             repeat = await self._hold.keep(self._provider.get_run(self._thread, repeat_id, with_text=False))
         except NotFoundAtProvider:
             return found
         except ProviderError:
-            return signals.LookFailed()
-        return signals.RunNotFound() if repeat.cursor == found.cursor else found
+            return events.LookFailed()
+        return events.RunNotFound() if repeat.cursor == found.cursor else found
 
-    async def holder(self, holder: str | None) -> RunState | signals.HolderStatus | signals.LookFailed:
+    async def holder(self, holder: str | None) -> RunState | events.HolderStatus | events.LookFailed:
         """The run in our way, by its id or else whichever it is."""
         hold, provider = self._hold, self._provider
         thread = self._thread
@@ -65,41 +63,41 @@ class Looking:
             if found is None:
                 found = await hold.keep(provider.find_holder(thread))
         except ThreadGone:
-            return signals.HolderStatus(None)  # the next create will say so too, and then the thread is made again
+            return events.HolderStatus(None)  # the next create will say so too, and then the thread is made again
         except ProviderError:
-            return signals.LookFailed()
+            return events.LookFailed()
         if found is None:
-            return signals.HolderStatus(None)
+            return events.HolderStatus(None)
         turn_id = hold.turn.turn_id
         if found.turn_id == turn_id and not found.terminal and self._is_new(found):
             return found
         # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
         orphan = found.turn_id is not None and found.turn_id != turn_id
-        return signals.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
+        return events.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
 
     async def cancel(self, holder: str) -> Cancelled:
         """Ask for the end of the run in our way."""
         try:
             await self._hold.keep(self._provider.cancel_run(self._thread, holder))
         except NotCancellable as refusal:
-            return signals.CancelRefused(never=refusal.code == "runs_in_foreground")
+            return events.CancelRefused(never=refusal.code == "runs_in_foreground")
         except (NotFoundAtProvider, ProviderRefused):
-            return signals.CancelRefused()
+            return events.CancelRefused()
         except ProviderError:
-            return signals.LookFailed()
-        return signals.CancelAccepted()
+            return events.LookFailed()
+        return events.CancelAccepted()
 
     async def _find(
         self, narrowed: Callable[[RunStart], RunStart]
-    ) -> RunState | signals.RunNotFound | signals.LookFailed:
+    ) -> RunState | events.RunNotFound | events.LookFailed:
         try:
             start = narrowed(await self._creating.run_start(self._hold))
             found = await self._hold.keep(self._provider.find_run(start))
         except (ThreadGone, NotFoundAtProvider):
-            return signals.RunNotFound()
+            return events.RunNotFound()
         except ProviderError:
-            return signals.LookFailed()
-        return signals.RunNotFound() if found is None else found
+            return events.LookFailed()
+        return events.RunNotFound() if found is None else found
 
     async def _status(self, thread: Thread, run_id: str) -> RunState | None:
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from shared.core.events import EventName
+from shared.core.chat_events import EventName
 from shared.core.handoff import said_since_handoff
-from shared.core.model import RunRecord, Turn, TurnStatus
 from shared.core.runs import RunState, Thread
+from shared.core.turns import RunRecord, Turn, TurnStatus
 from shared.ending import Ending
 from shared.lease import Hold
 from shared.ports import Advance

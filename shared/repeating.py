@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.core.errors import ProviderError
-from shared.core.model import RunRecord, TurnStatus
 from shared.core.runs import RunState
+from shared.core.turns import RunRecord, TurnStatus
 from shared.creating import Creating
 from shared.ending import Pace, end_run
 from shared.lease import Hold

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from shared import outcomes
 from shared.acting import Acting, Next
 from shared.admission import RETRY_SECONDS, YOUNG, Admission
-from shared.core.conflict import Rules
+from shared.core.chat_events import EventName
+from shared.core.conflict.commands import Admit, Refuse
+from shared.core.conflict.events import Intent, Submitted, TurnCame
+from shared.core.conflict.protocol import Rules
 from shared.core.errors import Conflict, Fenced
-from shared.core.events import EventName
 from shared.core.handoff import Limits
-from shared.core.model import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.core.runs import RunState
-from shared.core.signals import Admit, Intent, Refuse, Submitted, TurnCame
+from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.creating import Carry, Creating
 from shared.ending import Pace
 from shared.following import Verdict, follow

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from shared.core.model import MultitaskStrategy
+from shared.core.turns import MultitaskStrategy
 
 # RFC 7518 3.2: an HMAC key is at least as long as the hash.
 _MIN_HS256_BYTES = 32

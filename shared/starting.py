@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.core.model import RunStart
 from shared.core.runs import RunState
+from shared.core.turns import RunStart
 from shared.ports import Provider
 
 

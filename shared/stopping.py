@@ -10,8 +10,8 @@ from dataclasses import replace
 from shared import outcomes
 from shared.acting import Acting
 from shared.core.errors import ProviderError
-from shared.core.model import MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.core.runs import RunState, Thread
+from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.creating import Creating
 from shared.ending import Ending, Pace, end_run
 from shared.lease import Hold, World

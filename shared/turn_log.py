@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.events import ChatEvent, MessageDelta, RunStarted, TurnQueued
-from shared.core.model import Turn
+from shared.core.chat_events import ChatEvent, MessageDelta, RunStarted, TurnQueued
+from shared.core.turns import Turn
 
 
 @dataclass(slots=True)

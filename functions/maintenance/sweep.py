@@ -12,7 +12,8 @@ from typing import Protocol
 
 from shared import logs
 from shared.core.errors import ChatError, Conflict, NotFound
-from shared.core.model import Turn, User
+from shared.core.model import User
+from shared.core.turns import Turn
 from shared.ports import Clock, Orphan
 
 LISTED = 500  # conversations in one sweep; more of them are the next one's

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from functions.asgi.strict_json import has_forbidden_character
 from shared.core.errors import InvalidRequest
-from shared.core.model import MultitaskStrategy, Scope, ScopeKind
+from shared.core.model import Scope, ScopeKind
+from shared.core.turns import MultitaskStrategy
 
 MAX_TEXT = 32_000
 MAX_KEY = 255

@@ -14,7 +14,8 @@ from functions.multi_agent_chat.stream.response import TurnStream
 from shared.auth import TokenVerifier, bearer_token
 from shared.chat import Ask
 from shared.core.errors import StoreUnavailable
-from shared.core.model import MultitaskStrategy, Turn, User
+from shared.core.model import User
+from shared.core.turns import MultitaskStrategy, Turn
 from shared.ports import Clock, Store
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from typing import Any
 
 from functions.asgi.errors import TABLE, sentence_of
 from shared.core.errors import Conflict, TurnFailed
-from shared.core.model import Agent, Conversation, JsonObject, Message, RunRecord, Turn, TurnStatus
+from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Handoff
+from shared.core.turns import Conversation, RunRecord, Turn, TurnStatus
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others

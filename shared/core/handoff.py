@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.model import Agent, Peer
-from shared.core.runs import Handoff, Step, ToolCall, ToolOutput, ToolSpec
+from shared.core.runs import Handoff, Step, ToolCall, ToolOutput
+from shared.core.tool_messages import ASK, TRANSFER, refusal
 
-TRANSFER, ASK = "transfer_to_", "ask_"
 MAX_WORDS = 8_000
 """Characters of a reason, task or question that travel on."""
 
@@ -53,13 +53,6 @@ class Stop:
     """The turn ends here, for `code`, an error of its own."""
 
     code: str
-
-
-def offers(agent: Agent, functions: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
-    """Everything this agent may call."""
-    handoffs = [_transfer_spec(peer) for peer in agent.peers if peer.handoff]
-    questions = [_ask_spec(peer) for peer in agent.peers if peer.ask]
-    return (*functions, *handoffs, *questions)
 
 
 def plan(
@@ -114,24 +107,6 @@ def after_handoff(calls: Sequence[ToolCall]) -> Plan:
     """For a run that goes on after it has handed over: it may only end."""
     text = "You have handed over already. End your turn now, without another word."
     return Plan(answers=tuple(refusal(call, "already_handed_over", text) for call in calls))
-
-
-def refusal(call: ToolCall, code: str, message: str) -> ToolOutput:
-    """A typed error for the model."""
-    return ToolOutput(call.call_id, error_output(code, message))
-
-
-def error_output(code: str, message: str) -> str:
-    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
-
-
-# Its holder was stopped at some moment, which may have been after the call was carried out.
-OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
-
-
-def is_error(output: str) -> bool:
-    """Whether this is an output of `error_output`."""
-    return output.startswith('{"error": {"code": ')
 
 
 def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | None, last_text: str) -> str:
@@ -203,37 +178,3 @@ def _handed_over(call: ToolCall, peer: Peer, handoff: Handoff) -> ToolOutput:
 
 
 _NOTE = "{0} answers from here on. Whoever is not {0} ends now, without another word."
-
-
-def _transfer_spec(peer: Peer) -> ToolSpec:
-    return ToolSpec(
-        TRANSFER + peer.slug,
-        f"Hand the conversation over to {peer.name}, who answers from then on. {peer.description}".strip(),
-        {
-            "type": "object",
-            "properties": {
-                "reason": {"type": "string", "description": "Why, in one short sentence for the user."},
-                "task": {"type": "string", "description": "What is to be done, with all that is needed to do it."},
-            },
-            "required": ["reason", "task"],
-            "additionalProperties": False,
-        },
-    )
-
-
-def _ask_spec(peer: Peer) -> ToolSpec:
-    return ToolSpec(
-        ASK + peer.slug,
-        f"Ask {peer.name} and get the answer back; the conversation stays with you. {peer.description}".strip(),
-        {
-            "type": "object",
-            "properties": {
-                "question": {
-                    "type": "string",
-                    "description": "The whole question: the one asked sees nothing of this conversation.",
-                }
-            },
-            "required": ["question"],
-            "additionalProperties": False,
-        },
-    )

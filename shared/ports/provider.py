@@ -6,11 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.core.model import (
-    Message,
-    RunStart,
-)
+from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
+from shared.core.turns import RunStart
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.core.model import (
-    Claim,
-    JsonObject,
-    MultitaskStrategy,
-    RunRecord,
-    Scope,
-    Turn,
-    TurnStatus,
-)
+from shared.core.model import JsonObject, Scope
 from shared.core.runs import Handoff, Step, Thread, Usage
+from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from shared.core.model import (
-    Agent,
-    Claim,
-    Conversation,
-    JsonObject,
-    Message,
-    Turn,
-)
+from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
+from shared.core.turns import Claim, Conversation, Turn
 from shared.ports.records import (
     Advance,
     Busy,

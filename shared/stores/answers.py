@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
-from shared.core.model import JsonObject, Turn
+from shared.core.model import JsonObject
+from shared.core.turns import Turn
 from shared.ports import Busy, Submitted, ToolTicket
 from shared.stores.rows import read_claim, read_scratch, read_turn
 

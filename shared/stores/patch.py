@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from shared.core.model import RunRecord
 from shared.core.runs import Handoff, Step
+from shared.core.turns import RunRecord
 from shared.ports import Advance
 
 

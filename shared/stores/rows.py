@@ -5,23 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.model import (
-    Agent,
-    Claim,
-    Conversation,
-    Displaced,
-    Joined,
-    JsonObject,
-    Message,
-    MultitaskStrategy,
-    Peer,
-    RunRecord,
-    Scope,
-    ScopeKind,
-    Turn,
-    TurnStatus,
-)
+from shared.core.model import Agent, JsonObject, Message, Peer, Scope, ScopeKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
+from shared.core.turns import Claim, Conversation, Displaced, Joined, MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.ports import Orphan, Peek, Scratch
 
 

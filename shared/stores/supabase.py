@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 
-from shared.core.model import Agent, Claim, Conversation, JsonObject, Message, Turn
+from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
+from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, Submitted, ToolTicket
 from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
 from shared.stores.patch import as_patch, ms

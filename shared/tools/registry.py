@@ -21,9 +21,9 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import to_json
 
-from shared.core.handoff import ASK, TRANSFER, error_output
 from shared.core.model import Agent, JsonObject
 from shared.core.runs import ToolSpec
+from shared.core.tool_messages import ASK, TRANSFER, error_output
 from shared.ports import Store
 
 log = logging.getLogger("multi_agent_chat")

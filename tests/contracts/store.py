@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
-from shared.core.model import Claim, MultitaskStrategy, RunRecord, Scope, ScopeKind, Turn, TurnStatus
+from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Thread, Usage
+from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.ports import Advance, Busy, Lease, Lessee, Limits, Store, Submission, ToolTicket
 
 LESSEE = Lessee("owner", 15.0)

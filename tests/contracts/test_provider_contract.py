@@ -20,8 +20,9 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.model import Agent, Message, RunStart
+from shared.core.model import Agent, Message
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolOutput, ToolSpec
+from shared.core.turns import RunStart
 from shared.ports import Provider
 from tests.providers.making import Assistants, assistants, line, openai_client, responses
 

@@ -8,37 +8,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.conflict import SETTLED, Conflict, Phase, Rules, UnexpectedEvent
-from shared.core.model import MultitaskStrategy
-from shared.core.signals import (
+from shared.core.conflict.commands import (
     Admit,
-    CallerGone,
-    CancelAccepted,
-    CancelRefused,
     CancelRun,
     CheckHolder,
     ClaimTurn,
     Command,
     Detach,
     EndRepeat,
-    Event,
     FindRun,
+    LookBack,
+    Refuse,
+    RotateThread,
+    Sleep,
+    StartRun,
+)
+from shared.core.conflict.events import (
+    CallerGone,
+    CancelAccepted,
+    CancelRefused,
+    Event,
     HolderStatus,
     Intent,
-    LookBack,
     LookFailed,
     Queued,
-    Refuse,
     RepeatEnded,
-    RotateThread,
     RunConflicted,
     RunFound,
     RunNotFound,
     RunStarted,
-    Sleep,
     StartDeferred,
     StartRefused,
-    StartRun,
     StartUnknown,
     Submitted,
     ThreadRotated,
@@ -46,6 +46,8 @@ from shared.core.signals import (
     TurnEnded,
     Woke,
 )
+from shared.core.conflict.protocol import SETTLED, Conflict, Phase, Rules, UnexpectedEvent
+from shared.core.turns import MultitaskStrategy
 
 RULES = Rules(
     strategy=MultitaskStrategy.ENQUEUE,

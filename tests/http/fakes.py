@@ -9,21 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from shared.chat import Ask
+from shared.core.chat_events import ChatEvent
 from shared.core.errors import Conflict, NotFound
-from shared.core.events import ChatEvent
-from shared.core.model import (
-    Agent,
-    Conversation,
-    Message,
-    MultitaskStrategy,
-    RunRecord,
-    Scope,
-    ScopeKind,
-    Turn,
-    TurnStatus,
-    User,
-)
+from shared.core.model import Agent, Message, Scope, ScopeKind, User
 from shared.core.runs import Usage
+from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
 
 REPLY = "Once upon a time ..."
 

@@ -9,8 +9,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
-from shared.core.model import MultitaskStrategy, RunRecord, Scope, ScopeKind, TurnStatus
+from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Handoff
+from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.serving import exchange, served

@@ -10,7 +10,7 @@ import pytest
 
 from shared import logs
 from shared.core.errors import OutcomeUnknown, ProviderRefused, StoreUnavailable
-from shared.core.model import TurnStatus
+from shared.core.turns import TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import FakeChat
 from tests.http.tokens import SECRET, bearer, token

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from shared import logs
+from shared.core.chat_events import HandoffMade, MessageDelta, RunStarted, ToolAnswered, ToolCalled, TurnQueued
 from shared.core.errors import ChatError, Conflict, InvalidRequest, StoreUnavailable, TooMany
-from shared.core.events import HandoffMade, MessageDelta, RunStarted, ToolAnswered, ToolCalled, TurnQueued
-from shared.core.model import MultitaskStrategy, RunRecord, TurnStatus
 from shared.core.runs import Handoff
+from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.frames import of_type, read, states_of, texts_of

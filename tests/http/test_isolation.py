@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.core.model import TurnStatus
+from shared.core.turns import TurnStatus
 from tests.http.fakes import FakeChat
 from tests.http.shapes import assert_answer, assert_error
 from tests.http.tokens import ALICE, BOB, bearer

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared import logs
-from shared.core.model import Joined, MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import Joined, MultitaskStrategy, Turn, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.shapes import assert_answer, assert_error

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from functions.multi_agent_chat.app import build_app
-from shared.core.events import MessageDelta, RunStarted
-from shared.core.model import TurnStatus
+from shared.core.chat_events import MessageDelta, RunStarted
+from shared.core.turns import TurnStatus
 from shared.settings import load_settings
 from tests.http import virtual
 from tests.http.conftest import ENVIRONMENT

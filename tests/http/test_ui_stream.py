@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, UiStream
-from shared.core.events import (
+from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
@@ -21,8 +21,8 @@ from shared.core.events import (
     ToolCalled,
     TurnQueued,
 )
-from shared.core.model import Joined, RunRecord, TurnStatus
 from shared.core.runs import Handoff
+from shared.core.turns import Joined, RunRecord, TurnStatus
 from tests.http.fakes import REPLY, make_turn
 from tests.http.frames import of_type, read, states_of, texts_of
 from tests.http.tokens import ALICE

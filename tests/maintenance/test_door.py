@@ -11,8 +11,9 @@ import pytest
 from functions.maintenance.app import CALL_SECONDS, MAX_CALLS, build_app
 from functions.maintenance.sweep import SIDE_BY_SIDE
 from shared.core.errors import StoreUnavailable
-from shared.core.model import Turn, TurnStatus, User
+from shared.core.model import User
 from shared.core.runs import Thread
+from shared.core.turns import Turn, TurnStatus
 from shared.ports import Orphan
 from shared.settings import load_settings
 from tests.http import virtual

@@ -10,7 +10,8 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from shared.core.errors import StoreUnavailable
-from shared.core.model import Claim, Turn, TurnStatus, User
+from shared.core.model import User
+from shared.core.turns import Claim, Turn, TurnStatus
 from shared.ports import Lessee
 from tests.db.database import Database
 from tests.maintenance.conftest import Caller

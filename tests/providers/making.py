@@ -10,8 +10,9 @@ from openai import AsyncOpenAI
 
 from dev.emulator.testing import local_client
 from shared.clock import LoopClock
-from shared.core.model import Agent, Message, RunStart
+from shared.core.model import Agent, Message
 from shared.core.runs import Thread, ToolOutput
+from shared.core.turns import RunStart
 from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.provider import Background, ResponsesProvider, State
 

@@ -18,7 +18,8 @@ from dev.emulator.testing import local_client
 from functions.composition import Built, compose
 from shared.chat import Ask, ChatService
 from shared.clock import LoopClock
-from shared.core.model import JsonObject, MultitaskStrategy, Turn, User
+from shared.core.model import JsonObject, User
+from shared.core.turns import MultitaskStrategy, Turn
 from shared.settings import Settings, load_settings
 from shared.stores.storable import storable
 from shared.stores.supabase import SupabaseStore

@@ -10,7 +10,7 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from shared.core.errors import Conflict, InvalidRequest
-from shared.core.model import MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 

@@ -9,7 +9,7 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from shared import stopping
-from shared.core.model import MultitaskStrategy, TurnStatus
+from shared.core.turns import MultitaskStrategy, TurnStatus
 from tests.service.instances import Instances, somebody
 from tests.service.test_strategies import running, superseded
 

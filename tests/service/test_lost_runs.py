@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared.core import signals
-from shared.core.model import TurnStatus
+from shared.core.conflict import events
+from shared.core.turns import TurnStatus
 from shared.looking import Looking
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
@@ -23,8 +23,8 @@ async def test_an_answer_that_came_between_the_last_look_and_the_repeat_is_the_o
     one, user = await instances.make(responses_background=background, run_budget_seconds="5"), somebody()
     first = await one.send(user, "hello")
 
-    async def blind(looking: Looking) -> signals.RunNotFound:
-        return signals.RunNotFound()
+    async def blind(looking: Looking) -> events.RunNotFound:
+        return events.RunNotFound()
 
     monkeypatch.setattr(Looking, "find", blind)
     await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})

@@ -13,7 +13,8 @@ from dev.emulator.testing import RunningEmulator
 from functions import composition
 from shared import stopping
 from shared.core.errors import NotFound
-from shared.core.model import JsonObject, TurnStatus
+from shared.core.model import JsonObject
+from shared.core.turns import TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared.core.model import MultitaskStrategy, Turn, TurnStatus, User
+from shared.core.model import User
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody
 from tests.service.test_answering import block, creates, place_of

@@ -10,9 +10,18 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from shared.chat import Ask
+from shared.core.chat_events import (
+    ChatEvent,
+    HandoffMade,
+    MessageDelta,
+    RunConflicted,
+    RunStarted,
+    ToolAnswered,
+    ToolCalled,
+)
 from shared.core.errors import Conflict, NotFound
-from shared.core.events import ChatEvent, HandoffMade, MessageDelta, RunConflicted, RunStarted, ToolAnswered, ToolCalled
-from shared.core.model import MultitaskStrategy, Turn, TurnStatus, User
+from shared.core.model import User
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.live import LiveTurn
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody

@@ -14,7 +14,7 @@ from dev.emulator.ids import thread_wire_id
 from dev.emulator.responses import response as emulated_responses
 from dev.emulator.testing import RunningEmulator
 from dev.emulator.threads import run as emulated_runs
-from shared.core.model import MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody
 from tests.service.scripted import error, scripted

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shared.core.model import MultitaskStrategy
+from shared.core.turns import MultitaskStrategy
 from tests.simulation.database import Database, database
 from tests.simulation.modes import FREEZE_SECONDS, Profile
 from tests.simulation.people import Person, users

@@ -14,10 +14,10 @@ from shared.acting import Acted, Acting, Next
 from shared.admission import Admission
 from shared.asking import Asking
 from shared.calling import Calling
-from shared.core.conflict import Conflict
+from shared.core.conflict.protocol import Conflict
 from shared.core.errors import OutcomeUnknown
-from shared.core.model import RunStart, TurnStatus
 from shared.core.runs import RunState
+from shared.core.turns import RunStart, TurnStatus
 from shared.creating import Creating
 from shared.lease import Hold
 from shared.ports import Advance
@@ -141,7 +141,7 @@ FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
     Mutant("no reconcile", "ambiguous", (
-        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, signals.FindRun())",
+        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
     Mutant("a lost intent is taken for none", "crash", (

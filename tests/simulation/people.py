@@ -9,7 +9,8 @@ from typing import Any
 
 from shared.chat import Ask
 from shared.core.errors import ChatError
-from shared.core.model import MultitaskStrategy, Turn, User
+from shared.core.model import User
+from shared.core.turns import MultitaskStrategy, Turn
 from tests.simulation.instance import Instance, Work
 from tests.simulation.team import BOSS
 from tests.simulation.world import Answer, Reset, World

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
+from shared.core.turns import RunStart
 from shared.ports import TextHeard
 from shared.providers.responses.items import found_run
 from tests.simulation.instance import SETTINGS, Instance

@@ -17,8 +17,9 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import ToolCall, ToolOutput, is_terminal
+from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
 from shared.providers.responses.items import call_ids, input_items, leftovers, missing, traces
 from tests.simulation.team import SLUGS, Part, next_part, told_in_words

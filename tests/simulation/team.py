@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.handoff import is_error
+from shared.core.tool_messages import is_error
 from shared.tools.registry import ToolContext, tool
 
 BOSS, WRITER, PAINTER, SINGER = "sim_boss", "sim_writer", "sim_painter", "sim_singer"

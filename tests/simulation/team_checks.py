@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from shared.core.handoff import OUTCOME_UNKNOWN, is_error
+from shared.core.tool_messages import OUTCOME_UNKNOWN, is_error
 from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond

@@ -11,7 +11,7 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.core.events import EventName
+from shared.core.chat_events import EventName
 from tests.simulation.database import Database
 from tests.simulation.loop import SimLoop
 from tests.simulation.modes import Profile

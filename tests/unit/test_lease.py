@@ -8,7 +8,8 @@ from typing import Any
 
 from shared.clock import LoopClock
 from shared.core.errors import OutcomeUnknown, StoreRefused
-from shared.core.model import Agent, Claim
+from shared.core.model import Agent
+from shared.core.turns import Claim
 from shared.lease import Hold, World
 from shared.wakeups import LocalWakeups
 from tests.http.fakes import make_turn

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.model import MultitaskStrategy
+from shared.core.turns import MultitaskStrategy
 from shared.settings import Settings, SettingsError, load_settings
 
 CANARY = "canary-5c1a-never-shown"

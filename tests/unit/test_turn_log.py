@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
+from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
 from shared.turn_log import LogReader, TurnLog, TurnLogs
 
 

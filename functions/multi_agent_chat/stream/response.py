@@ -14,9 +14,9 @@ from functions.asgi.call import Call
 from functions.asgi.errors import error_body, noted
 from functions.multi_agent_chat import render
 from functions.multi_agent_chat.stream import frames, ui_messages
+from shared.core.chat_events import ChatEvent
 from shared.core.errors import ChatError
-from shared.core.events import ChatEvent
-from shared.core.model import Turn, TurnStatus
+from shared.core.turns import Turn, TurnStatus
 from shared.ports import Clock
 
 HEADERS: Mapping[str, str] = {

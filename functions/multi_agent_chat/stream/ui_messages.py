@@ -15,7 +15,7 @@ from typing import Any
 from functions.multi_agent_chat import render
 from functions.multi_agent_chat.stream import tool_values
 from functions.multi_agent_chat.stream.frames import DONE, frame, whole
-from shared.core.events import (
+from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
@@ -25,8 +25,8 @@ from shared.core.events import (
     ToolCalled,
     TurnQueued,
 )
-from shared.core.model import Turn, TurnStatus
 from shared.core.runs import Handoff
+from shared.core.turns import Turn, TurnStatus
 
 UNANSWERED = "The turn ended before there was an output."
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import OutcomeUnknown, ProviderError, ProviderRefused
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
+from shared.core.turns import RunStart
 from shared.ports import Clock, TextHeard
 from shared.providers import fields
 from shared.providers.assistants.assistants import Assistants, RememberAssistant, required_id

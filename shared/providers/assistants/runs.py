@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
+from shared.core.turns import RunStart
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import replace
 
 from shared.core.errors import ProviderError
-from shared.core.model import RunStart
 from shared.core.runs import RunState
+from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
 from shared.providers.responses.conversations import Conversations, End
 from shared.providers.responses.items import call_ids, found_run, leftovers, missing, traces

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.core.model import Displaced, Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import RunState, Step, ToolCall, ToolOutput
+from shared.core.turns import Displaced, RunStart
 from shared.providers import fields
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean, clean_json

@@ -21,8 +21,9 @@ from shared.core.errors import (
     ProviderError,
     ProviderRefused,
 )
-from shared.core.model import Message, RunStart
+from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
+from shared.core.turns import RunStart
 from shared.ports import Clock, TextHeard
 from shared.providers.refusals.meaning import (
     cancel_refused,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.model import RunStart
 from shared.core.runs import ToolSpec
+from shared.core.turns import RunStart
 from shared.providers.responses.items import input_items, seeds
 from shared.providers.text import clean
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.core import signals
-from shared.core.model import MultitaskStrategy
+from shared.core.conflict import commands, events
 from shared.core.runs import is_terminal
+from shared.core.turns import MultitaskStrategy
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
 NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
@@ -78,191 +78,193 @@ class Conflict:
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
     refused: str | None = None  # why the last create was, though it may have been so because of a lost one
-    after_pause: signals.Command | None = None
+    after_pause: commands.Command | None = None
 
-    def fold(self, event: signals.Event, now: float) -> tuple[Conflict, signals.Command]:
+    def fold(self, event: events.Event, now: float) -> tuple[Conflict, commands.Command]:
         """The next state and the one thing to do. Raises UnexpectedEvent for a pair the protocol does not know."""
         state, command = self._heard(event, now)
-        if self._over(now) and not isinstance(command, signals.Admit | signals.Refuse | signals.Detach):
-            return state._end(signals.Detach())
+        if self._over(now) and not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
+            return state._end(commands.Detach())
         return state, command
 
-    def _heard(self, event: signals.Event, now: float) -> tuple[Conflict, signals.Command]:
+    def _heard(self, event: events.Event, now: float) -> tuple[Conflict, commands.Command]:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")
-            case (_, signals.CallerGone()) | (Phase.CLAIMING, signals.TurnEnded()):
-                return self._end(signals.Detach())
+            case (_, events.CallerGone()) | (Phase.CLAIMING, events.TurnEnded()):
+                return self._end(commands.Detach())
             # our own queue
-            case (Phase.NEW, signals.Submitted()):
-                return self._go(Phase.CLAIMING, signals.ClaimTurn())
-            case (Phase.CLAIMING, signals.Queued(behind=behind)):
+            case (Phase.NEW, events.Submitted()):
+                return self._go(Phase.CLAIMING, commands.ClaimTurn())
+            case (Phase.CLAIMING, events.Queued(behind=behind)):
                 return self._queued(behind, now)
-            case (Phase.QUEUED, signals.Woke()):
-                return self._end(signals.Detach()) if self._over(now) else self._go(Phase.CLAIMING, signals.ClaimTurn())
-            case (Phase.NEW | Phase.CLAIMING, signals.TurnCame() as came):  # NEW: the claim came with the acceptance
+            case (Phase.QUEUED, events.Woke()):
+                return (
+                    self._end(commands.Detach()) if self._over(now) else self._go(Phase.CLAIMING, commands.ClaimTurn())
+                )
+            case (Phase.NEW | Phase.CLAIMING, events.TurnCame() as came):  # NEW: the claim came with the acceptance
                 return self._turn_came(came, now)
             # the create
-            case (Phase.STARTING, signals.RunStarted()) if self.suspect:
+            case (Phase.STARTING, events.RunStarted()) if self.suspect:
                 return self._look_back(now)
-            case (Phase.STARTING, signals.RunStarted()):
-                return self._end(signals.Admit())
-            case (Phase.STARTING, signals.RunConflicted(holder=holder)):
+            case (Phase.STARTING, events.RunStarted()):
+                return self._end(commands.Admit())
+            case (Phase.STARTING, events.RunConflicted(holder=holder)):
                 return self._conflicted(holder, now)
-            case (Phase.STARTING, signals.StartDeferred(seconds=seconds)):
-                return self._looked_anew()._pause(now, signals.StartRun(), max(seconds, self._interval()))
-            case (Phase.STARTING, signals.StartRefused(reason=reason)) if self.suspect and self.refused is None:
-                return replace(self, refused=reason)._go(Phase.FINDING, signals.FindRun())
-            case (Phase.STARTING, signals.StartRefused(reason=reason)):
-                return self._end(signals.Refuse(reason))
-            case (Phase.STARTING, signals.StartUnknown(still_seconds=still)):
+            case (Phase.STARTING, events.StartDeferred(seconds=seconds)):
+                return self._looked_anew()._pause(now, commands.StartRun(), max(seconds, self._interval()))
+            case (Phase.STARTING, events.StartRefused(reason=reason)) if self.suspect and self.refused is None:
+                return replace(self, refused=reason)._go(Phase.FINDING, commands.FindRun())
+            case (Phase.STARTING, events.StartRefused(reason=reason)):
+                return self._end(commands.Refuse(reason))
+            case (Phase.STARTING, events.StartUnknown(still_seconds=still)):
                 return self._doubt(now + still)
             # the run in our way
-            case (Phase.FOLLOWING, signals.HolderStatus() as seen):
+            case (Phase.FOLLOWING, events.HolderStatus() as seen):
                 return self._holder(seen, now)
-            case (Phase.FOLLOWING, signals.LookFailed()):
-                return self._pause(now, signals.CheckHolder(self.holder))
-            case (Phase.CANCELLING, signals.CancelRefused(never=True)):
-                return replace(self, rotate_at=NEVER)._pause(now, signals.CheckHolder(self.holder))
-            case (Phase.CANCELLING, signals.CancelRefused()):
-                return self._go(Phase.FOLLOWING, signals.CheckHolder(self.holder))
-            case (Phase.CANCELLING, signals.CancelAccepted()):
-                return self._pause(now, signals.CheckHolder(self.holder))
-            case (Phase.CANCELLING, signals.LookFailed()):
-                return replace(self, cancel_asked=None)._pause(now, signals.CheckHolder(self.holder))
-            case (Phase.ROTATING, signals.ThreadRotated()):
+            case (Phase.FOLLOWING, events.LookFailed()):
+                return self._pause(now, commands.CheckHolder(self.holder))
+            case (Phase.CANCELLING, events.CancelRefused(never=True)):
+                return replace(self, rotate_at=NEVER)._pause(now, commands.CheckHolder(self.holder))
+            case (Phase.CANCELLING, events.CancelRefused()):
+                return self._go(Phase.FOLLOWING, commands.CheckHolder(self.holder))
+            case (Phase.CANCELLING, events.CancelAccepted()):
+                return self._pause(now, commands.CheckHolder(self.holder))
+            case (Phase.CANCELLING, events.LookFailed()):
+                return replace(self, cancel_asked=None)._pause(now, commands.CheckHolder(self.holder))
+            case (Phase.ROTATING, events.ThreadRotated()):
                 fresh = Conflict(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
-            case (Phase.FINDING, signals.RunFound(repeated=False)) if self.failures > 1:
+            case (Phase.FINDING, events.RunFound(repeated=False)) if self.failures > 1:
                 return self._look_back(now)
-            case (Phase.FINDING, signals.RunFound(repeated=False)) | (Phase.FOLLOWING, signals.RunFound()):
-                return self._end(signals.Admit())
-            case (Phase.FINDING, signals.RunNotFound()) if self.refused is not None:
-                return self._end(signals.Refuse(self.refused))
-            case (Phase.FINDING, signals.RunNotFound()):
+            case (Phase.FINDING, events.RunFound(repeated=False)) | (Phase.FOLLOWING, events.RunFound()):
+                return self._end(commands.Admit())
+            case (Phase.FINDING, events.RunNotFound()) if self.refused is not None:
+                return self._end(commands.Refuse(self.refused))
+            case (Phase.FINDING, events.RunNotFound()):
                 return self._not_found(now)
-            case (Phase.FINDING, signals.LookFailed()):
-                return self._pause(now, signals.FindRun())
+            case (Phase.FINDING, events.LookFailed()):
+                return self._pause(now, commands.FindRun())
             # a repeat that was accepted: the lost attempt may have ended between the last look for it and then
-            case (Phase.LOOKING_BACK, signals.RunFound()) | (Phase.FINDING, signals.RunFound(repeated=True)):
-                return self._go(Phase.ENDING_REPEAT, signals.EndRepeat())
-            case (Phase.LOOKING_BACK, signals.LookFailed()) if self.pauses + 1 < LOOKS_BACK:
-                return self._pause(now, signals.LookBack())
-            case (Phase.LOOKING_BACK, signals.RunNotFound() | signals.LookFailed()):
-                return self._end(signals.Admit())
-            case (Phase.ENDING_REPEAT, signals.RepeatEnded()):
-                return self._end(signals.Admit())
-            case (Phase.PAUSED, signals.Woke()):
+            case (Phase.LOOKING_BACK, events.RunFound()) | (Phase.FINDING, events.RunFound(repeated=True)):
+                return self._go(Phase.ENDING_REPEAT, commands.EndRepeat())
+            case (Phase.LOOKING_BACK, events.LookFailed()) if self.pauses + 1 < LOOKS_BACK:
+                return self._pause(now, commands.LookBack())
+            case (Phase.LOOKING_BACK, events.RunNotFound() | events.LookFailed()):
+                return self._end(commands.Admit())
+            case (Phase.ENDING_REPEAT, events.RepeatEnded()):
+                return self._end(commands.Admit())
+            case (Phase.PAUSED, events.Woke()):
                 return self._resume(now)
             case _:
                 raise UnexpectedEvent(f"{event} in phase {self.phase}")
 
-    def _queued(self, behind: int, now: float) -> tuple[Conflict, signals.Command]:
+    def _queued(self, behind: int, now: float) -> tuple[Conflict, commands.Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
-            return self._end(signals.Refuse("run_in_progress"))
+            return self._end(commands.Refuse("run_in_progress"))
         # the next in line looks often: what it would wait for nothing is added to everybody behind it
         pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.poll_min_seconds)
         until = min(now + pause, self.rules.deadline)
-        return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, signals.Sleep(until))
+        return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, commands.Sleep(until))
 
-    def _turn_came(self, came: signals.TurnCame, now: float) -> tuple[Conflict, signals.Command]:
+    def _turn_came(self, came: events.TurnCame, now: float) -> tuple[Conflict, commands.Command]:
         state = replace(self, pauses=0, failures=came.failures)
         match came.intent:
-            case signals.Intent.STARTED if came.failures:
+            case events.Intent.STARTED if came.failures:
                 return state._look_back(now)
-            case signals.Intent.STARTED:
-                return state._end(signals.Admit())
-            case signals.Intent.UNKNOWN:
+            case events.Intent.STARTED:
+                return state._end(commands.Admit())
+            case events.Intent.UNKNOWN:
                 return state._doubt(now + came.still_seconds)
-            case signals.Intent.NONE if came.failures:
+            case events.Intent.NONE if came.failures:
                 return replace(state, suspect=True, doubt_since=SETTLED)._start(now)
-            case signals.Intent.NONE:
+            case events.Intent.NONE:
                 return state._start(now)
 
-    def _doubt(self, since: float) -> tuple[Conflict, signals.Command]:
+    def _doubt(self, since: float) -> tuple[Conflict, commands.Command]:
         state = replace(self, suspect=True, doubt_since=since, rotate_at=None, failures=self.failures + 1, pauses=0)
-        return state._go(Phase.FINDING, signals.FindRun())
+        return state._go(Phase.FINDING, commands.FindRun())
 
-    def _look_back(self, now: float) -> tuple[Conflict, signals.Command]:
+    def _look_back(self, now: float) -> tuple[Conflict, commands.Command]:
         """There is a run, and an attempt before it was lost: that one may have had its answer first."""
         if self._over(now):
-            return self._end(signals.Admit())
-        return replace(self, pauses=0)._go(Phase.LOOKING_BACK, signals.LookBack())
+            return self._end(commands.Admit())
+        return replace(self, pauses=0)._go(Phase.LOOKING_BACK, commands.LookBack())
 
     def _looked_anew(self) -> Conflict:
         """A wire may show a run only when it is over: after every pause the lost attempt may be there to be found."""
         return replace(self, doubt_since=SETTLED if self.suspect else None)
 
-    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, signals.Command]:
+    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, commands.Command]:
         # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
-            return self._end(signals.Refuse("run_in_progress"))
+            return self._end(commands.Refuse("run_in_progress"))
         news = holder is not None and holder != self.holder
         state = replace(self._looked_anew(), holder=holder, pauses=0 if news else self.pauses)
         # nor is its own attempt to be left behind, so a suspect waits as one that enqueues
         if self.rules.strategy.displaces and not self.suspect and (news or self.rotate_at is None):
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
-        return state._go(Phase.FOLLOWING, signals.CheckHolder(holder))
+        return state._go(Phase.FOLLOWING, commands.CheckHolder(holder))
 
-    def _holder(self, seen: signals.HolderStatus, now: float) -> tuple[Conflict, signals.Command]:
+    def _holder(self, seen: events.HolderStatus, now: float) -> tuple[Conflict, commands.Command]:
         state = replace(self, holder=seen.holder or self.holder)
         if seen.status is not None and is_terminal(seen.status) and state.holder != self.ended_holder:
             return replace(state, ended_holder=state.holder, pauses=0)._start(now)
         if seen.orphan and state.rotate_at is None:
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         if state.rotate_at is not None and now >= state.rotate_at:
-            return state._go(Phase.ROTATING, signals.RotateThread())
+            return state._go(Phase.ROTATING, commands.RotateThread())
         if seen.status is None or is_terminal(seen.status):
             # refused, yet nobody to be seen, or one that has ended: the refusal is the truth, so only another try
             # tells when it is over
-            return state._pause(now, signals.StartRun())
+            return state._pause(now, commands.StartRun())
         # a suspect's holder may be its own lost attempt: that is waited for, not ended
         asks = (self.rules.strategy.displaces or seen.orphan) and not self.suspect and self.rotate_at != NEVER
         if asks and state.holder is not None and state.holder != self.cancel_asked:
             return replace(state, cancel_asked=state.holder, pauses=0)._go(
-                Phase.CANCELLING, signals.CancelRun(state.holder)
+                Phase.CANCELLING, commands.CancelRun(state.holder)
             )
-        return state._pause(now, signals.CheckHolder(state.holder), seen.poll_after_seconds)
+        return state._pause(now, commands.CheckHolder(state.holder), seen.poll_after_seconds)
 
-    def _not_found(self, now: float) -> tuple[Conflict, signals.Command]:
+    def _not_found(self, now: float) -> tuple[Conflict, commands.Command]:
         if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:
-            return self._pause(now, signals.FindRun())
+            return self._pause(now, commands.FindRun())
         if self.failures >= self.rules.max_failures:
-            return self._end(signals.Refuse("provider_unavailable"))
+            return self._end(commands.Refuse("provider_unavailable"))
         lost = self.doubt_since != SETTLED
         return replace(self, doubt_since=None)._start(now, lost=lost)
 
-    def _resume(self, now: float) -> tuple[Conflict, signals.Command]:
+    def _resume(self, now: float) -> tuple[Conflict, commands.Command]:
         match self.after_pause:
             case _ if self._over(now):
-                return self._end(signals.Detach())
-            case signals.CheckHolder() as check:
+                return self._end(commands.Detach())
+            case commands.CheckHolder() as check:
                 return self._go(Phase.FOLLOWING, check)
-            case signals.FindRun() as find:
+            case commands.FindRun() as find:
                 return self._go(Phase.FINDING, find)
-            case signals.LookBack() as look:
+            case commands.LookBack() as look:
                 return self._go(Phase.LOOKING_BACK, look)
             case _:
                 return self._start(now)
 
-    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, signals.Command]:
+    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, commands.Command]:
         if self.doubt_since is not None:
-            return self._go(Phase.FINDING, signals.FindRun())
+            return self._go(Phase.FINDING, commands.FindRun())
         if now >= self.rules.deadline - self.rules.start_margin_seconds:
-            return self._end(signals.Detach())
-        return self._go(Phase.STARTING, signals.StartRun(repeats_lost=lost))
+            return self._end(commands.Detach())
+        return self._go(Phase.STARTING, commands.StartRun(repeats_lost=lost))
 
     def _pause(
-        self, now: float, then: signals.Command, seconds: float | None = None
-    ) -> tuple[Conflict, signals.Command]:
+        self, now: float, then: commands.Command, seconds: float | None = None
+    ) -> tuple[Conflict, commands.Command]:
         until = min(now + (self._interval() if seconds is None else seconds), self.rules.deadline)
-        return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, signals.Sleep(until))
+        return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, commands.Sleep(until))
 
-    def _go(self, phase: Phase, command: signals.Command) -> tuple[Conflict, signals.Command]:
+    def _go(self, phase: Phase, command: commands.Command) -> tuple[Conflict, commands.Command]:
         return replace(self, phase=phase), command
 
-    def _end(self, command: signals.Command) -> tuple[Conflict, signals.Command]:
+    def _end(self, command: commands.Command) -> tuple[Conflict, commands.Command]:
         return self._go(Phase.ENDED, command)
 
     def _over(self, now: float) -> bool:

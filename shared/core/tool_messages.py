@@ -1,0 +1,70 @@
+"""What a model is told about calling: the functions that it is offered, and the errors that it gets for an output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from shared.core.model import Agent, Peer
+from shared.core.runs import ToolCall, ToolOutput, ToolSpec
+
+TRANSFER, ASK = "transfer_to_", "ask_"
+
+
+def offers(agent: Agent, functions: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """Everything this agent may call."""
+    handoffs = [_transfer_spec(peer) for peer in agent.peers if peer.handoff]
+    questions = [_ask_spec(peer) for peer in agent.peers if peer.ask]
+    return (*functions, *handoffs, *questions)
+
+
+def refusal(call: ToolCall, code: str, message: str) -> ToolOutput:
+    """A typed error for the model."""
+    return ToolOutput(call.call_id, error_output(code, message))
+
+
+def error_output(code: str, message: str) -> str:
+    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+
+
+# Its holder was stopped at some moment, which may have been after the call was carried out.
+OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
+
+
+def is_error(output: str) -> bool:
+    """Whether this is an output of `error_output`."""
+    return output.startswith('{"error": {"code": ')
+
+
+def _transfer_spec(peer: Peer) -> ToolSpec:
+    return ToolSpec(
+        TRANSFER + peer.slug,
+        f"Hand the conversation over to {peer.name}, who answers from then on. {peer.description}".strip(),
+        {
+            "type": "object",
+            "properties": {
+                "reason": {"type": "string", "description": "Why, in one short sentence for the user."},
+                "task": {"type": "string", "description": "What is to be done, with all that is needed to do it."},
+            },
+            "required": ["reason", "task"],
+            "additionalProperties": False,
+        },
+    )
+
+
+def _ask_spec(peer: Peer) -> ToolSpec:
+    return ToolSpec(
+        ASK + peer.slug,
+        f"Ask {peer.name} and get the answer back; the conversation stays with you. {peer.description}".strip(),
+        {
+            "type": "object",
+            "properties": {
+                "question": {
+                    "type": "string",
+                    "description": "The whole question: the one asked sees nothing of this conversation.",
+                }
+            },
+            "required": ["question"],
+            "additionalProperties": False,
+        },
+    )

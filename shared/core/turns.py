@@ -1,0 +1,171 @@
+"""A turn and what belongs to it, as frozen values: its states, its runs, the claim on it, its conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.core.model import Agent, JsonObject, Message, Scope
+from shared.core.runs import Handoff, Step, Thread, ToolOutput, ToolSpec, Usage
+
+
+class TurnStatus(StrEnum):
+    """Where one user message stands. The last three are final: the database refuses to change them."""
+
+    QUEUED = "queued"
+    STARTING = "starting"  # the intent to start a run is committed; whether the provider has it may be unknown
+    RUNNING = "running"
+    REQUIRES_ACTION = "requires_action"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (TurnStatus.COMPLETED, TurnStatus.FAILED, TurnStatus.CANCELLED)
+
+
+class MultitaskStrategy(StrEnum):
+    """What to do with a message that finds its conversation busy."""
+
+    ENQUEUE = "enqueue"  # wait in order
+    REJECT = "reject"  # 409 at once, nothing stored
+    INTERRUPT = "interrupt"  # end the turn in the way, keep what was asked and said
+    ROLLBACK = "rollback"  # end the turn in the way, as if it had not been asked
+    COALESCE = "coalesce"  # join with others that wait into one turn
+
+    @property
+    def displaces(self) -> bool:
+        return self in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """An interrupted turn: what was asked, and said until then. A provider may have dropped it from its thread."""
+
+    turn_id: str
+    text: str
+    partial: str  # empty where nothing had been said
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One of the messages that share a run."""
+
+    turn_id: str
+    text: str
+    status: TurnStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """Everything one create call needs. Message and run travel in the same call."""
+
+    turn_id: str
+    run_key: str  # committed before the call, carried in the run's metadata, new for every attempt
+    agent: Agent
+    thread: Thread
+    text: str | None = None  # the user's message; None where an earlier run of the turn has put it into the thread
+    tools: tuple[ToolSpec, ...] = ()
+    tool_outputs: tuple[ToolOutput, ...] = ()  # to calls that stand in the thread
+    steps: tuple[Step, ...] = ()  # earlier runs of this turn that the thread knows nothing of: told in full
+    handoff: Handoff | None = None  # what brought this agent in, where the thread shows no tool calls
+    history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
+    displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
+    repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
+    # this turn's runs that are already known, or the last items they left: never to be taken for a lost one
+    known_run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run in a turn's record, as answers show it."""
+
+    run_id: str | None
+    agent: str
+    status: str
+    text: str | None = None  # what it said, where that is not the reply
+    asked_by: str | None = None  # the agent that called this one as a tool
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user message and everything done to answer it, as the database sees it now."""
+
+    turn_id: str
+    conversation_id: str
+    user_id: str
+    seq: int
+    status: TurnStatus
+    text: str
+    agent: str
+    strategy: MultitaskStrategy
+    attempt: int  # counts creates: each has its own run key
+    failures: int  # counted failures; refusals and rate limits are not
+    run_key: str | None
+    run_id: str | None
+    cancel_requested: bool
+    conflicts: int
+    waited_ms: int  # from acceptance to the start of its first run, or to now
+    starting_ms: int | None  # since the last intent to start was committed, on the database's clock
+    running_ms: int | None  # since the present run was recorded, on the database's clock
+    working_ms: int | None  # since its first run was started, on the database's clock
+    remaining_ms: int  # to the turn's deadline, on the database's clock; not below 0
+    position: int  # open turns before this one; 0 at the head or when final
+    reply: str | None
+    error: JsonObject | None
+    draft: str | None  # what the present run has said so far, where only its holder can hear it
+    runs: tuple[RunRecord, ...]
+    handoffs: tuple[Handoff, ...]
+    usage: Usage
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    superseded_by: str | None = None  # the turn that displaces, or displaced, this one
+    superseded_how: MultitaskStrategy | None = None
+    joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
+    created_at: str = ""
+    finished_at: str | None = None
+    cancelling_ms: int | None = (
+        None  # since its cancel was asked for, or since it was displaced; None: neither, or over
+    )
+
+    @property
+    def whole_text(self) -> str:
+        """What is asked in this turn's run: its own message, or all that were joined, in order."""
+        return "\n\n".join(one.text for one in self.joined) or self.text
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """The turns that this turn's outcome is the outcome of."""
+        shared = tuple(one.turn_id for one in self.joined if one.status == self.status or not self.status.final)
+        return shared or (self.turn_id,)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The time-bounded right to serve the head of a conversation's queue."""
+
+    epoch: int  # the fencing token: every write carries it, a stale one is refused
+    turn: Turn
+    agent: Agent
+    thread: Thread | None  # None: no thread is remembered
+    fresh: bool  # this very claim committed the intent to start: nobody can have sent it yet
+    last_run_id: str | None  # the newest run on record in this conversation, whichever turn it served
+    message_count: int  # transcript lines of other turns
+    displaced: tuple[Displaced, ...] = ()  # interrupted since the last answer
+    steps: tuple[Step, ...] = ()  # of this turn, until now
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A user's conversation as lists show it."""
+
+    conversation_id: str
+    scope: Scope | None
+    agent: str
+    status: str  # "idle" or "busy"
+    turns: int
+    created_at: str
+    updated_at: str
+    open_turns: tuple[Turn, ...] = ()
+    statistics: JsonObject = field(default_factory=dict)
