@@ -10,15 +10,15 @@ import httpx
 from openai import AsyncOpenAI
 
 from shared.chat import ChatOptions, ChatService
-from shared.creating import Carry
-from shared.lease import World
+from shared.instance.instance import World
+from shared.instance.wakeups import LocalWakeups
 from shared.ports import Clock, Limits, Provider, Store
 from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.provider import ResponsesProvider
-from shared.serving import ServingOptions
+from shared.runs.start import Carry
 from shared.settings import Settings
 from shared.stores.supabase import SupabaseStore
-from shared.wakeups import LocalWakeups
+from shared.turn.serve import ServingOptions
 
 TURN_TTL_SECONDS = 15 * 60.0
 SETTLE_SECONDS = 5.0  # after a create timed out, until its traces must be visible at the provider

@@ -17,10 +17,11 @@ from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
 from shared.core.runs import Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn
-from shared.lease import Hold, World
-from shared.live import LiveTurn
+from shared.held_turn import Hold
+from shared.instance.instance import World
+from shared.live_turn import LiveTurn
 from shared.ports import Lessee, Limits, Provider, Submission, Submitted
-from shared.serving import Serving, ServingOptions, Until, rejected
+from shared.turn.serve import Serving, ServingOptions, Until, rejected
 
 log = logging.getLogger("multi_agent_chat")
 

@@ -13,10 +13,10 @@ from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, Submitted, ToolTicket
 from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
-from shared.stores.patch import as_patch, ms
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import Rpc
 from shared.stores.storable import as_json
+from shared.stores.turn_patch import as_patch, ms
 
 
 class SupabaseStore:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared import stopping
 from shared.core.turns import MultitaskStrategy, TurnStatus
+from shared.turn import stop
 from tests.service.instances import Instances, somebody
 from tests.service.test_strategies import running, superseded
 
@@ -19,7 +19,7 @@ STUBBORN = "[[never]] [[ignore-cancel]] hello"
 async def test_the_next_holder_does_not_wait_anew(
     instances: Instances, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "CANCELLED_WITHIN_SECONDS", 3.0)
+    monkeypatch.setattr(stop, "CANCELLED_WITHIN_SECONDS", 3.0)
     one, two, user = await instances.make(), await instances.make(), somebody()
     asked = asyncio.create_task(one.send(user, STUBBORN, wait=1.5))
     await running(emulator)

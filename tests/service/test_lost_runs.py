@@ -7,7 +7,7 @@ import pytest
 from dev.emulator.testing import RunningEmulator
 from shared.core.conflict import events
 from shared.core.turns import TurnStatus
-from shared.looking import Looking
+from shared.runs.lookup import Looking
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.test_answering import creates, place_of

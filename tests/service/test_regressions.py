@@ -11,10 +11,10 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from functions import composition
-from shared import stopping
 from shared.core.errors import NotFound
 from shared.core.model import JsonObject
 from shared.core.turns import TurnStatus
+from shared.turn import stop
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.scripted import Scripted, error, scripted
@@ -98,7 +98,7 @@ async def test_a_message_that_may_be_answered_already_is_not_taken_back(
 async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
     instances: Instances, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "CANCEL_WITHIN_SECONDS", 0.3)
+    monkeypatch.setattr(stop, "CANCEL_WITHIN_SECONDS", 0.3)
     await emulator.configure(lock=False)
     one, user = await instances.make(), somebody()
     first = await one.send(user, "hello")

@@ -22,7 +22,7 @@ from shared.core.chat_events import (
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
-from shared.live import LiveTurn
+from shared.live_turn import LiveTurn
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, somebody
 from tests.service.teams import Team, calls, hands_over, says

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS
-from shared.outcomes import MAX_FAILURES
+from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified
 from tests.simulation.record import Record, name_of

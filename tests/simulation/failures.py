@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.outcomes import MAX_FAILURES
+from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.instance import SETTINGS
 from tests.simulation.servers import Create, Run

@@ -11,9 +11,9 @@ from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS, OVERTIME_SEC
 from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
-from shared.lease import World as Holders
+from shared.instance.instance import World as Holders
+from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
-from shared.wakeups import LocalWakeups
 from tests.simulation.calls import Store
 from tests.simulation.modes import FREEZE_SECONDS
 from tests.simulation.world import WHERE, World

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from shared.acting import Acted, Acting, Next
-from shared.admission import Admission
-from shared.asking import Asking
-from shared.calling import Calling
+from shared.actions.agent_as_tool import Asking
+from shared.actions.required_actions import Acted, Acting, Next
+from shared.actions.tool_calls import Calling
 from shared.core.conflict.protocol import Conflict
 from shared.core.errors import OutcomeUnknown
 from shared.core.runs import RunState
 from shared.core.turns import RunStart, TurnStatus
-from shared.creating import Creating
-from shared.lease import Hold
+from shared.held_turn import Hold
+from shared.instance.wakeups import LocalWakeups
 from shared.ports import Advance
-from shared.stopping import Stopping
-from shared.wakeups import LocalWakeups
+from shared.runs.start import Creating
+from shared.turn.admission import Admission
+from shared.turn.stop import Stopping
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
 from tests.simulation.sweeping import Sweeping, no_sweep, sweep

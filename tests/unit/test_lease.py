@@ -10,8 +10,9 @@ from shared.clock import LoopClock
 from shared.core.errors import OutcomeUnknown, StoreRefused
 from shared.core.model import Agent
 from shared.core.turns import Claim
-from shared.lease import Hold, World
-from shared.wakeups import LocalWakeups
+from shared.held_turn import Hold
+from shared.instance.instance import World
+from shared.instance.wakeups import LocalWakeups
 from tests.http.fakes import make_turn
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
-from shared.peeking import Peeks
+from shared.instance.shared_reads import Peeks
 from shared.ports import Peek
 from tests.http.fakes import make_turn
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
-from shared.turn_log import LogReader, TurnLog, TurnLogs
+from shared.instance.turn_log import LogReader, TurnLog, TurnLogs
 
 
 def words(events: list[ChatEvent]) -> str:

@@ -18,13 +18,14 @@ from shared.core.errors import (
 )
 from shared.core.handoff import Question
 from shared.core.model import Agent
+from shared.core.pace import Pace
 from shared.core.runs import RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.tool_messages import error_output
 from shared.core.turns import RunRecord, RunStart
-from shared.ending import Pace
-from shared.following import GONE_SECONDS, GROWTH
-from shared.lease import Hold, World
+from shared.held_turn import Hold
+from shared.instance.instance import World
 from shared.ports import Provider, Scratch
+from shared.runs.follow import GONE_SECONDS, GROWTH
 
 TRIES = 3  # threads made for one question whose run could not be started
 RETRY_SECONDS = 1.0

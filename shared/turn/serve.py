@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shared import outcomes
-from shared.acting import Acting, Next
-from shared.admission import RETRY_SECONDS, YOUNG, Admission
+from shared.actions.required_actions import Acting, Next
 from shared.core.chat_events import EventName
 from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
 from shared.core.conflict.protocol import Rules
 from shared.core.errors import Conflict, Fenced
 from shared.core.handoff import Limits
+from shared.core.pace import Pace
 from shared.core.runs import RunState
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
-from shared.creating import Carry, Creating
-from shared.ending import Pace
-from shared.following import Verdict, follow
-from shared.lease import Hold, Stopped, World
-from shared.looking import left_behind
+from shared.held_turn import Hold, Stopped, note
+from shared.instance.instance import World
 from shared.ports import Peek, Provider
-from shared.stopping import Stopping
+from shared.runs.follow import Verdict, follow
+from shared.runs.lookup import left_behind
+from shared.runs.start import Carry, Creating
 from shared.tools import REGISTRY
+from shared.turn import outcome
+from shared.turn.admission import RETRY_SECONDS, YOUNG, Admission
+from shared.turn.stop import Stopping
 
 LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
 PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded"})  # as the vendor documents `last_error.code`
@@ -93,7 +94,7 @@ class Serving:
         try:
             await self._serve(admission, claim, claimed_at, until.deadline)
         except Fenced:
-            outcomes.note(EventName.TURN_FENCED, turn)
+            note(EventName.TURN_FENCED, turn)
             raise
         finally:
             if admission.hold is not None:
@@ -128,30 +129,30 @@ class Serving:
             poll_max_seconds=self._options.poll_max_seconds,
             settle_seconds=self._options.settle_seconds,
             start_margin_seconds=until.start_margin_seconds,
-            max_failures=outcomes.MAX_FAILURES,
+            max_failures=outcome.MAX_FAILURES,
             cancel_wait_seconds=self._options.cancel_wait_seconds,
         )
 
     async def _bring(self, admission: Admission, event: Submitted | TurnCame, deadline: float) -> None:
         """Admission and run, again while a run fails for a passing reason."""
         while True:
-            outcome = await admission.run_to_end(event)
+            decision = await admission.run_to_end(event)
             hold = admission.hold
             if hold is None:
                 return
-            if isinstance(outcome, Refuse):
-                await self._refuse(hold, outcome.reason)
+            if isinstance(decision, Refuse):
+                await self._refuse(hold, decision.reason)
                 return
-            if not isinstance(outcome, Admit) or not await self._follow(hold, admission.run, deadline):
+            if not isinstance(decision, Admit) or not await self._follow(hold, admission.run, deadline):
                 return
             event = TurnCame(Intent.NONE, failures=hold.turn.failures)
 
     async def _refuse(self, hold: Hold, reason: str) -> None:
         if reason == "run_in_progress":
             await self._world.store.withdraw_turn(hold.lease, hold.turn.turn_id)
-            outcomes.note(EventName.TURN_WITHDRAWN, hold.turn)
+            note(EventName.TURN_WITHDRAWN, hold.turn)
             raise rejected()
-        await outcomes.fail(hold, reason)
+        await outcome.fail(hold, reason)
 
     async def _follow(self, hold: Hold, run: RunState | None, deadline: float) -> bool:
         """Follow the turn's run and see to what came of it; True where another run of the turn is to be started."""
@@ -180,33 +181,33 @@ class Serving:
                 ending = await self._stopping.end(hold)
                 if ending.run is not None and ending.run.status in ("completed", "requires_action"):
                     return await self._ended(hold, ending.run, deadline)
-                return await outcomes.retry_or_fail(
+                return await outcome.retry_or_fail(
                     hold, "run_timeout", ending.run or last, pause_seconds=0.0, forget_thread=ending.run is None
                 )
             case (Verdict.THREAD_GONE, last):
-                return await outcomes.retry_or_fail(hold, "thread_gone", last, pause_seconds=0.0, forget_thread=True)
+                return await outcome.retry_or_fail(hold, "thread_gone", last, pause_seconds=0.0, forget_thread=True)
             case (Verdict.GONE, last):
                 creating = Creating(self._world.store, provider, self._options.carry)
                 if (left := await left_behind(hold, provider, creating)) is not None:
                     return await self._ended(hold, left, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
-                await outcomes.fail(hold, "run_not_found", last)
+                await outcome.fail(hold, "run_not_found", last)
             case _:
-                outcomes.note(EventName.TURN_DETACHED, hold.turn)
+                note(EventName.TURN_DETACHED, hold.turn)
         return False
 
     async def _ended(self, hold: Hold, run: RunState, deadline: float) -> bool:
-        outcomes.note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
+        note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
         if run.status == "requires_action" or self._acting.hands_over(hold):
             return await self._act(hold, run, deadline)
-        if run.status == "completed" and (reply := outcomes.said(hold, run)).strip():
-            await outcomes.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
+        if run.status == "completed" and (reply := outcome.said(hold, run)).strip():
+            await outcome.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
         elif run.status == "completed":
-            await outcomes.fail(hold, "empty_reply", run)
+            await outcome.fail(hold, "empty_reply", run)
         elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS:
-            return await outcomes.retry_or_fail(hold, "run_failed", run, pause_seconds=RETRY_SECONDS)
+            return await outcome.retry_or_fail(hold, "run_failed", run, pause_seconds=RETRY_SECONDS)
         else:
-            await outcomes.fail(hold, f"run_{run.status}", run)
+            await outcome.fail(hold, f"run_{run.status}", run)
         return False
 
     async def _fail_open(self, hold: Hold, code: str, run: RunState | None, deadline: float) -> bool:
@@ -228,7 +229,7 @@ class Serving:
             case Next.STOP:
                 return await self._fail_open(hold, acted.code, run, deadline)
             case Next.LATER:
-                outcomes.note(EventName.TURN_DETACHED, hold.turn)
+                note(EventName.TURN_DETACHED, hold.turn)
                 return False
 
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shared.core.chat_events import ChatEvent
+from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent
-from shared.core.runs import Thread
+from shared.core.runs import RunState, Thread
 from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
-from shared.peeking import Peeks
-from shared.ports import Advance, Clock, Lease, Provider, Store, Wakeups
-from shared.turn_log import TurnLogs
+from shared.instance.instance import World
+from shared.ports import Advance, Lease, Provider
 
 T = TypeVar("T")
 
@@ -31,45 +30,6 @@ DRAFT_SECONDS = 1.0  # between two records of what a run has said so far
 
 class Stopped(Exception):  # not an error: the holder is told to stop, `Hold.turn` says why
     """The turn is final already, was cancelled, or its deadline has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What every holder works with; one of it an instance."""
-
-    store: Store
-    clock: Clock
-    wakeups: Wakeups
-    lease_seconds: float
-    logs: TurnLogs = field(default_factory=TurnLogs)
-    peeks: Peeks = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "peeks", Peeks(self.store, self.clock))
-
-    def notify(self, conversation_id: str) -> None:
-        """Something has changed in this conversation: who waits here looks anew."""
-        self.peeks.forget(conversation_id)
-        self.wakeups.notify(conversation_id)
-
-    def watched(self, turn: Turn) -> bool:
-        """Whether anybody in this process watches the turn, or one that shares its run."""
-        return bool(self.logs.of(turn.covers))
-
-    def see(self, turn: Turn) -> None:
-        """Let those who watch know how the turn stands: it may be served elsewhere."""
-        for log in self.logs.of((turn.turn_id,)):
-            log.see(turn)
-
-    def tell(self, turn: Turn, event: ChatEvent) -> None:
-        """Let those hear it who watch."""
-        for log in self.logs.of(turn.covers):
-            log.add(event)
-
-    def say(self, turn: Turn, run_id: str, agent: str, at: int, text: str) -> None:
-        """Let them hear what the run says at offset `at` of its whole text."""
-        for log in self.logs.of(turn.covers):
-            log.say(run_id, agent, at, text)
 
 
 class Hold:
@@ -222,3 +182,19 @@ def _forget(task: asyncio.Task[Any]) -> None:
     """Take the outcome of abandoned work, so that nobody reports it as lost."""
     if not task.cancelled():
         task.exception()
+
+
+log = logging.getLogger("multi_agent_chat")
+
+
+def note(name: EventName, turn: Turn, **fields: Any) -> None:
+    """One event, with the ids of its turn. Never anybody's words."""
+    ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
+    log.info(name.value, extra={"event": ids | fields})
+
+
+def thread_after(hold: Hold, run: RunState) -> Thread | None:
+    """The thread with this run's end as the last that is known of it."""
+    if hold.thread is None or run.cursor is None:
+        return None
+    return Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)

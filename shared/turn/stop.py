@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from shared import outcomes
-from shared.acting import Acting
+from shared.actions.required_actions import Acting
 from shared.core.errors import ProviderError
+from shared.core.pace import Pace
 from shared.core.runs import RunState, Thread
 from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.creating import Creating
-from shared.ending import Ending, Pace, end_run
-from shared.lease import Hold, World
+from shared.held_turn import Hold
+from shared.instance.instance import World
 from shared.ports import Advance, Provider
+from shared.runs.cancel import Ending, end_run
+from shared.runs.start import Creating
+from shared.turn import outcome
 
 CANCEL_WITHIN_SECONDS = 5.0  # what a holder waits for the end of a run of its own accord
 CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, whoever holds the turn then: ten are promised
@@ -48,12 +50,12 @@ class Stopping:
         The run itself where it came first with an answer: then nothing was recorded.
         """
         if run is not None and self._ended_with_calls(hold, run):
-            await outcomes.fail(hold, code, replace(run, status="completed"))
+            await outcome.fail(hold, code, replace(run, status="completed"))
             return None
         ending = await self.end(hold)
         if self._has_answered(hold, ending):
             return ending.run
-        await outcomes.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
+        await outcome.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
         return None
 
     async def stop(self, hold: Hold, creating: Creating) -> bool:
@@ -69,10 +71,10 @@ class Stopping:
         answered = self._has_answered(hold, ending)
         if ending.run is not None and self._ended_with_calls(hold, ending.run):
             ending = replace(ending, run=replace(ending.run, status="completed"))
-        if ending.run is not None and answered and (reply := outcomes.said(hold, ending.run)).strip():
-            await outcomes.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
+        if ending.run is not None and answered and (reply := outcome.said(hold, ending.run)).strip():
+            await outcome.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
         elif not hold.turn.cancel_requested:
-            await outcomes.fail(hold, "turn_expired", ending.run, forget_thread=stray)
+            await outcome.fail(hold, "turn_expired", ending.run, forget_thread=stray)
         elif displaced and ending.never:
             await hold.advance(Advance(undisturbed=True))
             return True
@@ -81,7 +83,7 @@ class Stopping:
             again = not displaced and len(hold.turn.joined) > 1
             if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
                 stray = not await self._erase(hold, creating)
-            await outcomes.cancel(hold, ending, forget_thread=stray)
+            await outcome.cancel(hold, ending, forget_thread=stray)
         return False
 
     async def _end_asked(self, hold: Hold) -> None:

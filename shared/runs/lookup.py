@@ -9,9 +9,9 @@ from shared.core.conflict import events
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
 from shared.core.runs import RunState, Thread
 from shared.core.turns import RunStart
-from shared.creating import Creating
-from shared.lease import Hold
+from shared.held_turn import Hold
 from shared.ports import Provider
+from shared.runs.start import Creating
 
 Cancelled = events.CancelAccepted | events.CancelRefused | events.LookFailed
 

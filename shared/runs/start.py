@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
 from shared.core.model import Message
-from shared.core.runs import Step, Thread, ToolOutput
+from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
 from shared.core.turns import RunStart
-from shared.lease import Hold
+from shared.held_turn import Hold
 from shared.ports import Advance, Provider, Store
 from shared.tools.registry import REGISTRY, specs
 
@@ -112,3 +112,8 @@ def _unheard(steps: tuple[Step, ...]) -> tuple[Step, ...]:
         if step.handoff is not None:
             since = steps[at + 1 :]
     return tuple(replace(step, text="") for step in since)
+
+
+async def start_run(provider: Provider, start: RunStart, *, stream: bool = False) -> RunState:
+    """Sent once, never retried; what it raises is told at `Provider.start_run`."""
+    return await provider.start_run(start, stream=stream)

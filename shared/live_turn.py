@@ -1,22 +1,78 @@
-"""Lets those who watch a turn here hear what happens to it at another instance.
-
-What is over is told from the turn's row. What is being said is heard at the provider itself, where others than the
-starter of a run may listen, and is else what the turn's holder has recorded. All of it is told to a log that recognises
-what it knows: nothing is said twice when this instance takes the turn over.
-"""
+"""One turn as somebody watches it: its events as they come, and its work, which goes on whoever leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import aclosing, suppress
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, aclosing, suppress
 
-from shared.core.chat_events import HandoffMade, RunStarted, TurnQueued
-from shared.core.errors import NotFound, StoreUnavailable
+from shared.core.chat_events import ChatEvent, HandoffMade, RunStarted, TurnQueued
+from shared.core.errors import ChatError, NotFound, StoreUnavailable
 from shared.core.runs import Handoff, RunState, Thread
 from shared.core.turns import Turn, TurnStatus
-from shared.lease import World
+from shared.instance.instance import World
+from shared.instance.turn_log import LogReader, TurnLog
 from shared.ports import Provider
-from shared.turn_log import TurnLog
+
+
+class LiveTurn:
+    """`turn` is the last that is known of it: once `events` has ended, how it stood then, final or at the deadline.
+
+    Whoever has one must `close` it. `work` brings the turn as far as it gets by the caller's deadline.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        providers: Callable[[str | None], Provider],
+        turn: Turn,
+        work: Callable[[], Awaitable[Turn]],
+        *,
+        replayed: bool = False,
+    ) -> None:
+        self.turn, self.replayed = turn, replayed
+        self._watching = ExitStack()
+        watched = world.logs.watched(turn.turn_id, lambda log: Echo(world, providers, log).run())
+        self._log = self._watching.enter_context(watched)
+        retell(self._log, turn)
+        self._work = asyncio.ensure_future(work())
+
+    async def admitted(self) -> None:
+        """Returns once a run was started, or the turn is as far as it gets. Raises what the work raised."""
+        admitted = asyncio.ensure_future(self._log.admitted.wait())
+        try:
+            await asyncio.wait({admitted, self._work}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            admitted.cancel()
+        if self._work.done():
+            self.turn = self._work.result()
+
+    async def events(self) -> AsyncIterator[ChatEvent]:
+        """From the beginning, as far as it is known here, to the end or the deadline. Raises what the work did."""
+        reader = LogReader(self._log)
+        while not self._work.done():
+            for event in reader.take():
+                yield event
+            changed = asyncio.ensure_future(self._log.changed())
+            try:
+                await asyncio.wait({changed, self._work}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+        self.turn = self._work.result()
+        retell(self._log, self.turn)
+        for event in reader.take():
+            yield event
+
+    async def close(self) -> None:
+        """Nobody reads any more: the work goes on to its end or its deadline. Raises nothing of it."""
+        try:
+            with suppress(ChatError):
+                await self._work
+        finally:
+            self._work.cancel()  # where this very wait is cancelled
+            await asyncio.gather(self._work, return_exceptions=True)
+            self._watching.close()
+
 
 HEARINGS = 3  # of one run
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.calling import Calling, OutOfTime
+from shared.actions.tool_calls import Calling, OutOfTime
 from shared.core import handoff as deciding
 from shared.core.chat_events import EventName, HandoffMade
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, RateLimited
 from shared.core.handoff import Limits, Plan, Stop
 from shared.core.model import Agent
+from shared.core.pace import Pace
 from shared.core.runs import RunState, Step, ToolOutput
 from shared.core.turns import RunRecord, TurnStatus
-from shared.ending import Pace
-from shared.lease import Hold, World
-from shared.outcomes import note, thread_after
+from shared.held_turn import Hold, note, thread_after
+from shared.instance.instance import World
 from shared.ports import Advance, Provider
 from shared.tools.registry import Registry
 

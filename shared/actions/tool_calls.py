@@ -11,19 +11,20 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
-from shared.asking import Asking, key_of
+from shared.actions.agent_as_tool import Asking, key_of
 from shared.core import tool_messages
 from shared.core.chat_events import ToolAnswered, ToolCalled
 from shared.core.errors import NotFound
 from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
+from shared.core.pace import Pace
 from shared.core.runs import Step, ToolCall, ToolOutput, Usage
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
-from shared.ending import Pace
-from shared.lease import Hold, World
+from shared.held_turn import Hold
+from shared.instance.instance import World
 from shared.ports import Advance, Provider
-from shared.starting import start_run
+from shared.runs.start import start_run
 from shared.tools.registry import Registry, Tool, ToolContext, specs
 
 

@@ -27,15 +27,15 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
+from shared.core.pace import Pace
 from shared.core.runs import RunState, is_terminal
 from shared.core.turns import Claim, MultitaskStrategy, RunRecord, TurnStatus
-from shared.creating import Carry, Creating
-from shared.ending import Pace
-from shared.lease import Hold, World
-from shared.looking import Looking
+from shared.held_turn import Hold
+from shared.instance.instance import World
 from shared.ports import Advance, Busy, Lessee, Peek, Provider
-from shared.repeating import drop_repeat
-from shared.starting import start_run
+from shared.runs.cancel import drop_repeat
+from shared.runs.lookup import Looking
+from shared.runs.start import Carry, Creating, start_run
 
 log = logging.getLogger("multi_agent_chat")
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 from shared.core.chat_events import EventName
 from shared.core.handoff import said_since_handoff
-from shared.core.runs import RunState, Thread
-from shared.core.turns import RunRecord, Turn, TurnStatus
-from shared.ending import Ending
-from shared.lease import Hold
+from shared.core.runs import RunState
+from shared.core.turns import RunRecord, TurnStatus
+from shared.held_turn import Hold, note, thread_after
 from shared.ports import Advance
-
-log = logging.getLogger("multi_agent_chat")
+from shared.runs.cancel import Ending
 
 MAX_FAILURES = 4  # creates lost or runs failed for a passing reason, before the turn fails
-
-
-def note(name: EventName, turn: Turn, **fields: Any) -> None:
-    """One event, with the ids of its turn. Never anybody's words."""
-    ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
-    log.info(name.value, extra={"event": ids | fields})
 
 
 async def complete(hold: Hold, run: RunState, reply: str, *, in_thread: bool) -> None:
@@ -101,13 +90,6 @@ def said(hold: Hold, run: RunState | None, words: str = "") -> str:
         first = next(at for at, one in enumerate(hold.steps) if (one.handoff, one.run_id) == (last.handoff, run_id))
         return said_since_handoff(hold.agent.slug, hold.steps[:first], run_id, hold.steps[first].text)
     return said_since_handoff(hold.agent.slug, hold.steps, run_id, heard)
-
-
-def thread_after(hold: Hold, run: RunState) -> Thread | None:
-    """The thread with this run's end as the last that is known of it."""
-    if hold.thread is None or run.cursor is None:
-        return None
-    return Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)
 
 
 def _record(hold: Hold, run: RunState) -> RunRecord:
