@@ -10,12 +10,12 @@ import httpx
 from openai import AsyncOpenAI
 
 from shared.chat import ChatOptions, ChatService
-from shared.instance.instance import World
+from shared.instance.instance import Instance
 from shared.instance.wakeups import LocalWakeups
-from shared.ports import Clock, Limits, Provider, Store
+from shared.ports import Clock, Provider, QueueLimits, Store
 from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.provider import ResponsesProvider
-from shared.runs.start import Carry
+from shared.runs.start import HistoryLimits
 from shared.settings import Settings
 from shared.stores.supabase import SupabaseStore
 from shared.turn.serve import ServingOptions
@@ -43,8 +43,8 @@ def compose(
 ) -> Built:
     """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
-    world = World(store, clock, LocalWakeups(), settings.lease_seconds)
-    service = ChatService(world, providers, chat_options(settings, settle_seconds))
+    instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds)
+    service = ChatService(instance, providers, chat_options(settings, settle_seconds))
     return Built(store, service, providers[settings.provider].ping)
 
 
@@ -60,9 +60,9 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             cancel_wait_seconds=settings.cancel_wait_seconds,
             max_handoffs=settings.max_handoffs,
             max_tool_calls=settings.max_tool_calls,
-            carry=Carry(seed_lines=settings.carry_over_messages, transcript_lines=200),
+            carry=HistoryLimits(seed_lines=settings.carry_over_messages, transcript_lines=200),
         ),
-        limits=Limits(
+        limits=QueueLimits(
             open_per_conversation=settings.max_open_turns,
             open_per_user=settings.max_open_turns * OPEN_TURNS_PER_USER,
             per_minute=settings.messages_per_minute,

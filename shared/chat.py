@@ -17,11 +17,11 @@ from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
 from shared.core.runs import Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn
-from shared.held_turn import Hold
-from shared.instance.instance import World
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
-from shared.ports import Lessee, Limits, Provider, Submission, Submitted
-from shared.turn.serve import Serving, ServingOptions, Until, rejected
+from shared.ports import Accepted, Lessee, Provider, QueueLimits, Submission
+from shared.turn.serve import ServingOptions, TurnServer, WaitBudget, rejected
 
 log = logging.getLogger("multi_agent_chat")
 
@@ -30,7 +30,7 @@ LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in th
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class NewMessage:
     """One message as its sender means it. How long the sender wants to wait is not part of it."""
 
     text: str
@@ -57,7 +57,7 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
     serving: ServingOptions
-    limits: Limits
+    limits: QueueLimits
     turn_ttl_seconds: float
     gather_seconds: float = 0.0  # COALESCE_SECONDS
     cancel_answer_seconds: float = 10.0
@@ -66,26 +66,26 @@ class ChatOptions:
 class ChatService:
     """Stateless but for its wake-ups: every instance can carry every turn on. Deadlines are on `clock.now()`."""
 
-    def __init__(self, world: World, providers: Mapping[str, Provider], options: ChatOptions) -> None:
-        self._world, self._options = world, options
+    def __init__(self, instance: Instance, providers: Mapping[str, Provider], options: ChatOptions) -> None:
+        self._instance, self._options = instance, options
         self._owner = str(uuid.uuid4())
-        self._serving = Serving(world, providers, options.serving, self._owner)
+        self._server = TurnServer(instance, providers, options.serving, self._owner)
 
-    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]:
+    async def take_turn(self, user: User, ask: NewMessage, deadline: float) -> tuple[Turn, bool]:
         """Accept the message and bring it as far as it gets by `deadline`: the turn, and whether it was a replay.
 
         Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted.
         """
-        asked = self._world.clock.now()
+        asked = self._instance.clock.now()
         submitted = await self._submit(user, ask, asked, deadline)
         return await self._work(submitted, asked, deadline), submitted.replayed
 
-    async def open_stream(self, user: User, ask: Ask, deadline: float) -> LiveTurn:
+    async def open_stream(self, user: User, ask: NewMessage, deadline: float) -> LiveTurn:
         """As `take_turn`, for somebody who watches. With strategy reject it returns once the turn has its run."""
-        asked = self._world.clock.now()
+        asked = self._instance.clock.now()
         submitted = await self._submit(user, ask, asked, deadline)
         work = functools.partial(self._work, submitted, asked, deadline)
-        live = LiveTurn(self._world, self._serving.provider, submitted.turn, work, replayed=submitted.replayed)
+        live = LiveTurn(self._instance, self._server.provider, submitted.turn, work, replayed=submitted.replayed)
         if ask.strategy is MultitaskStrategy.REJECT:
             try:
                 await live.admitted()
@@ -96,14 +96,14 @@ class ChatService:
 
     async def attach(self, user: User, conversation_id: str, deadline: float) -> LiveTurn | None:
         """Watch the turn that is being answered now, and work on it; None where there is none. Raises NotFound."""
-        conversation = await self._world.store.get_conversation(user.id, conversation_id)
+        conversation = await self._instance.store.get_conversation(user.id, conversation_id)
         if not conversation.open_turns:
             return None
         turn = conversation.open_turns[0]
-        work = functools.partial(self._see_through, turn, None, self._world.clock.now(), deadline)
-        return LiveTurn(self._world, self._serving.provider, turn, work)
+        work = functools.partial(self._see_through, turn, None, self._instance.clock.now(), deadline)
+        return LiveTurn(self._instance, self._server.provider, turn, work)
 
-    async def _submit(self, user: User, ask: Ask, asked: float, deadline: float) -> Submitted:
+    async def _submit(self, user: User, ask: NewMessage, asked: float, deadline: float) -> Accepted:
         submission = Submission(
             user_id=user.id,
             turn_id=str(uuid.uuid4()),
@@ -121,69 +121,69 @@ class ChatService:
             limits=self._options.limits,
         )
         # nobody waits: then nobody would do the work, and a claim would only keep others from doing it
-        lessee = Lessee(self._owner, self._world.lease_seconds) if deadline > asked else None
-        submitted = await self._world.store.submit_turn(submission, lessee)
+        lessee = Lessee(self._owner, self._instance.lease_seconds) if deadline > asked else None
+        submitted = await self._instance.store.submit_turn(submission, lessee)
         turn = submitted.turn
         if ask.strategy.displaces:
-            self._world.notify(turn.conversation_id)
+            self._instance.notify(turn.conversation_id)
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
         ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
         log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
         return submitted
 
-    async def _work(self, submitted: Submitted, asked: float, deadline: float) -> Turn:
+    async def _work(self, submitted: Accepted, asked: float, deadline: float) -> Turn:
         return await self._see_through(
             submitted.turn, submitted.claim, asked, deadline, may_withdraw=not submitted.replayed
         )
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
-        peek = await self._world.store.get_turn(user.id, turn_id)
-        return await self._see_through(peek.turn, None, self._world.clock.now(), deadline)
+        peek = await self._instance.store.get_turn(user.id, turn_id)
+        return await self._see_through(peek.turn, None, self._instance.clock.now(), deadline)
 
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
-        turn = await self._world.store.cancel_turn(user.id, turn_id)
-        self._world.notify(turn.conversation_id)
-        now = self._world.clock.now()
+        turn = await self._instance.store.cancel_turn(user.id, turn_id)
+        self._instance.notify(turn.conversation_id)
+        now = self._instance.clock.now()
         return await self._see_through(turn, None, now, min(deadline, now + self._options.cancel_answer_seconds))
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""
-        return await self._serving.provider(thread.provider).delete_thread(thread)
+        return await self._server.provider(thread.provider).delete_thread(thread)
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
-        turn = await self._world.store.edit_turn(user.id, turn_id, text)
-        self._world.peeks.forget(turn.conversation_id)
+        turn = await self._instance.store.edit_turn(user.id, turn_id, text)
+        self._instance.reads.forget(turn.conversation_id)
         return turn
 
     async def _see_through(
         self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float, *, may_withdraw: bool = False
     ) -> Turn:
         """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here."""
-        clock = self._world.clock
-        until = Until.of(deadline, clock.now(), may_withdraw=may_withdraw)
+        clock = self._instance.clock
+        until = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while not turn.status.final and clock.now() < deadline:
                     ours, claim = claim, None
                     try:
-                        served = await self._serving.serve(turn, ours, claimed_at, until)
-                        turn = served or (await self._serving.peek(turn)).turn
+                        served = await self._server.serve(turn, ours, claimed_at, until)
+                        turn = served or (await self._server.peek(turn)).turn
                         if not turn.status.final:
-                            await self._world.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
+                            await self._instance.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:
                         raise rejected() from None  # only a turn of strategy reject is ever taken back
         if claim is not None:  # it came when nobody waited any more
-            await Hold(self._world, claim, claimed_at).release()
+            await HeldTurn(self._instance, claim, claimed_at).release()
         return turn if turn.status.final else await self._last_look(turn)
 
     async def _last_look(self, turn: Turn) -> Turn:
         try:
             async with asyncio.timeout(LAST_LOOK_SECONDS):
-                return (await self._world.store.get_turn(turn.user_id, turn.turn_id)).turn
+                return (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
         except (TimeoutError, StoreUnavailable, NotFound):
             return turn

@@ -17,8 +17,8 @@ from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent
 from shared.core.runs import RunState, Thread
 from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
-from shared.instance.instance import World
-from shared.ports import Advance, Lease, Provider
+from shared.instance.instance import Instance
+from shared.ports import Lease, Provider, TurnUpdate
 
 T = TypeVar("T")
 
@@ -32,10 +32,10 @@ class Stopped(Exception):  # not an error: the holder is told to stop, `Hold.tur
     """The turn is final already, was cancelled, or its deadline has passed."""
 
 
-class Hold:
+class HeldTurn:
     """The right to serve the head of one conversation's queue, until released, lost or let lapse."""
 
-    def __init__(self, world: World, claim: Claim, claimed_at: float) -> None:
+    def __init__(self, instance: Instance, claim: Claim, claimed_at: float) -> None:
         """`claimed_at` is the moment before the claim was sent: the lease is never thought longer than it is."""
         self.turn: Turn = claim.turn
         self.agent: Agent = claim.agent
@@ -49,8 +49,8 @@ class Hold:
         self.asked_again = 0  # calls that a run has shown once more after it was given their outputs
         self.draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._drafted = ""
-        self._store, self._clock, self._wakeups = world.store, world.clock, world.wakeups
-        self._seconds = world.lease_seconds
+        self._store, self._clock, self._wakeups = instance.store, instance.clock, instance.wakeups
+        self._seconds = instance.lease_seconds
         self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
         self._until = claimed_at + self._seconds
         self._beat_at = claimed_at + self._seconds / HEARTBEATS_PER_LEASE
@@ -75,7 +75,7 @@ class Hold:
         if self.turn.status.final or told or self.overdue:
             raise Stopped
 
-    async def advance(self, step: Advance, *, release: bool = False) -> Turn:
+    async def advance(self, step: TurnUpdate, *, release: bool = False) -> Turn:
         """One fenced write. Raises Fenced, StoreUnavailable."""
         asked = self._clock.now()
         seconds = 0.0 if release else self._seconds
@@ -98,7 +98,7 @@ class Hold:
         """Raises Fenced once the lease can no longer be trusted."""
         draft = self.draft
         try:
-            await self.advance(Advance(draft=draft) if draft != self._drafted else Advance())
+            await self.advance(TurnUpdate(draft=draft) if draft != self._drafted else TurnUpdate())
             self._drafted = draft
         except StoreUnavailable:
             self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
@@ -159,7 +159,7 @@ class Hold:
     async def secure(self) -> None:
         """Before a call that no fence can stop: a full lease ahead. Raises Fenced, StoreUnavailable."""
         if self._clock.now() >= self._beat_at:
-            await self.advance(Advance())
+            await self.advance(TurnUpdate())
 
     async def release(self) -> None:
         """Let the next one claim at once; where that fails the lease lapses by itself. Never raises.
@@ -173,7 +173,9 @@ class Hold:
         with contextlib.suppress(ChatError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
                 if unused:
-                    await self._store.advance_turn(self._lease, self.turn.turn_id, Advance(to=TurnStatus.QUEUED), 0.0)
+                    await self._store.advance_turn(
+                        self._lease, self.turn.turn_id, TurnUpdate(to=TurnStatus.QUEUED), 0.0
+                    )
                 else:
                     await self._store.release(self._lease)
 
@@ -193,7 +195,7 @@ def note(name: EventName, turn: Turn, **fields: Any) -> None:
     log.info(name.value, extra={"event": ids | fields})
 
 
-def thread_after(hold: Hold, run: RunState) -> Thread | None:
+def thread_after(hold: HeldTurn, run: RunState) -> Thread | None:
     """The thread with this run's end as the last that is known of it."""
     if hold.thread is None or run.cursor is None:
         return None

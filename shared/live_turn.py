@@ -10,7 +10,7 @@ from shared.core.chat_events import ChatEvent, HandoffMade, RunStarted, TurnQueu
 from shared.core.errors import ChatError, NotFound, StoreUnavailable
 from shared.core.runs import Handoff, RunState, Thread
 from shared.core.turns import Turn, TurnStatus
-from shared.instance.instance import World
+from shared.instance.instance import Instance
 from shared.instance.turn_log import LogReader, TurnLog
 from shared.ports import Provider
 
@@ -23,7 +23,7 @@ class LiveTurn:
 
     def __init__(
         self,
-        world: World,
+        instance: Instance,
         providers: Callable[[str | None], Provider],
         turn: Turn,
         work: Callable[[], Awaitable[Turn]],
@@ -32,7 +32,7 @@ class LiveTurn:
     ) -> None:
         self.turn, self.replayed = turn, replayed
         self._watching = ExitStack()
-        watched = world.logs.watched(turn.turn_id, lambda log: Echo(world, providers, log).run())
+        watched = instance.logs.watched(turn.turn_id, lambda log: RemoteProgress(instance, providers, log).run())
         self._log = self._watching.enter_context(watched)
         retell(self._log, turn)
         self._work = asyncio.ensure_future(work())
@@ -77,11 +77,11 @@ class LiveTurn:
 HEARINGS = 3  # of one run
 
 
-class Echo:
+class RemoteProgress:
     """Retells one turn into `log`."""
 
-    def __init__(self, world: World, providers: Callable[[str | None], Provider], log: TurnLog) -> None:
-        self._world, self._providers, self._log = world, providers, log
+    def __init__(self, instance: Instance, providers: Callable[[str | None], Provider], log: TurnLog) -> None:
+        self._instance, self._providers, self._log = instance, providers, log
         self._hearings: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -89,7 +89,7 @@ class Echo:
         while True:
             turn = await self._log.next_row()
             retell(self._log, turn)
-            if turn.status is TurnStatus.RUNNING and not self._world.logs.is_fed(turn.turn_id):
+            if turn.status is TurnStatus.RUNNING and not self._instance.logs.is_fed(turn.turn_id):
                 with suppress(StoreUnavailable):  # the next look may succeed
                     await self._hear(turn)
 
@@ -113,7 +113,7 @@ class Echo:
 
     async def _provider(self, turn: Turn) -> Provider:
         try:
-            agent = await self._world.store.get_agent(turn.user_id, turn.agent)
+            agent = await self._instance.store.get_agent(turn.user_id, turn.agent)
         except NotFound:
             return self._providers(None)
         return self._providers(agent.provider)

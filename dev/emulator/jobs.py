@@ -191,21 +191,21 @@ class Place:
     """How often this place has refused because it was held."""
 
     @property
-    def holder(self) -> Job | None:
+    def active_run(self) -> Job | None:
         """The newest job that has not ended."""
         for job_id in [each for each, job in self.active.items() if job.ended.is_set()]:
             del self.active[job_id]
         return next(reversed(self.active.values()), None)
 
     def admit(self, job: Job) -> Overlap | None:
-        held = self.holder is not None
+        held = self.active_run is not None
         self.jobs.append(job.id)
         self.active[job.id] = job
         self.max_active = max(self.max_active, len(self.active))
         return Overlap(self.id, now(), list(self.active)) if held else None
 
     def report(self) -> Json:
-        held = self.holder is not None
+        held = self.active_run is not None
         return {
             "id": self.id,
             "created_at": self.born,

@@ -26,7 +26,7 @@ HEALTH_PATH = "/healthz"
 OVERLOADED_RETRY_SECONDS = 2.0
 
 
-class Door:
+class Gateway:
     """Wraps the app. `project` is the Google Cloud project that traces belong to."""
 
     def __init__(

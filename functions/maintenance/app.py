@@ -16,9 +16,9 @@ from functions.asgi.body import read_nothing
 from functions.asgi.call import call_of
 from functions.asgi.endpoint import Endpoint, no_such_route
 from functions.asgi.errors import json_response
-from functions.asgi.gateway import Door
+from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
-from functions.maintenance.delete_threads import Deleting, Scratches, Tidy
+from functions.maintenance.delete_threads import Deleting, Scratches, ThreadDeletion
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from shared import logs
 from shared.clock import LoopClock
@@ -63,12 +63,12 @@ def build_app(
             database, provider = (client, client) if client is not None else composition.http_clients()
             built = composition.build(settings, database, provider, clock)
             orphans, waiting = orphans or built.store, waiting or built.service
-        sweep, tidy = Sweep(orphans, waiting, clock), Tidy(orphans, waiting, clock)
+        sweep, tidy = Sweep(orphans, waiting, clock), ThreadDeletion(orphans, waiting, clock)
         handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, call_seconds)
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
 
-    return Door(
+    return Gateway(
         LazyApp(compose),
         clock=clock,
         allowed_origins=(),
@@ -82,7 +82,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class _Handler:
-    def __init__(self, sweeper: Sweep, tidy: Tidy, secret: str, clock: Clock, call_seconds: float) -> None:
+    def __init__(self, sweeper: Sweep, tidy: ThreadDeletion, secret: str, clock: Clock, call_seconds: float) -> None:
         self._sweeper, self._tidy, self._secret = sweeper, tidy, secret
         self._clock, self._call_seconds = clock, call_seconds
 

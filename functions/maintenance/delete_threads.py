@@ -32,7 +32,7 @@ class Deleting(Protocol):
     async def delete_thread(self, thread: Thread) -> bool: ...
 
 
-class Tidy:
+class ThreadDeletion:
     """A thread whose deletion fails stays on record for the next call. Two at once delete some of them twice."""
 
     def __init__(self, store: Scratches, service: Deleting, clock: Clock) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 from starlette.types import ASGIApp
 
-from functions.asgi.gateway import Door
+from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
-from functions.multi_agent_chat.dependencies import Parts, Service
+from functions.multi_agent_chat.dependencies import Dependencies, Service
 from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.routes import router
 from shared.auth import KeySet, TokenVerifier
@@ -45,7 +45,7 @@ def build_app(
             built = composition.build(settings, database, provider, clock)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
-        parts = Parts(
+        deps = Dependencies(
             service=built_service,
             store=built_store,
             verifier=verifier or build_verifier(settings, database, clock),
@@ -55,9 +55,9 @@ def build_app(
             wait_budget_seconds=settings.wait_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
         )
-        return router(parts)
+        return router(deps)
 
-    return Door(
+    return Gateway(
         LazyApp(compose),
         clock=clock,
         allowed_origins=settings.allowed_origins,

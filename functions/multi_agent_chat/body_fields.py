@@ -85,11 +85,11 @@ def _joined_parts(message: dict[str, Any]) -> str:
         raise invalid("message.id", "message.id must be a text.")
     if not isinstance(message.get("metadata", {}), dict):
         raise invalid("message.metadata", "message.metadata must be an object.")
-    parts = message.get("parts")
-    if not isinstance(parts, list) or not parts:
+    deps = message.get("parts")
+    if not isinstance(deps, list) or not deps:
         raise invalid("message.parts", "message.parts must be a list of text parts.")
     texts = []
-    for part in parts:
+    for part in deps:
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
             raise invalid("message.parts", "Only parts of type text can be sent.")
         known(part, ("type", "text", "state", "providerMetadata"), "message.parts")

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.stream.response import TurnStream
 from shared.auth import TokenVerifier, bearer_token
-from shared.chat import Ask
+from shared.chat import NewMessage
 from shared.core.errors import StoreUnavailable
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn
@@ -30,16 +30,16 @@ READ_SECONDS = 10.0
 class Service(Protocol):
     """What endpoints need of shared.chat.ChatService."""
 
-    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]: ...
+    async def take_turn(self, user: User, ask: NewMessage, deadline: float) -> tuple[Turn, bool]: ...
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn: ...
-    async def open_stream(self, user: User, ask: Ask, deadline: float) -> TurnStream: ...
+    async def open_stream(self, user: User, ask: NewMessage, deadline: float) -> TurnStream: ...
     async def attach(self, user: User, conversation_id: str, deadline: float) -> TurnStream | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """Everything endpoints call, put together by app.py."""
 
     service: Service

@@ -8,15 +8,15 @@ from starlette.routing import BaseRoute, Route, Router
 
 from functions.asgi.call import EVENT_STREAM, JSON
 from functions.asgi.endpoint import Endpoint, Handler, no_such_route
-from functions.multi_agent_chat.dependencies import Parts
+from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
 
 OFFERS = {"/": (JSON, EVENT_STREAM), "/conversations/{id}/stream": (EVENT_STREAM,)}  # all others: JSON
 
 
-def router(parts: Parts) -> Router:
-    turns, reading = TurnRoutes(parts), ReadingRoutes(parts)
+def router(deps: Dependencies) -> Router:
+    turns, reading = TurnRoutes(deps), ReadingRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
         "/turns/{id}": {"GET": turns.get_turn, "PATCH": turns.edit_turn},

@@ -9,41 +9,41 @@ from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import EVENT_STREAM, base_of, call_of
 from functions.asgi.errors import json_response
 from functions.multi_agent_chat import body_fields, render, url_fields
-from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Parts
+from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.url_fields import id_in
-from shared.chat import Ask
+from shared.chat import NewMessage
 from shared.core.model import User
 
 _ASK_FIELDS = ("message", "conversation_id", "scope", "agent", "multitask_strategy", "wait_seconds", "metadata")
 
 
 class TurnRoutes:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
 
     async def take_turn(self, request: Request) -> Response:
-        user = await self._parts.user(request)
+        user = await self._deps.user(request)
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
         document = body_fields.known(await read_json(request), _ASK_FIELDS)
-        ask = Ask(
+        ask = NewMessage(
             text=body_fields.message_text(document),
             conversation_id=body_fields.conversation_id(document),
             scope=body_fields.scope(document),
             agent=body_fields.agent(document),
-            strategy=body_fields.strategy(document, self._parts.default_strategy),
+            strategy=body_fields.strategy(document, self._deps.default_strategy),
             metadata=body_fields.metadata(document),
             idempotency_key=key,
         )
-        wait = body_fields.wait_seconds(document, self._parts.wait_budget_seconds)
+        wait = body_fields.wait_seconds(document, self._deps.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
-            stream = await self._parts.in_time(self._parts.service.open_stream(user, ask, deadline), deadline)
+            stream = await self._deps.in_time(self._deps.service.open_stream(user, ask, deadline), deadline)
             return await self._streamed(request, stream, deadline)
         return await self._answered(request, user, ask, deadline)
 
-    async def _answered(self, request: Request, user: User, ask: Ask, deadline: float) -> Response:
-        turn, replayed = await self._parts.in_time(self._parts.service.take_turn(user, ask, deadline), deadline)
+    async def _answered(self, request: Request, user: User, ask: NewMessage, deadline: float) -> Response:
+        turn, replayed = await self._deps.in_time(self._deps.service.take_turn(user, ask, deadline), deadline)
         if error := render.error_of(turn, replayed):
             raise error
         if turn.status.final:
@@ -56,40 +56,40 @@ class TurnRoutes:
 
     async def _streamed(self, request: Request, stream: TurnStream, deadline: float) -> Response:
         if error := render.error_of(stream.turn, stream.replayed):  # known before anything was sent: a status says it
-            await self._parts.read(stream.close())
+            await self._deps.read(stream.close())
             raise error
-        return EventStream(stream, call_of(request), clock=self._parts.clock, limit=deadline + OVERTIME_SECONDS)
+        return EventStream(stream, call_of(request), clock=self._deps.clock, limit=deadline + OVERTIME_SECONDS)
 
     async def follow_conversation(self, request: Request) -> Response:
         """The turn that is being answered now, from its beginning; 204 where there is none."""
-        user, conversation_id = await self._parts.user(request), id_in(request)
+        user, conversation_id = await self._deps.user(request), id_in(request)
         if request.method == "HEAD":  # nobody would read it: nothing is worked on, and nothing waited for
-            found = await self._parts.read(self._parts.store.get_conversation(user.id, conversation_id))
+            found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
-        budget = self._parts.wait_budget_seconds
+        budget = self._deps.wait_budget_seconds
         wait = url_fields.wait_seconds(request.query_params, budget, default=budget)
         deadline = call_of(request).arrived_at + wait
-        stream = await self._parts.read(self._parts.service.attach(user, conversation_id, deadline))
+        stream = await self._deps.read(self._deps.service.attach(user, conversation_id, deadline))
         return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
 
     async def get_turn(self, request: Request) -> Response:
-        user = await self._parts.user(request)
-        wait = url_fields.wait_seconds(request.query_params, self._parts.wait_budget_seconds)
+        user = await self._deps.user(request)
+        wait = url_fields.wait_seconds(request.query_params, self._deps.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
-        turn = await self._parts.in_time(self._parts.service.wait_turn(user, id_in(request), deadline), deadline)
+        turn = await self._deps.in_time(self._deps.service.wait_turn(user, id_in(request), deadline), deadline)
         headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}
         return json_response(render.state_of(turn), headers=headers)
 
     async def cancel_turn(self, request: Request) -> Response:
-        user = await self._parts.user(request)
+        user = await self._deps.user(request)
         await read_nothing(request)
-        wait = min(self._parts.cancel_wait_seconds, self._parts.wait_budget_seconds)
+        wait = min(self._deps.cancel_wait_seconds, self._deps.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
-        turn = await self._parts.in_time(self._parts.service.cancel_turn(user, id_in(request), deadline), deadline)
+        turn = await self._deps.in_time(self._deps.service.cancel_turn(user, id_in(request), deadline), deadline)
         return json_response(render.state_of(turn))
 
     async def edit_turn(self, request: Request) -> Response:
-        user = await self._parts.user(request)
+        user = await self._deps.user(request)
         text = body_fields.message_text(body_fields.known(await read_json(request), ("message",)))
-        turn = await self._parts.read(self._parts.service.edit_turn(user, id_in(request), text))
+        turn = await self._deps.read(self._deps.service.edit_turn(user, id_in(request), text))
         return json_response(render.turn_state(turn))

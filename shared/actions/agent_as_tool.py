@@ -22,8 +22,8 @@ from shared.core.pace import Pace
 from shared.core.runs import RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.tool_messages import error_output
 from shared.core.turns import RunRecord, RunStart
-from shared.held_turn import Hold
-from shared.instance.instance import World
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch
 from shared.runs.follow import GONE_SECONDS, GROWTH
 
@@ -43,13 +43,13 @@ def key_of(call: ToolCall, before: Sequence[Step]) -> str:
     return f"{call.call_id}#{times + 1}" if times else call.call_id
 
 
-class Asking:
+class AgentAsTool:
     """One question to one agent, on behalf of the turn that `hold` serves."""
 
     def __init__(
         self,
-        world: World,
-        hold: Hold,
+        instance: Instance,
+        hold: HeldTurn,
         provider: Provider,
         agent: Agent,
         pace: Pace,
@@ -65,7 +65,7 @@ class Asking:
         `record` is told of every run that has ended, before anything comes of it; of one that a holder before this
         one has followed already, once more.
         """
-        self._world, self._hold, self._provider, self._agent = world, hold, provider, agent
+        self._instance, self._hold, self._provider, self._agent = instance, hold, provider, agent
         self._pace, self._key, self._start, self._call, self._record = pace, key, start, call, record
 
     async def ask(
@@ -155,7 +155,7 @@ class Asking:
                     return found
                 raise
             lost = True
-            await self._world.clock.sleep(seconds)
+            await self._instance.clock.sleep(seconds)
 
     async def _found(self, start: RunStart) -> RunState | None:
         try:
@@ -178,7 +178,7 @@ class Asking:
         raise AssertionError("unreachable")
 
     async def _pause(self, error: ProviderError) -> None:
-        await self._world.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
+        await self._instance.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
 
     async def _end_open(self) -> None:
         """A run given up is asked to end. One that cannot be reached is left to the deletion of its thread."""
@@ -205,7 +205,7 @@ class Asking:
 
     async def _ended(self, thread: Thread, state: RunState) -> RunState:
         """The run once it has ended or waits for outputs. Bounded by the caller's patience."""
-        clock, pause = self._world.clock, self._pace.min_seconds
+        clock, pause = self._instance.clock, self._pace.min_seconds
         seen_at = clock.now()
         run_id = state.run_id
         self._note_open(thread, state)
@@ -245,7 +245,7 @@ class Asking:
         """Put thread and run on record: for the next holder to go on with, and for the thread's deletion one day."""
         if thread.thread_id is not None:
             scratch = Scratch(thread, None if state is None else state.run_id)
-            await self._world.store.keep_scratch(self._hold.lease, self._hold.turn.turn_id, self._key, scratch)
+            await self._instance.store.keep_scratch(self._hold.lease, self._hold.turn.turn_id, self._key, scratch)
 
 
 def _inner_key(state: RunState, call: ToolCall, steps: Sequence[Step]) -> str:

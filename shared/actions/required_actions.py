@@ -7,25 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.actions.tool_calls import Calling, OutOfTime
-from shared.core import handoff as deciding
+from shared.actions.tool_calls import OutOfTime, ToolCalls
+from shared.core import handoff
 from shared.core.chat_events import EventName, HandoffMade
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, RateLimited
-from shared.core.handoff import Limits, Plan, Stop
+from shared.core.handoff import Plan, Stop, TurnLimits
 from shared.core.model import Agent
 from shared.core.pace import Pace
 from shared.core.runs import RunState, Step, ToolOutput
 from shared.core.turns import RunRecord, TurnStatus
-from shared.held_turn import Hold, note, thread_after
-from shared.instance.instance import World
-from shared.ports import Advance, Provider
+from shared.held_turn import HeldTurn, note, thread_after
+from shared.instance.instance import Instance
+from shared.ports import Provider, TurnUpdate
 from shared.tools.registry import Registry
 
 SUBMIT_TRIES = 4  # of one submission whose outcome is not known or that came too soon
 RETRY_SECONDS = 1.0
 
 
-class Next(StrEnum):
+class NextStep(StrEnum):
     START = "start"  # the intent to start the turn's next run is committed
     FOLLOW = "follow"  # the same run goes on
     STOP = "stop"  # the turn ends here, for `code`
@@ -33,34 +33,34 @@ class Next(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
-    next: Next
+class ActionResult:
+    next: NextStep
     run: RunState | None = None
     code: str = ""
 
 
-class Acting:
+class RequiredActions:
     def __init__(
         self,
-        world: World,
+        instance: Instance,
         providers: Callable[[str | None], Provider],
         registry: Registry,
-        limits: Limits,
+        limits: TurnLimits,
         pace: Pace,
     ) -> None:
-        self._world, self._providers, self._registry = world, providers, registry
+        self._instance, self._providers, self._registry = instance, providers, registry
         self._limits, self._pace = limits, pace
-        self._calling = Calling(world, providers, registry, pace, limits.budget_seconds)
+        self._tool_calls = ToolCalls(instance, providers, registry, pace, limits.budget_seconds)
 
-    async def act(self, hold: Hold, run: RunState, deadline: float) -> Acted:
+    async def act(self, hold: HeldTurn, run: RunState, deadline: float) -> ActionResult:
         """For a run that waits for the outputs of its calls. Raises Stopped, Fenced, StoreUnavailable."""
         provider = self._providers(hold.agent.provider)
         planned, step = self._planned(hold, run)
         if isinstance(planned, Stop):
-            return Acted(Next.STOP, code=planned.code)
+            return ActionResult(NextStep.STOP, code=planned.code)
         target: Agent | None = None
         if planned.handoff is not None:
-            target = await self._calling.find(hold, planned.handoff.to_agent)
+            target = await self._tool_calls.find(hold, planned.handoff.to_agent)
             if target is None:  # its row went since the turn was claimed: the model is told so
                 hold.agent = _without(hold.agent, planned.handoff.to_agent)
                 return await self.act(hold, run, deadline)
@@ -70,32 +70,32 @@ class Acting:
             # it was given its outputs and shows the same calls: it is late to take note of them, or asks for ever
             hold.asked_again += len(run.tool_calls)
             if hold.asked_again > self._limits.tool_calls:
-                return Acted(Next.STOP, code="tool_limit")
+                return ActionResult(NextStep.STOP, code="tool_limit")
             await hold.sleep(self._pace.min_seconds)
         hold.check()
         try:
-            outputs = await hold.keep(self._calling.perform(hold, step, planned, deadline))
+            outputs = await hold.keep(self._tool_calls.perform(hold, step, planned, deadline))
         except OutOfTime:
-            return Acted(Next.LATER)
+            return ActionResult(NextStep.LATER)
         hold.steps = (*hold.steps[:-1], replace(step, outputs=outputs))
         if provider.outputs_start_run:
-            return await self._move_on(hold, Advance(), target)
+            return await self._move_on(hold, TurnUpdate(), target)
         return await self._submit(hold, provider, run, outputs)
 
-    def hands_over(self, hold: Hold) -> bool:
+    def hands_over(self, hold: HeldTurn) -> bool:
         """Whether the run under way has handed over, on a wire where it goes on after that: its end is awaited."""
         if not hold.steps or self._providers(hold.agent.provider).outputs_start_run:
             return False
         return hold.steps[-1].handoff is not None and hold.steps[-1].run_id == hold.turn.run_id
 
-    async def after_run(self, hold: Hold, run: RunState) -> Acted:
+    async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:
         """The run that has handed over is over, however it ended: the next agent's may start."""
         words = hold.steps[-1].text
         record = RunRecord(run.run_id, hold.agent.slug, run.status, text=words if words.strip() else None)
-        target = await self._calling.find(hold, hold.steps[-1].handoff.to_agent) if hold.steps[-1].handoff else None
-        return await self._move_on(hold, Advance(run=record, usage=run.usage), target)
+        target = await self._tool_calls.find(hold, hold.steps[-1].handoff.to_agent) if hold.steps[-1].handoff else None
+        return await self._move_on(hold, TurnUpdate(run=record, usage=run.usage), target)
 
-    def _planned(self, hold: Hold, run: RunState) -> tuple[Plan | Stop, Step | None]:
+    def _planned(self, hold: HeldTurn, run: RunState) -> tuple[Plan | Stop, Step | None]:
         """What is to be done, and the step on record where an earlier holder has put it there."""
         last = hold.steps[-1] if hold.steps else None
         known = last if last is not None and (last.run_id, last.calls) == (run.run_id, run.tool_calls) else None
@@ -103,8 +103,8 @@ class Acting:
         goes_on = not self._providers(hold.agent.provider).outputs_start_run
         if goes_on and before and before[-1].handoff is not None and before[-1].run_id == run.run_id:
             left = self._limits.tool_calls - sum(len(step.calls) for step in hold.steps)
-            return (deciding.after_handoff(run.tool_calls) if left > 0 else Stop("tool_limit")), known
-        planned = deciding.plan(
+            return (handoff.after_handoff(run.tool_calls) if left > 0 else Stop("tool_limit")), known
+        planned = handoff.plan(
             hold.agent,
             run.tool_calls,
             run.text,
@@ -116,7 +116,7 @@ class Acting:
         )
         return planned, known
 
-    async def _record(self, hold: Hold, provider: Provider, run: RunState, planned: Plan) -> Step:
+    async def _record(self, hold: HeldTurn, provider: Provider, run: RunState, planned: Plan) -> Step:
         """Put on record what the run asks for, before any of it is done."""
         ended = provider.outputs_start_run
         pending = hold.steps[-1].handoff if self.hands_over(hold) else None
@@ -132,7 +132,7 @@ class Acting:
         words = run.text if run.text.strip() else None
         record = RunRecord(run.run_id, hold.agent.slug, "completed" if ended else run.status, text=words)
         await hold.advance(
-            Advance(
+            TurnUpdate(
                 to=TurnStatus.REQUIRES_ACTION,
                 run=record,
                 usage=run.usage if ended else None,
@@ -143,11 +143,13 @@ class Acting:
         hold.steps = (*hold.steps, step)
         return step
 
-    async def _submit(self, hold: Hold, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...]) -> Acted:
+    async def _submit(
+        self, hold: HeldTurn, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...]
+    ) -> ActionResult:
         """Give the run its outputs. Where it is not known whether they arrived, the run itself tells."""
         if hold.thread is None or run.run_id is None:
-            return Acted(Next.STOP, code="run_not_found")
-        stream = self._world.watched(hold.turn)
+            return ActionResult(NextStep.STOP, code="run_not_found")
+        stream = self._instance.watched(hold.turn)
         submit = functools.partial(
             provider.submit_tool_outputs, hold.thread, run.run_id, outputs, stream=stream, said=run.text
         )
@@ -167,19 +169,19 @@ class Acting:
                 state = now
                 break
         if state is None:
-            return Acted(Next.STOP, code="provider_unavailable")
+            return ActionResult(NextStep.STOP, code="provider_unavailable")
         record = RunRecord(run.run_id, hold.agent.slug, state.status)
-        await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))
-        return Acted(Next.FOLLOW, run=state)
+        await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
+        return ActionResult(NextStep.FOLLOW, run=state)
 
-    async def _move_on(self, hold: Hold, step: Advance, target: Agent | None) -> Acted:
+    async def _move_on(self, hold: HeldTurn, step: TurnUpdate, target: Agent | None) -> ActionResult:
         """Commit the intent to start the turn's next run: of the same agent, or of `target`, to whom it handed over."""
         steps = hold.steps
         if (made := steps[-1].handoff) is not None:
             if target is None:
-                return Acted(Next.STOP, code="unknown_agent")
+                return ActionResult(NextStep.STOP, code="unknown_agent")
             first = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
-            said = deciding.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
+            said = handoff.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
             step = replace(step, handoff=made, said=said)
         await hold.advance(replace(step, to=TurnStatus.STARTING))
         hold.fresh = True
@@ -188,8 +190,8 @@ class Acting:
             if hold.thread is not None and hold.thread.provider != self._providers(target.provider).name:
                 hold.thread = None
             note(EventName.HANDOFF_MADE, hold.turn, from_agent=made.from_agent, to_agent=made.to_agent)
-            self._world.tell(hold.turn, HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
-        return Acted(Next.START)
+            self._instance.tell(hold.turn, HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
+        return ActionResult(NextStep.START)
 
 
 def _without(agent: Agent, slug: str) -> Agent:

@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
-from shared.actions.agent_as_tool import Asking, key_of
+from shared.actions.agent_as_tool import AgentAsTool, key_of
 from shared.core import tool_messages
 from shared.core.chat_events import ToolAnswered, ToolCalled
 from shared.core.errors import NotFound
@@ -21,9 +21,9 @@ from shared.core.pace import Pace
 from shared.core.runs import Step, ToolCall, ToolOutput, Usage
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
-from shared.held_turn import Hold
-from shared.instance.instance import World
-from shared.ports import Advance, Provider
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
+from shared.ports import Provider, TurnUpdate
 from shared.runs.start import start_run
 from shared.tools.registry import Registry, Tool, ToolContext, specs
 
@@ -32,28 +32,28 @@ class OutOfTime(Exception):  # not an error: the next holder takes it up
     """A call that must not be interrupted would outlast the request."""
 
 
-class Calling:
+class ToolCalls:
     """`budget_seconds` bounds every question."""
 
     def __init__(
         self,
-        world: World,
+        instance: Instance,
         providers: Callable[[str | None], Provider],
         registry: Registry,
         pace: Pace,
         budget_seconds: float,
     ) -> None:
-        self._world, self._providers, self._registry = world, providers, registry
+        self._instance, self._providers, self._registry = instance, providers, registry
         self._pace, self._budget_seconds = pace, budget_seconds
 
-    async def find(self, hold: Hold, slug: str) -> Agent | None:
+    async def find(self, hold: HeldTurn, slug: str) -> Agent | None:
         """An agent that the turn's user may address, as it goes to work."""
         try:
-            return await self._world.store.get_agent(hold.turn.user_id, slug)
+            return await self._instance.store.get_agent(hold.turn.user_id, slug)
         except NotFound:
             return None
 
-    async def perform(self, hold: Hold, step: Step, planned: Plan, deadline: float) -> tuple[ToolOutput, ...]:
+    async def perform(self, hold: HeldTurn, step: Step, planned: Plan, deadline: float) -> tuple[ToolOutput, ...]:
         """All outputs, in the order of the calls. Raises OutOfTime, Fenced, StoreUnavailable.
 
         Functions run one after the other, agents are asked side by side.
@@ -62,7 +62,7 @@ class Calling:
         tools = self._registry.of(hold.agent)
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
-                self._world.tell(hold.turn, ToolCalled(call.call_id, call.name, call.arguments, hold.agent.slug))
+                self._instance.tell(hold.turn, ToolCalled(call.call_id, call.name, call.arguments, hold.agent.slug))
 
         async def functions() -> None:
             for call in planned.functions:
@@ -80,14 +80,14 @@ class Calling:
             if not call.name.startswith(TRANSFER):
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
-                self._world.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
+                self._instance.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
         return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
 
-    async def _run(self, hold: Hold, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
+    async def _run(self, hold: HeldTurn, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
         """One function through the ledger, where the call is known as `key`."""
-        if not tool.idempotent and self._world.clock.now() + tool.timeout_seconds > deadline:
+        if not tool.idempotent and self._instance.clock.now() + tool.timeout_seconds > deadline:
             raise OutOfTime
-        store, turn = self._world.store, hold.turn
+        store, turn = self._instance.store, hold.turn
         ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
         if ticket.output is not None:
             return ticket.output
@@ -98,9 +98,9 @@ class Calling:
             output = await tool.run(context, call.arguments)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
 
-    async def _ask(self, hold: Hold, question: Question, key: str, deadline: float) -> str:
+    async def _ask(self, hold: HeldTurn, question: Question, key: str, deadline: float) -> str:
         """One agent through the ledger. Asking again is harmless, and goes on with a run that is under way."""
-        store, turn, call = self._world.store, hold.turn, question.call
+        store, turn, call = self._instance.store, hold.turn, question.call
         ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
         if ticket.output is not None:
             return ticket.output
@@ -118,11 +118,11 @@ class Calling:
             async def record(ended: RunRecord, usage: Usage) -> None:
                 known = ended.run_id is not None and any(one.run_id == ended.run_id for one in hold.turn.runs)
                 if not known:
-                    await hold.advance(Advance(asked=(ended,), usage=usage))
+                    await hold.advance(TurnUpdate(asked=(ended,), usage=usage))
 
             provider = self._providers(agent.provider)
-            asking = Asking(
-                self._world, hold, provider, agent, self._pace, key, start=start_run, call=run, record=record
+            asking = AgentAsTool(
+                self._instance, hold, provider, agent, self._pace, key, start=start_run, call=run, record=record
             )
             output = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._budget_seconds)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)

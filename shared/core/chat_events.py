@@ -49,10 +49,10 @@ class TurnQueued:
 
 @dataclass(frozen=True, slots=True)
 class RunConflicted:
-    """The provider refused: another run is active. `holder` is its id where anybody has named it."""
+    """The provider refused: another run is active. `run_id` is its id where anybody has named it."""
 
     name: ClassVar[EventName] = EventName.RUN_CONFLICTED
-    holder: str | None
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,13 @@ class ProviderError(ChatError):
 
 
 class ActiveRun(ProviderError):
-    """Another run is active on the thread. `holder` is its id where the error names one."""
+    """Another run is active on the thread. `run_id` is its id where the error names one."""
 
     code = "run_conflict"
 
-    def __init__(self, message: str, *, holder: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, message: str, *, run_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
-        self.holder = holder
+        self.run_id = run_id
 
 
 class RateLimited(ProviderError):

@@ -21,7 +21,7 @@ MAX_WORDS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """Most of one turn. The budget is in seconds since its first run."""
 
     handoffs: int
@@ -63,7 +63,7 @@ def plan(
     steps: Sequence[Step],
     handoffs: Sequence[Handoff],
     functions: Collection[str],
-    limits: Limits,
+    limits: TurnLimits,
     working_seconds: float,
 ) -> Plan | Stop:
     """What `agent`, who has said `text` in this run, wants with `calls`; `steps` are the runs of the turn before it."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from shared.core.chat_events import ChatEvent
 from shared.core.turns import Turn
-from shared.instance.shared_reads import Peeks
+from shared.instance.shared_reads import SharedReads
 from shared.instance.turn_log import TurnLogs
 from shared.ports import Clock, Store, Wakeups
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Instance:
     """What every holder works with; one of it an instance."""
 
     store: Store
@@ -20,14 +20,14 @@ class World:
     wakeups: Wakeups
     lease_seconds: float
     logs: TurnLogs = field(default_factory=TurnLogs)
-    peeks: Peeks = field(init=False)
+    reads: SharedReads = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "peeks", Peeks(self.store, self.clock))
+        object.__setattr__(self, "peeks", SharedReads(self.store, self.clock))
 
     def notify(self, conversation_id: str) -> None:
         """Something has changed in this conversation: who waits here looks anew."""
-        self.peeks.forget(conversation_id)
+        self.reads.forget(conversation_id)
         self.wakeups.notify(conversation_id)
 
     def watched(self, turn: Turn) -> bool:

@@ -15,29 +15,29 @@ class _Look:
     seen: asyncio.Future[Peek]
 
 
-class Peeks:
+class SharedReads:
     """A look is kept for as long as its callers find it young enough, and never beyond what `forget` tells of."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._looks: dict[str, dict[tuple[str, str], _Look]] = {}  # by conversation; by user and turn
 
-    async def peek(self, user_id: str, conversation_id: str, turn_id: str, young_seconds: float) -> Peek:
-        """As `Store.get_turn`, by a look that began at most `young_seconds` ago or is still under way."""
+    async def read(self, user_id: str, conversation_id: str, turn_id: str, max_age_seconds: float) -> Peek:
+        """As `Store.get_turn`, by a look that began at most `max_age_seconds` ago or is still under way."""
         key = (user_id, turn_id)
         while (look := self._looks.get(conversation_id, {}).get(key)) is not None:
-            if look.seen.done() and self._clock.now() - look.begun_at >= young_seconds:
+            if look.seen.done() and self._clock.now() - look.begun_at >= max_age_seconds:
                 break
             await asyncio.wait({look.seen})
             if not look.seen.cancelled():
                 return look.seen.result()
-        return await self._look(conversation_id, key, young_seconds)
+        return await self._look(conversation_id, key, max_age_seconds)
 
     def forget(self, conversation_id: str) -> None:
         """Something has changed there: what was seen before says nothing of it."""
         self._looks.pop(conversation_id, None)
 
-    async def _look(self, conversation_id: str, key: tuple[str, str], young_seconds: float) -> Peek:
+    async def _look(self, conversation_id: str, key: tuple[str, str], max_age_seconds: float) -> Peek:
         loop = asyncio.get_running_loop()
         look = _Look(self._clock.now(), loop.create_future())
         self._looks.setdefault(conversation_id, {})[key] = look
@@ -52,7 +52,7 @@ class Peeks:
                 look.seen.cancel()  # the one who looked has left: another of those who wait does it
             raise
         look.seen.set_result(peek)
-        loop.call_later(young_seconds, self._drop, conversation_id, key, look)
+        loop.call_later(max_age_seconds, self._drop, conversation_id, key, look)
         return peek
 
     def _drop(self, conversation_id: str, key: tuple[str, str], look: _Look) -> None:

@@ -5,17 +5,17 @@ Every method that goes outside keeps its own deadline and raises only errors of 
 
 from shared.ports.provider import Provider as Provider
 from shared.ports.provider import TextHeard as TextHeard
-from shared.ports.records import Advance as Advance
+from shared.ports.records import Accepted as Accepted
 from shared.ports.records import Busy as Busy
 from shared.ports.records import Lease as Lease
 from shared.ports.records import Lessee as Lessee
-from shared.ports.records import Limits as Limits
 from shared.ports.records import Orphan as Orphan
 from shared.ports.records import Peek as Peek
+from shared.ports.records import QueueLimits as QueueLimits
 from shared.ports.records import Scratch as Scratch
 from shared.ports.records import Submission as Submission
-from shared.ports.records import Submitted as Submitted
 from shared.ports.records import ToolTicket as ToolTicket
+from shared.ports.records import TurnUpdate as TurnUpdate
 from shared.ports.store import Store as Store
 from shared.ports.time import Clock as Clock
 from shared.ports.time import Wakeups as Wakeups

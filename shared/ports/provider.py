@@ -67,7 +67,7 @@ class Provider(Protocol):
         """The run that an attempt of this turn left at the provider, if its thread shows one."""
         ...
 
-    async def find_holder(self, thread: Thread) -> RunState | None:
+    async def find_active_run(self, thread: Thread) -> RunState | None:
         """The newest run that still blocks the thread; None where there is none or the wire cannot tell."""
         ...
 

@@ -11,7 +11,7 @@ from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnSta
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class QueueLimits:
     """What one user may have under way, checked where the turn is stored."""
 
     open_per_conversation: int
@@ -35,12 +35,12 @@ class Submission:
     idempotency_key: str | None
     request_hash: str  # 64 hex digits over what the turn means
     ttl_seconds: float  # to the turn's deadline
-    limits: Limits
+    limits: QueueLimits
     gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class Accepted:
     turn: Turn
     replayed: bool
     claim: Claim | None  # held already where the turn is at the head of a free queue
@@ -80,7 +80,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class TurnUpdate:
     """One fenced step of a turn. Fields left None change nothing."""
 
     to: TurnStatus | None = None  # None: a heartbeat

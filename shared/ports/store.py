@@ -9,7 +9,7 @@ from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports.records import (
-    Advance,
+    Accepted,
     Busy,
     Lease,
     Lessee,
@@ -17,8 +17,8 @@ from shared.ports.records import (
     Peek,
     Scratch,
     Submission,
-    Submitted,
     ToolTicket,
+    TurnUpdate,
 )
 
 
@@ -29,7 +29,7 @@ class Store(Protocol):
     Times are the database's own; what returns is relative (milliseconds), never to be compared with a local clock.
     """
 
-    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Submitted:
+    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
         """Accept the message; with a lessee, claim it at once where it is the head of a free queue.
 
         Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
@@ -44,7 +44,7 @@ class Store(Protocol):
         """
         ...
 
-    async def advance_turn(self, lease: Lease, turn_id: str, step: Advance, lease_seconds: float) -> Turn:
+    async def advance_turn(self, lease: Lease, turn_id: str, step: TurnUpdate, lease_seconds: float) -> Turn:
         """The only writer of turn state: fenced, compare-and-set; extends the lease (0 gives it up).
 
         Returns the turn as it stands afterwards: unchanged where it was final already. Raises Fenced.

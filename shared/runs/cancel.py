@@ -10,44 +10,44 @@ from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError
 from shared.core.pace import GROWTH, Pace
 from shared.core.runs import RunState, Thread
 from shared.core.turns import RunRecord, TurnStatus
-from shared.held_turn import Hold
-from shared.ports import Advance, Clock, Provider
-from shared.runs.start import Creating
+from shared.held_turn import HeldTurn
+from shared.ports import Clock, Provider, TurnUpdate
+from shared.runs.start import RunRequests
 
 LEAST_SECONDS = 2.0  # for one request and one look, also where patience was used up before this holder came
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CancelResult:
     run: RunState | None  # as it ended, or waiting for outputs that only a next run takes; None: it does not end
     said: str = ""  # the most that was seen of its answer: a cancel clears it on some servers
     never: bool = False  # it runs in the foreground, where no cancel reaches it
 
 
 async def end_run(
-    hold: Hold, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float, *, run_id: str | None = None
-) -> Ending:
+    hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float, *, run_id: str | None = None
+) -> CancelResult:
     """Cancel a run, the one on record where none is named, and wait for its end, at most so long.
 
     Raises Fenced, StoreUnavailable.
     """
     run_id = run_id or hold.turn.run_id
     if run_id is None:
-        return Ending(None)
+        return CancelResult(None)
     effort = _Effort(hold, provider, clock, pace, run_id)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(patience_seconds, LEAST_SECONDS)):
             return await effort.make(clock.now() + patience_seconds)
-    return Ending(None, effort.said)
+    return CancelResult(None, effort.said)
 
 
 class _Effort:
-    def __init__(self, hold: Hold, provider: Provider, clock: Clock, pace: Pace, run_id: str) -> None:
+    def __init__(self, hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, run_id: str) -> None:
         self.said = ""
         self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
         self._thread, self._run_id = hold.thread or Thread(provider.name), run_id
 
-    async def make(self, give_up_at: float) -> Ending:
+    async def make(self, give_up_at: float) -> CancelResult:
         hold, pause, never = self._hold, self._pace.min_seconds, False
         while True:
             try:
@@ -57,15 +57,15 @@ class _Effort:
                     await hold.keep(self._provider.cancel_run(self._thread, self._run_id), stoppable=False)
                     state = await self._look()
                 if over or state.terminal:
-                    return Ending(state, self.said)
+                    return CancelResult(state, self.said)
             except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be
                 never = refusal.code == "runs_in_foreground"
             except (NotFoundAtProvider, ThreadGone):
-                return Ending(None, self.said)
+                return CancelResult(None, self.said)
             except ProviderError:
                 pass  # a look or a request that failed says nothing: the next one may not
             if never or self._clock.now() >= give_up_at:
-                return Ending(None, self.said, never)
+                return CancelResult(None, self.said, never)
             await hold.keep(self._clock.sleep(min(pause, max(give_up_at - self._clock.now(), 0))), stoppable=False)
             pause = min(pause * GROWTH, self._pace.max_seconds)
 
@@ -78,10 +78,10 @@ class _Effort:
         return state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)
 
 
-async def drop_repeat(
-    hold: Hold,
+async def cancel_repeat(
+    hold: HeldTurn,
     provider: Provider,
-    creating: Creating,
+    requests: RunRequests,
     clock: Clock,
     pace: Pace,
     patience_seconds: float,
@@ -95,21 +95,21 @@ async def drop_repeat(
     """
     # whoever comes after this holder has to find the answer too, instead of following what is being ended
     record = RunRecord(repeat.run_id, hold.agent.slug, repeat.status)
-    await hold.advance(Advance(to=TurnStatus.STARTING, run=record))
+    await hold.advance(TurnUpdate(to=TurnStatus.STARTING, run=record))
     ended: RunState | None = repeat
     if not repeat.terminal:
         ended = (await end_run(hold, provider, clock, pace, patience_seconds, run_id=repeat.run_id)).run
-    cleared = ended is not None and await _erased_behind(answered, hold, provider, creating)
+    cleared = ended is not None and await _erased_behind(answered, hold, provider, requests)
     status = "cancelling" if ended is None else ended.status
-    await hold.advance(Advance(run=replace(record, status=status), forget_thread=not cleared))
+    await hold.advance(TurnUpdate(run=replace(record, status=status), forget_thread=not cleared))
     return status
 
 
-async def _erased_behind(answered: RunState, hold: Hold, provider: Provider, creating: Creating) -> bool:
+async def _erased_behind(answered: RunState, hold: HeldTurn, provider: Provider, requests: RunRequests) -> bool:
     """Whether nothing of this turn is left in the thread behind its answer."""
     if answered.cursor is None:
         return False
-    start = await creating.run_start(hold)
+    start = await requests.run_start(hold)
     # with the turn's message the wire would look for the beginning of the turn, which is not to go
     text = None if start.steps or start.tool_outputs else start.text
     behind = replace(start, text=text, thread=replace(start.thread, cursor=answered.cursor))

@@ -11,8 +11,8 @@ from shared.core.chat_events import RunStarted
 from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
 from shared.core.pace import Pace
 from shared.core.runs import RunState, Thread
-from shared.held_turn import Hold
-from shared.instance.instance import World
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
 from shared.ports import Provider
 
 GROWTH = 1.2  # of the pause between two looks: an answer lies unseen for a tenth of the time it took, on average
@@ -39,9 +39,9 @@ class Followed:
 
 
 async def follow(
-    hold: Hold,
+    hold: HeldTurn,
     provider: Provider,
-    world: World,
+    instance: Instance,
     pace: Pace,
     run: RunState | None,
     *,
@@ -52,7 +52,7 @@ async def follow(
 
     Where somebody watches the turn, its words are told as they come, if the provider lets them be heard.
     """
-    clock, hearings = world.clock, 0
+    clock, hearings = instance.clock, 0
     followed_for = (hold.turn.running_ms or 0) / 1000
     over_at = clock.now() + run_budget_seconds - followed_for
     stuck_at = clock.now() + STUCK_SECONDS * 2**hold.turn.failures - followed_for
@@ -65,11 +65,11 @@ async def follow(
         if run is not None and run.status == "queued" and clock.now() >= stuck_at:
             return Followed(Verdict.STUCK, run)
         hold.check()
-        if world.watched(hold.turn) and hearings < HEARINGS and (hearings == 0 or provider.attachable):
+        if instance.watched(hold.turn) and hearings < HEARINGS and (hearings == 0 or provider.attachable):
             hearings += 1
             queued = run is None or run.status == "queued"
             until = min(over_at, deadline)
-            heard = await hear(hold, provider, world, until, first_by=min(until, stuck_at) if queued else until)
+            heard = await hear(hold, provider, instance, until, first_by=min(until, stuck_at) if queued else until)
             if heard is not None:
                 run = heard
                 continue
@@ -87,17 +87,19 @@ async def follow(
         except ProviderError:
             pass  # a look that failed says nothing of the run
         run = run or RunState(hold.turn.run_id, "unknown")
-    tell(hold, world, run.run_id, 0, run.text)
+    tell(hold, instance, run.run_id, 0, run.text)
     return Followed(Verdict.ENDED, run)
 
 
-async def _look(hold: Hold, provider: Provider) -> RunState:
+async def _look(hold: HeldTurn, provider: Provider) -> RunState:
     if hold.turn.run_id is None:
         raise NotFoundAtProvider("a run without an id cannot be followed")
     return await hold.keep(provider.get_run(hold.thread or Thread(provider.name), hold.turn.run_id))
 
 
-async def hear(hold: Hold, provider: Provider, world: World, until: float, *, first_by: float) -> RunState | None:
+async def hear(
+    hold: HeldTurn, provider: Provider, instance: Instance, until: float, *, first_by: float
+) -> RunState | None:
     """Listen to the turn's run until `until`, or to `first_by` if it says nothing: its end, where that was heard.
 
     Raises Stopped, Fenced, StoreUnavailable.
@@ -105,8 +107,8 @@ async def hear(hold: Hold, provider: Provider, world: World, until: float, *, fi
     run_id = hold.turn.run_id
     if run_id is None:
         return None
-    tell(hold, world, run_id, 0, "")
-    now = world.clock.now()
+    tell(hold, instance, run_id, 0, "")
+    now = instance.clock.now()
     limit = asyncio.timeout(max(first_by - now, 0))
     later = asyncio.get_running_loop().time() + max(until - now, 0)
 
@@ -116,7 +118,7 @@ async def hear(hold: Hold, provider: Provider, world: World, until: float, *, fi
                 if isinstance(one, RunState):
                     return one
                 limit.reschedule(later)
-                tell(hold, world, run_id, one.at, one.text)
+                tell(hold, instance, run_id, one.at, one.text)
                 if not provider.attachable:
                     known = known[: one.at].ljust(one.at) + one.text
                     hold.note_draft(known)
@@ -131,12 +133,12 @@ async def hear(hold: Hold, provider: Provider, world: World, until: float, *, fi
         return None
 
 
-def tell(hold: Hold, world: World, run_id: str | None, at: int, text: str) -> None:
+def tell(hold: HeldTurn, instance: Instance, run_id: str | None, at: int, text: str) -> None:
     if run_id is not None:
-        world.tell(hold.turn, RunStarted(run_id, hold.agent.slug))
-        world.say(hold.turn, run_id, hold.agent.slug, at, text)
+        instance.tell(hold.turn, RunStarted(run_id, hold.agent.slug))
+        instance.say(hold.turn, run_id, hold.agent.slug, at, text)
 
 
-def _said_before(hold: Hold, run_id: str) -> str:
+def _said_before(hold: HeldTurn, run_id: str) -> str:
     """What this run had said before it went on after its calls."""
     return hold.steps[-1].text if hold.steps and hold.steps[-1].run_id == run_id else ""

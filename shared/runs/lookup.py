@@ -9,21 +9,21 @@ from shared.core.conflict import events
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
 from shared.core.runs import RunState, Thread
 from shared.core.turns import RunStart
-from shared.held_turn import Hold
+from shared.held_turn import HeldTurn
 from shared.ports import Provider
-from shared.runs.start import Creating
+from shared.runs.start import RunRequests
 
 Cancelled = events.CancelAccepted | events.CancelRefused | events.LookFailed
 
 
-class Looking:
+class RunLookup:
     """The looks of one turn's admission. A run of this turn is handed back as it is, everything else as an event.
 
     All of them raise Stopped, Fenced, StoreUnavailable.
     """
 
-    def __init__(self, hold: Hold, provider: Provider, creating: Creating) -> None:
-        self._hold, self._provider, self._creating = hold, provider, creating
+    def __init__(self, hold: HeldTurn, provider: Provider, requests: RunRequests) -> None:
+        self._hold, self._provider, self._requests = hold, provider, requests
         self._own_ended = False
 
     async def find(self) -> RunState | events.RunNotFound | events.LookFailed:
@@ -50,35 +50,35 @@ class Looking:
             return events.LookFailed()
         return events.RunNotFound() if repeat.cursor == found.cursor else found
 
-    async def holder(self, holder: str | None) -> RunState | events.HolderStatus | events.LookFailed:
+    async def active_run(self, run_id: str | None) -> RunState | events.ActiveRunStatus | events.LookFailed:
         """The run in our way, by its id or else whichever it is."""
         hold, provider = self._hold, self._provider
         thread = self._thread
         try:
-            found = await hold.keep(self._status(thread, holder)) if holder is not None else None
+            found = await hold.keep(self._status(thread, run_id)) if run_id is not None else None
             if found is None and (own := self._own_record()) is not None:
                 found = await hold.keep(self._status(thread, own))
                 if found is None or found.terminal:
                     found, self._own_ended = None, True
             if found is None:
-                found = await hold.keep(provider.find_holder(thread))
+                found = await hold.keep(provider.find_active_run(thread))
         except ThreadGone:
-            return events.HolderStatus(None)  # the next create will say so too, and then the thread is made again
+            return events.ActiveRunStatus(None)  # the next create will say so too, and then the thread is made again
         except ProviderError:
             return events.LookFailed()
         if found is None:
-            return events.HolderStatus(None)
+            return events.ActiveRunStatus(None)
         turn_id = hold.turn.turn_id
         if found.turn_id == turn_id and not found.terminal and self._is_new(found):
             return found
         # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
         orphan = found.turn_id is not None and found.turn_id != turn_id
-        return events.HolderStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
+        return events.ActiveRunStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
 
-    async def cancel(self, holder: str) -> Cancelled:
+    async def cancel(self, run_id: str) -> Cancelled:
         """Ask for the end of the run in our way."""
         try:
-            await self._hold.keep(self._provider.cancel_run(self._thread, holder))
+            await self._hold.keep(self._provider.cancel_run(self._thread, run_id))
         except NotCancellable as refusal:
             return events.CancelRefused(never=refusal.code == "runs_in_foreground")
         except (NotFoundAtProvider, ProviderRefused):
@@ -91,7 +91,7 @@ class Looking:
         self, narrowed: Callable[[RunStart], RunStart]
     ) -> RunState | events.RunNotFound | events.LookFailed:
         try:
-            start = narrowed(await self._creating.run_start(self._hold))
+            start = narrowed(await self._requests.run_start(self._hold))
             found = await self._hold.keep(self._provider.find_run(start))
         except (ThreadGone, NotFoundAtProvider):
             return events.RunNotFound()
@@ -117,12 +117,12 @@ class Looking:
         return run.run_id not in {record.run_id for record in self._hold.turn.runs}
 
 
-async def left_behind(hold: Hold, provider: Provider, creating: Creating) -> RunState | None:
+async def answer_left_in_thread(hold: HeldTurn, provider: Provider, requests: RunRequests) -> RunState | None:
     """What the run on record has left in the thread, where the server does not show the run itself any more.
 
     Raises Stopped, Fenced, StoreUnavailable.
     """
-    start = await creating.run_start(hold)
+    start = await requests.run_start(hold)
     others = tuple(known for known in start.known_run_ids if known != hold.turn.run_id)
     try:
         found = await hold.keep(provider.find_run(replace(start, known_run_ids=others)))

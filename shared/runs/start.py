@@ -9,25 +9,25 @@ from shared.core.model import Message
 from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
 from shared.core.turns import RunStart
-from shared.held_turn import Hold
-from shared.ports import Advance, Provider, Store
+from shared.held_turn import HeldTurn
+from shared.ports import Provider, Store, TurnUpdate
 from shared.tools.registry import REGISTRY, specs
 
 MOST_REPAIRS = 6  # each costs a refused create and a pause
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
+class HistoryLimits:
     """How much of the transcript travels when the provider has none: in lines."""
 
     seed_lines: int  # into a new thread (rotation)
     transcript_lines: int  # with every create, where the server keeps no thread
 
 
-class Creating:
+class RunRequests:
     """Prepares the creates of one turn."""
 
-    def __init__(self, store: Store, provider: Provider, carry: Carry) -> None:
+    def __init__(self, store: Store, provider: Provider, carry: HistoryLimits) -> None:
         self._store, self._provider, self._carry = store, provider, carry
         self._repairs: dict[str, ToolOutput] = {}
 
@@ -46,7 +46,7 @@ class Creating:
         """A run was accepted, and has brought the outputs along: no later one of the turn is to bring them again."""
         self._repairs.clear()
 
-    async def ensure_thread(self, hold: Hold) -> bool:
+    async def ensure_thread(self, hold: HeldTurn) -> bool:
         """Make the thread where there is none, and put it on record before anything is started in it.
 
         True where one was made. Raises RateLimited, NotSent, ProviderRefused: nothing was started.
@@ -62,10 +62,10 @@ class Creating:
         self._repairs.clear()
         hold.displaced = ()  # what they asked and said is among the seeds
         if thread.thread_id is not None:
-            await hold.advance(Advance(thread=thread))
+            await hold.advance(TurnUpdate(thread=thread))
         return thread.thread_id is not None
 
-    async def run_start(self, hold: Hold) -> RunStart:
+    async def run_start(self, hold: HeldTurn) -> RunStart:
         """What a create of this turn consists of, now.
 
         A later run of the turn adds what the thread lacks: on the same thread the outputs of the run before it, on a
@@ -95,7 +95,7 @@ class Creating:
             known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
         )
 
-    async def _history(self, hold: Hold, lines: int) -> tuple[Message, ...]:
+    async def _history(self, hold: HeldTurn, lines: int) -> tuple[Message, ...]:
         if hold.message_count == 0 or lines == 0:
             return ()
         own = {hold.turn.turn_id, *hold.turn.covers}

@@ -8,7 +8,7 @@ from typing import TypeVar
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
-from shared.ports import Busy, Submitted, ToolTicket
+from shared.ports import Accepted, Busy, ToolTicket
 from shared.stores.rows import read_claim, read_scratch, read_turn
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 RETRY_AFTER_SECONDS = 2.0  # where the queue has to shrink first: nobody knows when
 
 
-def on(readers: dict[str, Callable[[JsonObject], T]]) -> Callable[[JsonObject], T]:
+def by_outcome(readers: dict[str, Callable[[JsonObject], T]]) -> Callable[[JsonObject], T]:
     """A reader that picks by outcome; every other outcome raises what it means."""
 
     def read(answer: JsonObject) -> T:
@@ -28,13 +28,13 @@ def on(readers: dict[str, Callable[[JsonObject], T]]) -> Callable[[JsonObject], 
     return read
 
 
-def on_list(name: str, read: Callable[[JsonObject], T]) -> Callable[[JsonObject], tuple[T, ...]]:
-    return on({"ok": lambda answer: tuple(read(row) for row in answer[name])})
+def list_of(name: str, read: Callable[[JsonObject], T]) -> Callable[[JsonObject], tuple[T, ...]]:
+    return by_outcome({"ok": lambda answer: tuple(read(row) for row in answer[name])})
 
 
-def read_submitted(answer: JsonObject) -> Submitted:
+def read_submitted(answer: JsonObject) -> Accepted:
     claim = answer.get("claim")
-    return Submitted(
+    return Accepted(
         turn=read_turn(answer["turn"]),
         replayed=answer["outcome"] == "replayed",
         claim=None if claim is None else read_claim(claim),

@@ -11,8 +11,8 @@ import httpx
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
-from shared.ports import Advance, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, Submitted, ToolTicket
-from shared.stores.answers import gone, nothing, on, on_list, read_busy, read_submitted, read_ticket, turn_of
+from shared.ports import Accepted, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, ToolTicket, TurnUpdate
+from shared.stores.answers import by_outcome, gone, list_of, nothing, read_busy, read_submitted, read_ticket, turn_of
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import Rpc
 from shared.stores.storable import as_json
@@ -25,11 +25,11 @@ class SupabaseStore:
     def __init__(self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float = 5.0) -> None:
         self._rpc = Rpc(url, secret_key, http, call_seconds=call_seconds)
 
-    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Submitted:
+    async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
         s = submission
         return await self._rpc.call(
             "submit_turn",
-            on({"created": read_submitted, "replayed": read_submitted}),
+            by_outcome({"created": read_submitted, "replayed": read_submitted}),
             user=s.user_id,
             turn=s.turn_id,
             conversation=s.conversation_id,
@@ -60,7 +60,7 @@ class SupabaseStore:
         }
         return await self._rpc.call(
             "claim_turn",
-            on(readers),
+            by_outcome(readers),
             user=user_id,
             conversation=conversation_id,
             owner=lessee.owner,
@@ -68,10 +68,10 @@ class SupabaseStore:
             op=_new_op(),
         )
 
-    async def advance_turn(self, lease: Lease, turn_id: str, step: Advance, lease_seconds: float) -> Turn:
+    async def advance_turn(self, lease: Lease, turn_id: str, step: TurnUpdate, lease_seconds: float) -> Turn:
         return await self._rpc.call(
             "advance_turn",
-            on({"ok": turn_of, "final": turn_of, "not_found": gone}),
+            by_outcome({"ok": turn_of, "final": turn_of, "not_found": gone}),
             **_lease(lease),
             turn=turn_id,
             op=_new_op(),
@@ -81,15 +81,15 @@ class SupabaseStore:
         )
 
     async def release(self, lease: Lease) -> None:
-        await self._rpc.call("release_lease", on({"ok": nothing}), **_lease(lease))
+        await self._rpc.call("release_lease", by_outcome({"ok": nothing}), **_lease(lease))
 
     async def withdraw_turn(self, lease: Lease, turn_id: str) -> None:
-        await self._rpc.call("withdraw_turn", on({"ok": nothing}), **_lease(lease), turn=turn_id)
+        await self._rpc.call("withdraw_turn", by_outcome({"ok": nothing}), **_lease(lease), turn=turn_id)
 
     async def begin_tool_call(self, lease: Lease, turn_id: str, call_id: str, name: str, op: str) -> ToolTicket:
         return await self._rpc.call(
             "begin_tool_call",
-            on({"run": read_ticket, "done": read_ticket, "in_doubt": read_ticket}),
+            by_outcome({"run": read_ticket, "done": read_ticket, "in_doubt": read_ticket}),
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -100,7 +100,7 @@ class SupabaseStore:
     async def finish_tool_call(self, lease: Lease, turn_id: str, call_id: str, output: str) -> str:
         return await self._rpc.call(
             "finish_tool_call",
-            on({"done": lambda answer: str(answer["output"])}),
+            by_outcome({"done": lambda answer: str(answer["output"])}),
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -110,7 +110,7 @@ class SupabaseStore:
     async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
         await self._rpc.call(
             "keep_scratch",
-            on({"ok": nothing}),
+            by_outcome({"ok": nothing}),
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -121,32 +121,34 @@ class SupabaseStore:
 
     async def list_scratch(self, limit: int) -> Sequence[Thread]:
         return await self._rpc.call(
-            "list_scratch", on_list("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
+            "list_scratch", list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
         )
 
     async def drop_scratch(self, thread: Thread) -> None:
-        await self._rpc.call("drop_scratch", on({"ok": nothing}), provider=thread.provider, thread=thread.thread_id)
+        await self._rpc.call(
+            "drop_scratch", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+        )
 
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
-        return await self._rpc.call("get_turn", on({"ok": read_peek}), user=user_id, turn=turn_id)
+        return await self._rpc.call("get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
 
     async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
-        return await self._rpc.call("cancel_turn", on({"ok": turn_of}), user=user_id, turn=turn_id)
+        return await self._rpc.call("cancel_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id)
 
     async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
         return await self._rpc.call(
-            "edit_turn", on({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
+            "edit_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
         )
 
     async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
         return await self._rpc.call(
-            "list_conversations", on_list("conversations", read_conversation), user=user_id, limit=limit, before=before
+            "list_conversations", list_of("conversations", read_conversation), user=user_id, limit=limit, before=before
         )
 
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
         return await self._rpc.call(
             "get_conversation",
-            on({"ok": lambda answer: read_conversation(answer["conversation"])}),
+            by_outcome({"ok": lambda answer: read_conversation(answer["conversation"])}),
             user=user_id,
             conversation=conversation_id,
         )
@@ -156,7 +158,7 @@ class SupabaseStore:
     ) -> Sequence[Message]:
         return await self._rpc.call(
             "list_messages",
-            on_list("messages", read_message),
+            list_of("messages", read_message),
             user=user_id,
             conversation=conversation_id,
             after_seq=after_seq,
@@ -165,35 +167,41 @@ class SupabaseStore:
         )
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
-        return await self._rpc.call("list_agents", on_list("agents", read_agent), user=user_id)
+        return await self._rpc.call("list_agents", list_of("agents", read_agent), user=user_id)
 
     async def get_agent(self, user_id: str, slug: str) -> Agent:
         return await self._rpc.call(
-            "get_agent", on({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
+            "get_agent", by_outcome({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
         )
 
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
-        return await self._rpc.call("read_project", on({"ok": _project}), user=user_id, conversation=conversation_id)
+        return await self._rpc.call(
+            "read_project", by_outcome({"ok": _project}), user=user_id, conversation=conversation_id
+        )
 
     async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
         return await self._rpc.call(
-            "write_project", on({"ok": _project}), user=user_id, conversation=conversation_id, patch=as_json(fields)
+            "write_project",
+            by_outcome({"ok": _project}),
+            user=user_id,
+            conversation=conversation_id,
+            patch=as_json(fields),
         )
 
     async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
         return await self._rpc.call(
             "remember_assistant",
-            on({"ok": lambda answer: str(answer["assistant_id"])}),
+            by_outcome({"ok": lambda answer: str(answer["assistant_id"])}),
             agent=agent_id,
             assistant=assistant_id,
             instead_of=instead_of,
         )
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:
-        return await self._rpc.call("list_orphans", on_list("orphans", read_orphan), limit=limit)
+        return await self._rpc.call("list_orphans", list_of("orphans", read_orphan), limit=limit)
 
     async def ping(self) -> bool:
-        return await self._rpc.call("ping", on({"ok": lambda _: True}))
+        return await self._rpc.call("ping", by_outcome({"ok": lambda _: True}))
 
 
 def _project(answer: JsonObject) -> JsonObject:

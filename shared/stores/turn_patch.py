@@ -7,14 +7,14 @@ from typing import Any
 
 from shared.core.runs import Handoff, Step
 from shared.core.turns import RunRecord
-from shared.ports import Advance
+from shared.ports import TurnUpdate
 
 
 def ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def as_patch(step: Advance) -> dict[str, Any]:
+def as_patch(step: TurnUpdate) -> dict[str, Any]:
     """Only what the step changes: the database reads absent keys as 'leave it'."""
     patch: dict[str, Any] = {}
     if step.run is not None:

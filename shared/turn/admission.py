@@ -13,7 +13,7 @@ from typing import Any
 from shared.core import chat_events
 from shared.core.chat_events import EventName
 from shared.core.conflict import commands, events
-from shared.core.conflict.protocol import Conflict, Rules
+from shared.core.conflict.protocol import ConflictProtocol, Rules
 from shared.core.errors import (
     ActiveRun,
     ConversationIgnored,
@@ -30,12 +30,12 @@ from shared.core.errors import (
 from shared.core.pace import Pace
 from shared.core.runs import RunState, is_terminal
 from shared.core.turns import Claim, MultitaskStrategy, RunRecord, TurnStatus
-from shared.held_turn import Hold
-from shared.instance.instance import World
-from shared.ports import Advance, Busy, Lessee, Peek, Provider
-from shared.runs.cancel import drop_repeat
-from shared.runs.lookup import Looking
-from shared.runs.start import Carry, Creating, start_run
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
+from shared.ports import Busy, Lessee, Peek, Provider, TurnUpdate
+from shared.runs.cancel import cancel_repeat
+from shared.runs.lookup import RunLookup
+from shared.runs.start import HistoryLimits, RunRequests, start_run
 
 log = logging.getLogger("multi_agent_chat")
 
@@ -52,10 +52,10 @@ class Admission:
 
     def __init__(
         self,
-        world: World,
+        instance: Instance,
         providers: Callable[[str | None], Provider],
         rules: Rules,
-        carry: Carry,
+        carry: HistoryLimits,
         *,
         owner: str,
         user_id: str,
@@ -63,15 +63,15 @@ class Admission:
         turn_id: str,
         serve_other: Callable[[Claim, float], Awaitable[None]],
     ) -> None:
-        self.hold: Hold | None = None
+        self.hold: HeldTurn | None = None
         self.run: RunState | None = None
-        self._world, self._providers, self._rules, self._carry = world, providers, rules, carry
-        self._lessee = Lessee(owner, world.lease_seconds)
+        self._instance, self._providers, self._rules, self._carry = instance, providers, rules, carry
+        self._lessee = Lessee(owner, instance.lease_seconds)
         self._user_id, self._conversation_id, self._turn_id = user_id, conversation_id, turn_id
         self._serve_other = serve_other
         self._rotations = 0
-        self._creating: Creating | None = None
-        self._looking: Looking | None = None
+        self._requests: RunRequests | None = None
+        self._lookup: RunLookup | None = None
         self._answered: RunState | None = None  # found beside a repeat
 
     async def run_to_end(
@@ -81,9 +81,9 @@ class Admission:
         begun = self.hold is not None and bool(self.hold.turn.runs)
         # what has begun to be answered cannot be taken back
         rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and self._rejects else self._rules
-        state, command = Conflict(rules).fold(event, self._world.clock.now())
+        state, command = ConflictProtocol(rules).fold(event, self._instance.clock.now())
         while not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
-            state, command = state.fold(await self._perform(command), self._world.clock.now())
+            state, command = state.fold(await self._perform(command), self._instance.clock.now())
         return command
 
     async def _perform(self, command: commands.Command) -> events.Event:
@@ -91,19 +91,19 @@ class Admission:
             case commands.ClaimTurn():
                 return await self._claim()
             case commands.Sleep(until=until) if self.hold is None:
-                await self._world.wakeups.wait(self._conversation_id, max(until - self._world.clock.now(), 0))
+                await self._instance.wakeups.wait(self._conversation_id, max(until - self._instance.clock.now(), 0))
                 return events.Woke()
             case commands.Sleep(until=until):
-                await self._held.sleep(until - self._world.clock.now())
+                await self._held.sleep(until - self._instance.clock.now())
                 return events.Woke()
             case commands.StartRun(repeats_lost=lost):
                 return await self._start(lost)
-            case commands.CheckHolder(holder=holder):
-                return await self._check_holder(holder)
-            case commands.CancelRun(holder=holder):
-                return await self._cancel_holder(holder)
+            case commands.CheckActiveRun(run_id=run_id):
+                return await self._check_active_run(run_id)
+            case commands.CancelRun(run_id=run_id):
+                return await self._cancel_active_run(run_id)
             case commands.RotateThread():
-                await self._held.advance(Advance(forget_thread=True))
+                await self._held.advance(TurnUpdate(forget_thread=True))
                 self._note(EventName.THREAD_ROTATED, code="run_not_ending")
                 return events.ThreadRotated()
             case commands.FindRun():
@@ -120,7 +120,7 @@ class Admission:
         return self._rules.strategy is MultitaskStrategy.REJECT
 
     @property
-    def _held(self) -> Hold:
+    def _held(self) -> HeldTurn:
         if self.hold is None:
             raise AssertionError("no claim yet")
         return self.hold
@@ -130,50 +130,50 @@ class Admission:
         return self._providers(self._held.agent.provider)
 
     @property
-    def creating(self) -> Creating:
+    def requests(self) -> RunRequests:
         """For the agent at work: a handoff may lead to another wire."""
-        if self._creating is None or not self._creating.is_for(self._provider):
-            self._creating, self._looking = Creating(self._world.store, self._provider, self._carry), None
-        return self._creating
+        if self._requests is None or not self._requests.is_for(self._provider):
+            self._requests, self._lookup = RunRequests(self._instance.store, self._provider, self._carry), None
+        return self._requests
 
     @property
-    def looking(self) -> Looking:
-        creating = self.creating
-        if self._looking is None:
-            self._looking = Looking(self._held, self._provider, creating)
-        return self._looking
+    def lookup(self) -> RunLookup:
+        requests = self.requests
+        if self._lookup is None:
+            self._lookup = RunLookup(self._held, self._provider, requests)
+        return self._lookup
 
     # --- our own queue ----------------------------------------------------------------------------------------------
 
     async def _claim(self) -> events.Event:
-        store = self._world.store
+        store = self._instance.store
         peek = await self._peek()
         if peek.turn.status.final:
             return events.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
-        late = self._world.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
-        self._world.see(peek.turn)
+        late = self._instance.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
+        self._instance.see(peek.turn)
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return events.Queued(peek.turn.position)
-        asked = self._world.clock.now()
+        asked = self._instance.clock.now()
         if asked >= self._rules.deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
             return events.Queued(peek.turn.position)
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
-        self._world.peeks.forget(self._conversation_id)
+        self._instance.reads.forget(self._conversation_id)
         if isinstance(claim, Busy):
             return events.Queued(peek.turn.position)
         if claim.turn.turn_id != self._turn_id:
             await self._serve_other(claim, asked)
             return events.Queued(max(peek.turn.position - 1, 0))
-        return self.came(claim, asked)
+        return self.take_over(claim, asked)
 
     async def _peek(self) -> Peek:
         young = self._rules.poll_min_seconds * YOUNG
-        return await self._world.peeks.peek(self._user_id, self._conversation_id, self._turn_id, young)
+        return await self._instance.reads.read(self._user_id, self._conversation_id, self._turn_id, young)
 
-    def came(self, claim: Claim, claimed_at: float) -> events.TurnCame:
+    def take_over(self, claim: Claim, claimed_at: float) -> events.TurnCame:
         """Take a claim up. Raises Stopped where the turn only has to be brought to its end."""
-        self.hold = hold = Hold(self._world, claim, claimed_at)
+        self.hold = hold = HeldTurn(self._instance, claim, claimed_at)
         if hold.thread is not None and hold.thread.provider != self._provider.name:
             hold.thread = None
         self._note(EventName.TURN_CLAIMED, epoch=claim.epoch, status=claim.turn.status.value)
@@ -196,39 +196,39 @@ class Admission:
     async def _start(self, lost: bool) -> events.Event:
         hold = self._held
         if not hold.fresh:
-            await hold.advance(Advance(to=TurnStatus.STARTING, count_failure=lost))
+            await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=lost))
             hold.check()
         hold.fresh = False
-        sent_at = self._world.clock.now()
+        sent_at = self._instance.clock.now()
         try:
-            if await self.creating.ensure_thread(hold):
+            if await self.requests.ensure_thread(hold):
                 self._note(EventName.THREAD_CREATED)
-            start = await self.creating.run_start(hold)
+            start = await self.requests.run_start(hold)
             await hold.secure()
-            stream, sent_at = self._world.watched(hold.turn), self._world.clock.now()
+            stream, sent_at = self._instance.watched(hold.turn), self._instance.clock.now()
             self.run = await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
         except UnansweredCalls as poisoned:
-            if poisoned.call_id is None or not self.creating.repair(poisoned.call_id):
+            if poisoned.call_id is None or not self.requests.repair(poisoned.call_id):
                 return await self._rotate(poisoned)
-            await hold.advance(Advance(to=TurnStatus.QUEUED))
+            await hold.advance(TurnUpdate(to=TurnStatus.QUEUED))
             self._note(EventName.THREAD_REPAIRED, call_id=poisoned.call_id)
             return events.StartDeferred(0)
         except (ThreadGone, ConversationIgnored) as gone:
             return await self._rotate(gone)
         except (RateLimited, NotSent) as refusal:
             seconds = RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
-            await hold.advance(Advance(to=TurnStatus.QUEUED, delay_seconds=seconds))
+            await hold.advance(TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=seconds))
             self._note(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
             return events.StartDeferred(seconds)
         except OutcomeUnknown as unknown:
             self._note(EventName.RUN_LOST, status=unknown.status)
-            return events.StartUnknown(self._at_work_seconds(unknown) - (self._world.clock.now() - sent_at))
+            return events.StartUnknown(self._at_work_seconds(unknown) - (self._instance.clock.now() - sent_at))
         except ProviderError as refusal:
             return events.StartRefused(refusal.code)
         await self._record(EventName.RUN_STARTED)
-        return events.RunStarted()
+        return events.StartAccepted()
 
     def _at_work_seconds(self, unknown: OutcomeUnknown) -> float:
         """How long after it was sent the lost create may be at work: not long where the server itself has answered."""
@@ -236,16 +236,16 @@ class Admission:
         return longest if unknown.status in NOT_THE_SERVER else min(longest, ANSWERED_SECONDS)
 
     async def _conflicted(self, conflict: ActiveRun) -> events.Event:
-        await self._held.advance(Advance(to=TurnStatus.QUEUED, conflict=True))
-        self._note(EventName.RUN_CONFLICTED, holder=conflict.holder, strategy=self._rules.strategy.value)
-        self._world.tell(self._held.turn, chat_events.RunConflicted(conflict.holder))
-        return events.RunConflicted(conflict.holder)
+        await self._held.advance(TurnUpdate(to=TurnStatus.QUEUED, conflict=True))
+        self._note(EventName.RUN_CONFLICTED, active_run=conflict.run_id, strategy=self._rules.strategy.value)
+        self._instance.tell(self._held.turn, chat_events.RunConflicted(conflict.run_id))
+        return events.StartConflicted(conflict.run_id)
 
     async def _rotate(self, gone: ProviderError) -> events.Event:
         self._rotations += 1
         if self._rotations > ROTATIONS:
             return events.StartRefused(gone.code)
-        await self._held.advance(Advance(to=TurnStatus.QUEUED, forget_thread=True))
+        await self._held.advance(TurnUpdate(to=TurnStatus.QUEUED, forget_thread=True))
         self._note(EventName.THREAD_ROTATED, code=gone.code)
         return events.StartDeferred(0)
 
@@ -255,12 +255,12 @@ class Admission:
         if run is None:
             raise AssertionError("no run to record")
         hold.fresh = False
-        self.creating.started()
+        self.requests.started()
         if run.terminal or run.run_id is None:
             return  # its end is the record, or what it asks for: without an id nobody could follow it
         record = RunRecord(run.run_id, hold.agent.slug, run.status)
         try:
-            await hold.advance(Advance(to=TurnStatus.RUNNING, run=record))
+            await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         except Fenced:
             if run.run_id is not None and hold.thread is not None and not await self._adopted_elsewhere(run.run_id):
                 await _quietly(self._provider.cancel_run(hold.thread, run.run_id))
@@ -270,14 +270,14 @@ class Admission:
     async def _adopted_elsewhere(self, run_id: str) -> bool:
         """Whether the newer holder has found this run, and follows it. Raises StoreUnavailable."""
         try:
-            return (await self._world.store.get_turn(self._user_id, self._turn_id)).turn.run_id == run_id
+            return (await self._instance.store.get_turn(self._user_id, self._turn_id)).turn.run_id == run_id
         except NotFound:
             return False
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def _find(self) -> events.Event:
-        found = await self.looking.find()
+        found = await self.lookup.find()
         if not isinstance(found, RunState):
             return found
         if found.status == "completed" and (repeat := self._open_repeat(found)) is not None:
@@ -293,20 +293,20 @@ class Admission:
             return None
         return RunState(newest.run_id, newest.status)
 
-    async def _check_holder(self, holder: str | None) -> events.Event:
-        found = await self.looking.holder(holder)
+    async def _check_active_run(self, run_id: str | None) -> events.Event:
+        found = await self.lookup.active_run(run_id)
         return await self._adopt(found) if isinstance(found, RunState) else found
 
-    async def _cancel_holder(self, holder: str) -> events.Event:
-        answer = await self.looking.cancel(holder)
+    async def _cancel_active_run(self, run_id: str) -> events.Event:
+        answer = await self.lookup.cancel(run_id)
         if isinstance(answer, events.CancelAccepted):
-            self._note(EventName.RUN_CANCELLED, run_id=holder)
+            self._note(EventName.RUN_CANCELLED, run_id=run_id)
         return answer
 
     async def _adopt(self, found: RunState) -> events.Event:
         """A run of this turn, from an attempt whose answer was lost."""
         if self._held.turn.status is TurnStatus.QUEUED:
-            await self._held.advance(Advance(to=TurnStatus.STARTING))
+            await self._held.advance(TurnUpdate(to=TurnStatus.STARTING))
         self.run = found
         await self._record(EventName.RUN_FOUND)
         return events.RunFound()
@@ -316,7 +316,7 @@ class Admission:
     async def _look_back(self) -> events.Event:
         if self.run is None:
             self.run = RunState(self._held.turn.run_id, "unknown")  # a holder before this one started it
-        found = await self.looking.find_beside(self.run)
+        found = await self.lookup.find_beside(self.run)
         if not isinstance(found, RunState):
             return found
         self._answered = found
@@ -328,9 +328,9 @@ class Admission:
             raise AssertionError("nothing was found beside the repeat")
         hold.fresh = False
         pace, patience = Pace(rules.poll_min_seconds, rules.poll_max_seconds), rules.cancel_wait_seconds
-        clock, creating = self._world.clock, self.creating
-        status = await drop_repeat(
-            hold, self._provider, creating, clock, pace, patience, repeat=repeat, answered=answered
+        clock, requests = self._instance.clock, self.requests
+        status = await cancel_repeat(
+            hold, self._provider, requests, clock, pace, patience, repeat=repeat, answered=answered
         )
         self._note(EventName.RUN_DROPPED, run_id=repeat.run_id, status=status)
         self.run = answered

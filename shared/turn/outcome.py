@@ -6,16 +6,16 @@ from shared.core.chat_events import EventName
 from shared.core.handoff import said_since_handoff
 from shared.core.runs import RunState
 from shared.core.turns import RunRecord, TurnStatus
-from shared.held_turn import Hold, note, thread_after
-from shared.ports import Advance
-from shared.runs.cancel import Ending
+from shared.held_turn import HeldTurn, note, thread_after
+from shared.ports import TurnUpdate
+from shared.runs.cancel import CancelResult
 
 MAX_FAILURES = 4  # creates lost or runs failed for a passing reason, before the turn fails
 
 
-async def complete(hold: Hold, run: RunState, reply: str, *, in_thread: bool) -> None:
+async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool) -> None:
     """`in_thread`: the server keeps the thread, and the answer stands in it. One that lacks an answer is given up."""
-    step = Advance(
+    step = TurnUpdate(
         to=TurnStatus.COMPLETED,
         run=_record(hold, run),
         reply=reply,
@@ -27,7 +27,7 @@ async def complete(hold: Hold, run: RunState, reply: str, *, in_thread: bool) ->
     note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 
 
-async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
+async def fail(hold: HeldTurn, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
     """`code` is a row of the table of errors; what the agent had said so far is kept beside it."""
     words = said(hold, run)
     error = {"code": code}
@@ -35,7 +35,7 @@ async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thr
         error["provider_code"] = run.error_code
     if words.strip():
         error["partial_text"] = words
-    step = Advance(
+    step = TurnUpdate(
         to=TurnStatus.FAILED,
         error=error,
         run=None if run is None else _record(hold, run),
@@ -50,8 +50,8 @@ async def fail(hold: Hold, code: str, run: RunState | None = None, *, forget_thr
     note(EventName.TURN_FAILED, hold.turn, code=code)
 
 
-async def cancel(hold: Hold, ending: Ending, *, forget_thread: bool) -> None:
-    step = Advance(
+async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -> None:
+    step = TurnUpdate(
         to=TurnStatus.CANCELLED,
         run=None if ending.run is None else _record(hold, ending.run),
         partial=said(hold, ending.run, ending.said) or None,
@@ -62,13 +62,13 @@ async def cancel(hold: Hold, ending: Ending, *, forget_thread: bool) -> None:
 
 
 async def retry_or_fail(
-    hold: Hold, code: str, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
+    hold: HeldTurn, code: str, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
 ) -> bool:
     """True where the turn is to be started once more, after a pause that doubles; else it has failed with `code`."""
     if hold.turn.failures + 1 >= MAX_FAILURES:
         await fail(hold, code, run, forget_thread=forget_thread)
         return False
-    step = Advance(
+    step = TurnUpdate(
         to=TurnStatus.QUEUED,
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
@@ -80,7 +80,7 @@ async def retry_or_fail(
     return True
 
 
-def said(hold: Hold, run: RunState | None, words: str = "") -> str:
+def said(hold: HeldTurn, run: RunState | None, words: str = "") -> str:
     """All that the agent at work has said to the user, in this run (`words`, where more was seen of it) and before."""
     run_id = hold.turn.run_id if run is None else run.run_id
     heard = max(words, "" if run is None else run.text, key=len)
@@ -92,5 +92,5 @@ def said(hold: Hold, run: RunState | None, words: str = "") -> str:
     return said_since_handoff(hold.agent.slug, hold.steps, run_id, heard)
 
 
-def _record(hold: Hold, run: RunState) -> RunRecord:
+def _record(hold: HeldTurn, run: RunState) -> RunRecord:
     return RunRecord(run.run_id, hold.agent.slug, run.status)

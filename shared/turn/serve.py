@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shared.actions.required_actions import Acting, Next
+from shared.actions.required_actions import NextStep, RequiredActions
 from shared.core.chat_events import EventName
 from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
 from shared.core.conflict.protocol import Rules
 from shared.core.errors import Conflict, Fenced
-from shared.core.handoff import Limits
+from shared.core.handoff import TurnLimits
 from shared.core.pace import Pace
 from shared.core.runs import RunState
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
-from shared.held_turn import Hold, Stopped, note
-from shared.instance.instance import World
+from shared.held_turn import HeldTurn, Stopped, note
+from shared.instance.instance import Instance
 from shared.ports import Peek, Provider
 from shared.runs.follow import Verdict, follow
-from shared.runs.lookup import left_behind
-from shared.runs.start import Carry, Creating
+from shared.runs.lookup import answer_left_in_thread
+from shared.runs.start import HistoryLimits, RunRequests
 from shared.tools import REGISTRY
 from shared.turn import outcome
 from shared.turn.admission import RETRY_SECONDS, YOUNG, Admission
-from shared.turn.stop import Stopping
+from shared.turn.stop import TurnStop
 
 LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
 PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded"})  # as the vendor documents `last_error.code`
@@ -41,13 +41,13 @@ class ServingOptions:
     settle_seconds: float
     run_budget_seconds: float
     cancel_wait_seconds: float
-    carry: Carry
+    carry: HistoryLimits
     max_handoffs: int
     max_tool_calls: int
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
+class WaitBudget:
     """When a request stops waiting, on the clock, and how long before that it starts nothing any more."""
 
     deadline: float
@@ -55,17 +55,19 @@ class Until:
     may_withdraw: bool  # strategy reject: by the request that brought the turn, which nobody else has been told of
 
     @classmethod
-    def of(cls, deadline: float, now: float, *, may_withdraw: bool = False) -> Until:
+    def of(cls, deadline: float, now: float, *, may_withdraw: bool = False) -> WaitBudget:
         return cls(deadline, min(LATEST_START_SECONDS, max(deadline - now, 0) / 5), may_withdraw)
 
 
-class Serving:
-    def __init__(self, world: World, providers: Mapping[str, Provider], options: ServingOptions, owner: str) -> None:
-        self._world, self._providers, self._options, self._owner = world, providers, options, owner
+class TurnServer:
+    def __init__(
+        self, instance: Instance, providers: Mapping[str, Provider], options: ServingOptions, owner: str
+    ) -> None:
+        self._instance, self._providers, self._options, self._owner = instance, providers, options, owner
         self._pace = Pace(options.poll_min_seconds, options.poll_max_seconds)
-        limits = Limits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
-        self._acting = Acting(world, self.provider, REGISTRY, limits, self._pace)
-        self._stopping = Stopping(world, self.provider, self._acting, self._pace, options.cancel_wait_seconds)
+        limits = TurnLimits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
+        self._actions = RequiredActions(instance, self.provider, REGISTRY, limits, self._pace)
+        self._stop = TurnStop(instance, self.provider, self._actions, self._pace, options.cancel_wait_seconds)
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
@@ -73,15 +75,15 @@ class Serving:
     async def peek(self, turn: Turn) -> Peek:
         """How the turn stands, by a look that all who wait for it here may share."""
         young = self._options.poll_min_seconds * YOUNG
-        return await self._world.peeks.peek(turn.user_id, turn.conversation_id, turn.turn_id, young)
+        return await self._instance.reads.read(turn.user_id, turn.conversation_id, turn.turn_id, young)
 
-    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, until: Until) -> Turn | None:
+    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, until: WaitBudget) -> Turn | None:
         """Bring `turn` as far as it gets by the deadline: the turn where it came to its end here, else its row knows.
 
         Raises Conflict (strategy reject, and the turn is taken back), Fenced, StoreUnavailable.
         """
         admission = Admission(
-            self._world,
+            self._instance,
             self.provider,
             self._rules(turn, until),
             self._options.carry,
@@ -99,7 +101,7 @@ class Serving:
         finally:
             if admission.hold is not None:
                 await admission.hold.release()
-                self._world.notify(turn.conversation_id)
+                self._instance.notify(turn.conversation_id)
         return admission.hold.turn if admission.hold is not None and admission.hold.turn.status.final else None
 
     async def _serve(self, admission: Admission, claim: Claim | None, claimed_at: float, deadline: float) -> None:
@@ -107,20 +109,20 @@ class Serving:
         while True:
             try:
                 if claim is not None:
-                    event, claim = admission.came(claim, claimed_at), None
+                    event, claim = admission.take_over(claim, claimed_at), None
                 await self._bring(admission, event, deadline)
                 return
             except Stopped:
                 claim = None
-                if admission.hold is None or not await self._stopping.stop(admission.hold, admission.creating):
+                if admission.hold is None or not await self._stop.stop(admission.hold, admission.requests):
                     return
                 admission.run, event = None, TurnCame(Intent.STARTED)
 
-    async def _serve_other(self, claim: Claim, claimed_at: float, until: Until) -> None:
+    async def _serve_other(self, claim: Claim, claimed_at: float, until: WaitBudget) -> None:
         """The head of the queue is another turn that nobody serves: whoever comes does the work."""
         await self.serve(claim.turn, claim, claimed_at, replace(until, may_withdraw=False))
 
-    def _rules(self, turn: Turn, until: Until) -> Rules:
+    def _rules(self, turn: Turn, until: WaitBudget) -> Rules:
         accepted = turn.strategy is MultitaskStrategy.REJECT and not until.may_withdraw
         return Rules(
             strategy=MultitaskStrategy.ENQUEUE if accepted else turn.strategy,
@@ -147,14 +149,14 @@ class Serving:
                 return
             event = TurnCame(Intent.NONE, failures=hold.turn.failures)
 
-    async def _refuse(self, hold: Hold, reason: str) -> None:
+    async def _refuse(self, hold: HeldTurn, reason: str) -> None:
         if reason == "run_in_progress":
-            await self._world.store.withdraw_turn(hold.lease, hold.turn.turn_id)
+            await self._instance.store.withdraw_turn(hold.lease, hold.turn.turn_id)
             note(EventName.TURN_WITHDRAWN, hold.turn)
             raise rejected()
         await outcome.fail(hold, reason)
 
-    async def _follow(self, hold: Hold, run: RunState | None, deadline: float) -> bool:
+    async def _follow(self, hold: HeldTurn, run: RunState | None, deadline: float) -> bool:
         """Follow the turn's run and see to what came of it; True where another run of the turn is to be started."""
         provider = self.provider(hold.agent.provider)
         step = hold.steps[-1] if hold.steps else None
@@ -162,11 +164,11 @@ class Serving:
             # it has ended, and what it asked for is on record: some servers show it no more
             ended = RunState(step.run_id, "requires_action", text=step.text, tool_calls=step.calls)
             return await self._ended(hold, ended, deadline)
-        with self._world.logs.fed(hold.turn.turn_id):
+        with self._instance.logs.fed(hold.turn.turn_id):
             followed = await follow(
                 hold,
                 provider,
-                self._world,
+                self._instance,
                 self._pace,
                 run,
                 deadline=deadline,
@@ -178,7 +180,7 @@ class Serving:
             case (Verdict.TIMED_OUT, last):
                 return await self._fail_open(hold, "run_timeout", last, deadline)
             case (Verdict.STUCK, last):
-                ending = await self._stopping.end(hold)
+                ending = await self._stop.end(hold)
                 if ending.run is not None and ending.run.status in ("completed", "requires_action"):
                     return await self._ended(hold, ending.run, deadline)
                 return await outcome.retry_or_fail(
@@ -187,8 +189,8 @@ class Serving:
             case (Verdict.THREAD_GONE, last):
                 return await outcome.retry_or_fail(hold, "thread_gone", last, pause_seconds=0.0, forget_thread=True)
             case (Verdict.GONE, last):
-                creating = Creating(self._world.store, provider, self._options.carry)
-                if (left := await left_behind(hold, provider, creating)) is not None:
+                requests = RunRequests(self._instance.store, provider, self._options.carry)
+                if (left := await answer_left_in_thread(hold, provider, requests)) is not None:
                     return await self._ended(hold, left, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
                 await outcome.fail(hold, "run_not_found", last)
@@ -196,9 +198,9 @@ class Serving:
                 note(EventName.TURN_DETACHED, hold.turn)
         return False
 
-    async def _ended(self, hold: Hold, run: RunState, deadline: float) -> bool:
+    async def _ended(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
         note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
-        if run.status == "requires_action" or self._acting.hands_over(hold):
+        if run.status == "requires_action" or self._actions.hands_over(hold):
             return await self._act(hold, run, deadline)
         if run.status == "completed" and (reply := outcome.said(hold, run)).strip():
             await outcome.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
@@ -210,25 +212,25 @@ class Serving:
             await outcome.fail(hold, f"run_{run.status}", run)
         return False
 
-    async def _fail_open(self, hold: Hold, code: str, run: RunState | None, deadline: float) -> bool:
+    async def _fail_open(self, hold: HeldTurn, code: str, run: RunState | None, deadline: float) -> bool:
         """The turn fails with its run still open, unless its run comes first."""
-        answered = await self._stopping.fail_open(hold, code, run)
+        answered = await self._stop.fail_with_open_run(hold, code, run)
         return answered is not None and await self._ended(hold, answered, deadline)
 
-    async def _act(self, hold: Hold, run: RunState, deadline: float) -> bool:
+    async def _act(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
         """Do what the run asks for; True where another run of the turn is to be started."""
         if run.status == "requires_action":
-            acted = await self._acting.act(hold, run, deadline)
+            acted = await self._actions.act(hold, run, deadline)
         else:
-            acted = await self._acting.after_run(hold, run)
+            acted = await self._actions.after_run(hold, run)
         match acted.next:
-            case Next.START:
+            case NextStep.START:
                 return True
-            case Next.FOLLOW:
+            case NextStep.FOLLOW:
                 return await self._follow(hold, acted.run, deadline)
-            case Next.STOP:
+            case NextStep.STOP:
                 return await self._fail_open(hold, acted.code, run, deadline)
-            case Next.LATER:
+            case NextStep.LATER:
                 note(EventName.TURN_DETACHED, hold.turn)
                 return False
 

@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.actions.required_actions import Acting
+from shared.actions.required_actions import RequiredActions
 from shared.core.errors import ProviderError
 from shared.core.pace import Pace
 from shared.core.runs import RunState, Thread
 from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.held_turn import Hold
-from shared.instance.instance import World
-from shared.ports import Advance, Provider
-from shared.runs.cancel import Ending, end_run
-from shared.runs.start import Creating
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
+from shared.ports import Provider, TurnUpdate
+from shared.runs.cancel import CancelResult, end_run
+from shared.runs.start import RunRequests
 from shared.turn import outcome
 
 CANCEL_WITHIN_SECONDS = 5.0  # what a holder waits for the end of a run of its own accord
@@ -26,25 +26,25 @@ CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, whoever holds the tu
 ASKED_SECONDS = 2.0  # for the request to end a run that was asked as a tool
 
 
-class Stopping:
+class TurnStop:
     """`patience_seconds`: how long a displaced run may take to end before it loses its thread."""
 
     def __init__(
         self,
-        world: World,
+        instance: Instance,
         providers: Callable[[str | None], Provider],
-        acting: Acting,
+        actions: RequiredActions,
         pace: Pace,
         patience_seconds: float,
     ) -> None:
-        self._world, self._providers, self._acting = world, providers, acting
+        self._instance, self._providers, self._actions = instance, providers, actions
         self._pace, self._patience_seconds = pace, patience_seconds
 
-    async def end(self, hold: Hold, patience_seconds: float = CANCEL_WITHIN_SECONDS) -> Ending:
+    async def end(self, hold: HeldTurn, patience_seconds: float = CANCEL_WITHIN_SECONDS) -> CancelResult:
         """Ask for the end of the turn's run and wait for it."""
-        return await end_run(hold, self._provider(hold), self._world.clock, self._pace, patience_seconds)
+        return await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
 
-    async def fail_open(self, hold: Hold, code: str, run: RunState | None) -> RunState | None:
+    async def fail_with_open_run(self, hold: HeldTurn, code: str, run: RunState | None) -> RunState | None:
         """The turn fails with its run still open: end that, or leave its thread to it.
 
         The run itself where it came first with an answer: then nothing was recorded.
@@ -58,7 +58,7 @@ class Stopping:
         await outcome.fail(hold, code, ending.run or run, forget_thread=ending.run is None)
         return None
 
-    async def stop(self, hold: Hold, creating: Creating) -> bool:
+    async def stop(self, hold: HeldTurn, requests: RunRequests) -> bool:
         """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came
         first. True where the run cannot be ended and so is followed further."""
         if hold.turn.status.final:
@@ -76,17 +76,17 @@ class Stopping:
         elif not hold.turn.cancel_requested:
             await outcome.fail(hold, "turn_expired", ending.run, forget_thread=stray)
         elif displaced and ending.never:
-            await hold.advance(Advance(undisturbed=True))
+            await hold.advance(TurnUpdate(undisturbed=True))
             return True
         else:
             # joined messages stand in the thread as one: the others are asked again without it
             again = not displaced and len(hold.turn.joined) > 1
             if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
-                stray = not await self._erase(hold, creating)
+                stray = not await self._erase(hold, requests)
             await outcome.cancel(hold, ending, forget_thread=stray)
         return False
 
-    async def _end_asked(self, hold: Hold) -> None:
+    async def _end_asked(self, hold: HeldTurn) -> None:
         """Ask for the end of runs of asked agents. One that an earlier holder has asked goes with its thread."""
         asked, hold.asking = list(hold.asking.values()), {}
 
@@ -99,7 +99,7 @@ class Stopping:
 
         if asked:
             ended = await hold.keep(_all(end(*one) for one in asked), stoppable=False)
-            await hold.advance(Advance(asked=tuple(ended)))
+            await hold.advance(TurnUpdate(asked=tuple(ended)))
 
     def _patience(self, turn: Turn) -> float:
         """Seconds left for the run's end: from the request on, whoever has held the turn since."""
@@ -108,26 +108,26 @@ class Stopping:
         within = CANCELLED_WITHIN_SECONDS if turn.superseded_by is None else self._patience_seconds
         return within - turn.cancelling_ms / 1000
 
-    async def _erase(self, hold: Hold, creating: Creating) -> bool:
+    async def _erase(self, hold: HeldTurn, requests: RunRequests) -> bool:
         provider = self._provider(hold)
         if hold.thread is None or not provider.keeps_threads:
             return True
         # its calls tell where a turn of several runs stands that the last item known is part of
-        whole = replace(await creating.run_start(hold), text=hold.turn.whole_text, steps=hold.steps)
+        whole = replace(await requests.run_start(hold), text=hold.turn.whole_text, steps=hold.steps)
         try:
             return await hold.keep(provider.erase_turn(whole), stoppable=False)
         except ProviderError:
             return False
 
-    def _has_answered(self, hold: Hold, ending: Ending) -> bool:
+    def _has_answered(self, hold: HeldTurn, ending: CancelResult) -> bool:
         """Whether the run has ended with what the turn is to answer."""
-        return ending.run is not None and ending.run.status == "completed" and not self._acting.hands_over(hold)
+        return ending.run is not None and ending.run.status == "completed" and not self._actions.hands_over(hold)
 
-    def _ended_with_calls(self, hold: Hold, run: RunState) -> bool:
+    def _ended_with_calls(self, hold: HeldTurn, run: RunState) -> bool:
         """Whether it is over with calls that only a next run would answer; whose create posts outputs for them."""
         return run.status == "requires_action" and self._provider(hold).outputs_start_run
 
-    def _provider(self, hold: Hold) -> Provider:
+    def _provider(self, hold: HeldTurn) -> Provider:
         return self._providers(hold.agent.provider)
 
 

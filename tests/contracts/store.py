@@ -12,7 +12,7 @@ from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotF
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Thread, Usage
 from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.ports import Advance, Busy, Lease, Lessee, Limits, Store, Submission, ToolTicket
+from shared.ports import Busy, Lease, Lessee, QueueLimits, Store, Submission, ToolTicket, TurnUpdate
 
 LESSEE = Lessee("owner", 15.0)
 ODD_TEXTS = (
@@ -42,7 +42,7 @@ def message(**changes: Any) -> Submission:
         idempotency_key=None,
         request_hash="0" * 64,
         ttl_seconds=900,
-        limits=Limits(open_per_conversation=8, open_per_user=8, per_minute=30),
+        limits=QueueLimits(open_per_conversation=8, open_per_user=8, per_minute=30),
     )
     return replace(given, **changes)
 
@@ -59,7 +59,7 @@ async def begin(store: Store, given: Submission | None = None) -> tuple[Claim, L
 
 
 async def finish(store: Store, lease: Lease, turn: Turn, reply: str = "answer") -> Turn:
-    return await store.advance_turn(lease, turn.turn_id, Advance(to=TurnStatus.COMPLETED, reply=reply), 0)
+    return await store.advance_turn(lease, turn.turn_id, TurnUpdate(to=TurnStatus.COMPLETED, reply=reply), 0)
 
 
 class StoreContract:
@@ -79,13 +79,13 @@ class StoreContract:
         run = RunRecord("run_1", claim.agent.slug, "in_progress")
         thread = Thread("responses", "conv_1", "item_1")
         running = await store.advance_turn(
-            lease, turn.turn_id, Advance(to=TurnStatus.RUNNING, run=run, thread=thread, usage=Usage(1, 2)), 15
+            lease, turn.turn_id, TurnUpdate(to=TurnStatus.RUNNING, run=run, thread=thread, usage=Usage(1, 2)), 15
         )
         assert (running.status, running.run_id, running.runs) == (TurnStatus.RUNNING, "run_1", (run,))
         done = await store.advance_turn(
             lease,
             turn.turn_id,
-            Advance(to=TurnStatus.COMPLETED, run=replace(run, status="completed"), reply="hi", usage=Usage(10, 20)),
+            TurnUpdate(to=TurnStatus.COMPLETED, run=replace(run, status="completed"), reply="hi", usage=Usage(10, 20)),
             0,
         )
         assert (done.status, done.reply, done.usage) == (TurnStatus.COMPLETED, "hi", Usage(11, 22))
@@ -99,7 +99,7 @@ class StoreContract:
     async def test_a_known_key_is_a_replay_or_a_mistake(self, store: Store) -> None:
         given = message(idempotency_key="key")
         first = await store.submit_turn(given, LESSEE)
-        closed = Limits(open_per_conversation=0, open_per_user=0, per_minute=1)
+        closed = QueueLimits(open_per_conversation=0, open_per_user=0, per_minute=1)
         again = await store.submit_turn(another(given, limits=closed), LESSEE)
         assert (again.replayed, again.claim, again.turn.turn_id) == (True, None, first.turn.turn_id)
         with pytest.raises(InvalidRequest) as caught:
@@ -111,9 +111,9 @@ class StoreContract:
         [
             ({"strategy": MultitaskStrategy.REJECT}, Conflict, "run_in_progress"),
             ({"agent": "nobody"}, InvalidRequest, "unknown_agent"),
-            ({"limits": Limits(1, 8, 30)}, TooMany, "queue_full"),
-            ({"limits": Limits(8, 1, 30)}, TooMany, "too_many_open"),
-            ({"limits": Limits(8, 8, 1)}, TooMany, "rate_limited"),
+            ({"limits": QueueLimits(1, 8, 30)}, TooMany, "queue_full"),
+            ({"limits": QueueLimits(8, 1, 30)}, TooMany, "too_many_open"),
+            ({"limits": QueueLimits(8, 8, 1)}, TooMany, "rate_limited"),
         ],
     )
     async def test_refusals(self, store: Store, changes: dict[str, Any], error: type[ChatError], code: str) -> None:
@@ -143,8 +143,8 @@ class StoreContract:
         assert not taken.fresh
         turn = given.turn_id
         for late in (
-            store.advance_turn(lease, turn, Advance(), 15),
-            store.advance_turn(lease, turn, Advance(to=TurnStatus.CANCELLED), 15),
+            store.advance_turn(lease, turn, TurnUpdate(), 15),
+            store.advance_turn(lease, turn, TurnUpdate(to=TurnStatus.CANCELLED), 15),
             store.withdraw_turn(lease, turn),
             store.begin_tool_call(lease, turn, "call", "tool", new_id()),
             store.finish_tool_call(lease, turn, "call", "output"),
@@ -160,7 +160,7 @@ class StoreContract:
 
     async def test_a_deferred_head_is_not_claimed_early(self, store: Store) -> None:
         claim, lease = await begin(store)
-        await store.advance_turn(lease, claim.turn.turn_id, Advance(to=TurnStatus.QUEUED, delay_seconds=60), 0)
+        await store.advance_turn(lease, claim.turn.turn_id, TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=60), 0)
         assert not (await store.get_turn(lease.user_id, claim.turn.turn_id)).claimable
         later = await store.claim_turn(lease.user_id, lease.conversation_id, LESSEE)
         assert isinstance(later, Busy)
@@ -169,25 +169,25 @@ class StoreContract:
     async def test_a_final_turn_is_told_and_kept(self, store: Store) -> None:
         claim, lease = await begin(store)
         await finish(store, lease, claim.turn)
-        late = Advance(to=TurnStatus.FAILED, error={"code": "x"})
+        late = TurnUpdate(to=TurnStatus.FAILED, error={"code": "x"})
         kept = await store.advance_turn(lease, claim.turn.turn_id, late, 0)
         assert (kept.status, kept.error) == (TurnStatus.COMPLETED, None)
 
     async def test_a_step_that_the_status_does_not_allow(self, store: Store) -> None:
         claim, lease = await begin(store)
-        await store.advance_turn(lease, claim.turn.turn_id, Advance(to=TurnStatus.QUEUED), 15)
+        await store.advance_turn(lease, claim.turn.turn_id, TurnUpdate(to=TurnStatus.QUEUED), 15)
         with pytest.raises(Fenced):
-            await store.advance_turn(lease, claim.turn.turn_id, Advance(to=TurnStatus.RUNNING), 15)
+            await store.advance_turn(lease, claim.turn.turn_id, TurnUpdate(to=TurnStatus.RUNNING), 15)
 
     async def test_counts_and_rotation(self, store: Store) -> None:
         claim, lease = await begin(store)
         turn = claim.turn.turn_id
-        await store.advance_turn(lease, turn, Advance(thread=Thread("assistants", "thread_1")), 15)
-        await store.advance_turn(lease, turn, Advance(to=TurnStatus.QUEUED, conflict=True), 15)
-        lost = await store.advance_turn(lease, turn, Advance(to=TurnStatus.STARTING, count_failure=True), 15)
+        await store.advance_turn(lease, turn, TurnUpdate(thread=Thread("assistants", "thread_1")), 15)
+        await store.advance_turn(lease, turn, TurnUpdate(to=TurnStatus.QUEUED, conflict=True), 15)
+        lost = await store.advance_turn(lease, turn, TurnUpdate(to=TurnStatus.STARTING, count_failure=True), 15)
         assert (lost.attempt, lost.conflicts, lost.failures) == (2, 1, 1)
         assert lost.run_key != claim.turn.run_key
-        await store.advance_turn(lease, turn, Advance(forget_thread=True), 0)
+        await store.advance_turn(lease, turn, TurnUpdate(forget_thread=True), 0)
         again = await store.claim_turn(lease.user_id, lease.conversation_id, LESSEE)
         assert isinstance(again, Claim)
         assert (again.thread, again.turn.status) == (None, TurnStatus.STARTING)
@@ -218,7 +218,7 @@ class StoreContract:
         assert (await store.cancel_turn(given.user_id, waiting.turn_id)).status is TurnStatus.CANCELLED
         asked = await store.cancel_turn(given.user_id, given.turn_id)
         assert (asked.status, asked.cancel_requested) == (TurnStatus.STARTING, True)
-        assert (await store.advance_turn(lease, given.turn_id, Advance(), 15)).cancel_requested
+        assert (await store.advance_turn(lease, given.turn_id, TurnUpdate(), 15)).cancel_requested
         await finish(store, lease, claim.turn)
         assert (await store.cancel_turn(given.user_id, given.turn_id)).status is TurnStatus.COMPLETED
 
@@ -280,7 +280,7 @@ class StoreContract:
                 await asked
         assert await store.list_conversations(stranger, 10, None) == ()
         with pytest.raises(Fenced):
-            await store.advance_turn(replace(lease, user_id=stranger), turn, Advance(to=TurnStatus.CANCELLED), 0)
+            await store.advance_turn(replace(lease, user_id=stranger), turn, TurnUpdate(to=TurnStatus.CANCELLED), 0)
         own = message(user_id=stranger, conversation_id=conversation)
         assert (await store.submit_turn(own, LESSEE)).turn.seq == 1
 
@@ -301,7 +301,7 @@ class StoreContract:
         await store.begin_tool_call(lease, turn, "call\x00", "tool\ud800", new_id())
         assert await store.finish_tool_call(lease, turn, "call\x00", "\x00 out \udfff") == "\ufffd out \ufffd"
         error = {"code": "run_failed", "message": "a\x00b \ud800", "details": [float("inf"), deep]}
-        failed = await store.advance_turn(lease, turn, Advance(to=TurnStatus.FAILED, error=error), 0)
+        failed = await store.advance_turn(lease, turn, TurnUpdate(to=TurnStatus.FAILED, error=error), 0)
         assert failed.error is not None
         assert failed.error["message"] == "a\ufffdb \ufffd"
         assert failed.error["details"][0] is None

@@ -153,7 +153,7 @@ async def test_a_second_create_meets_the_active_run(on: World) -> None:
     with pytest.raises(ActiveRun) as conflict:
         await on.start(thread, "Again", turn_id="turn-2")
 
-    assert conflict.value.holder == (first.run_id if on.wire == "assistants" else None)
+    assert conflict.value.run_id == (first.run_id if on.wire == "assistants" else None)
     assert await on.creates() == 2
 
 
@@ -170,15 +170,15 @@ async def test_a_conflict_is_known_in_every_dress(wire: str, habits: dict[str, A
             await on.start(thread)
 
         named = wire == "assistants" and habits.get("conflict_names_run", True)
-        assert conflict.value.holder == (holder if named else None)
+        assert conflict.value.run_id == (holder if named else None)
 
 
 async def test_the_holder_is_found_where_the_wire_can_tell(on: World) -> None:
     thread = await on.provider.create_thread([])
-    assert await on.provider.find_holder(thread) is None
+    assert await on.provider.find_active_run(thread) is None
 
     foreign = await on.blocked(thread)
-    holder = await on.provider.find_holder(thread)
+    holder = await on.provider.find_active_run(thread)
 
     assert (holder and holder.run_id) == (foreign if on.wire == "assistants" else None)
 
@@ -606,7 +606,7 @@ async def test_lists_that_lag_show_no_run_that_is_not_ours() -> None:
         await on.start(thread, "[[never]]Hello")
 
         assert await on.provider.find_run(on.order(thread)) is None
-        assert await on.provider.find_holder(thread) is None
+        assert await on.provider.find_active_run(thread) is None
 
 
 async def test_the_server_answers(on: World) -> None:

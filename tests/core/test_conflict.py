@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.core.conflict.commands import (
     Admit,
     CancelRun,
-    CheckHolder,
+    CheckActiveRun,
     ClaimTurn,
     Command,
     Detach,
@@ -24,19 +24,19 @@ from shared.core.conflict.commands import (
     StartRun,
 )
 from shared.core.conflict.events import (
+    ActiveRunStatus,
     CallerGone,
     CancelAccepted,
     CancelRefused,
     Event,
-    HolderStatus,
     Intent,
     LookFailed,
     Queued,
     RepeatEnded,
-    RunConflicted,
     RunFound,
     RunNotFound,
-    RunStarted,
+    StartAccepted,
+    StartConflicted,
     StartDeferred,
     StartRefused,
     StartUnknown,
@@ -46,7 +46,7 @@ from shared.core.conflict.events import (
     TurnEnded,
     Woke,
 )
-from shared.core.conflict.protocol import SETTLED, Conflict, Phase, Rules, UnexpectedEvent
+from shared.core.conflict.protocol import SETTLED, ConflictProtocol, Phase, Rules, UnexpectedEvent
 from shared.core.turns import MultitaskStrategy
 
 RULES = Rules(
@@ -69,8 +69,8 @@ ACTIVE = ["queued", "in_progress", "requires_action", "cancelling", "a_status_of
 TERMINAL = ["completed", "failed", "cancelled", "incomplete", "expired"]
 
 
-def play(rows: list[Row], rules: Rules = RULES) -> Conflict:
-    state = Conflict(rules)
+def play(rows: list[Row], rules: Rules = RULES) -> ConflictProtocol:
+    state = ConflictProtocol(rules)
     for at, event, expected in rows:
         state, command = state.fold(event, at)
         assert command == expected, f"at {at} after {event}"
@@ -78,7 +78,7 @@ def play(rows: list[Row], rules: Rules = RULES) -> Conflict:
 
 
 STORIES: dict[str, tuple[Rules, list[Row]]] = {
-    "undisturbed": (RULES, [(0, MINE, StartRun()), (1, RunStarted(), Admit())]),
+    "undisturbed": (RULES, [(0, MINE, StartRun()), (1, StartAccepted(), Admit())]),
     "waits behind others, then starts": (
         RULES,
         [
@@ -107,7 +107,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
     ),
     "nothing more is asked of the provider once nobody waits": (
         RULES,
-        [(147, MINE, StartRun()), (155, RunConflicted("run_a"), Detach())],
+        [(147, MINE, StartRun()), (155, StartConflicted("run_a"), Detach())],
     ),
     "another instance brought it to its end": (
         RULES,
@@ -117,80 +117,80 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         RULES,
         [
             (0, MINE, StartRun()),
-            (1, RunConflicted("run_a"), CheckHolder("run_a")),
-            (1, HolderStatus("in_progress"), Sleep(1.25)),
-            (1.25, Woke(), CheckHolder("run_a")),
-            (1.25, HolderStatus("in_progress"), Sleep(1.65)),
-            (1.65, Woke(), CheckHolder("run_a")),
-            (1.65, HolderStatus("completed"), StartRun()),
-            (1.7, RunStarted(), Admit()),
+            (1, StartConflicted("run_a"), CheckActiveRun("run_a")),
+            (1, ActiveRunStatus("in_progress"), Sleep(1.25)),
+            (1.25, Woke(), CheckActiveRun("run_a")),
+            (1.25, ActiveRunStatus("in_progress"), Sleep(1.65)),
+            (1.65, Woke(), CheckActiveRun("run_a")),
+            (1.65, ActiveRunStatus("completed"), StartRun()),
+            (1.7, StartAccepted(), Admit()),
         ],
     ),
     "the provider's hint decides the pause": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("r"), CheckHolder("r")),
-            (0, HolderStatus("queued", poll_after_seconds=5), Sleep(5)),
+            (0, StartConflicted("r"), CheckActiveRun("r")),
+            (0, ActiveRunStatus("queued", poll_after_seconds=5), Sleep(5)),
         ],
     ),
     "one run after the other in our way": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("cancelled"), StartRun()),
-            (0, RunConflicted("b"), CheckHolder("b")),
-            (0, HolderStatus("expired"), StartRun()),
-            (0, RunStarted(), Admit()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("cancelled"), StartRun()),
+            (0, StartConflicted("b"), CheckActiveRun("b")),
+            (0, ActiveRunStatus("expired"), StartRun()),
+            (0, StartAccepted(), Admit()),
         ],
     ),
     "a lock that outlives its run is not hammered": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("completed"), StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("completed"), Sleep(0.25)),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("completed"), StartRun()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("completed"), Sleep(0.25)),
             (0.25, Woke(), StartRun()),
-            (0.25, RunConflicted("a"), CheckHolder("a")),
-            (0.25, HolderStatus("completed"), Sleep(0.65)),
+            (0.25, StartConflicted("a"), CheckActiveRun("a")),
+            (0.25, ActiveRunStatus("completed"), Sleep(0.65)),
         ],
     ),
     "a lock without an id": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted(None), CheckHolder(None)),
-            (0, HolderStatus(None), Sleep(0.25)),
+            (0, StartConflicted(None), CheckActiveRun(None)),
+            (0, ActiveRunStatus(None), Sleep(0.25)),
             (0.25, Woke(), StartRun()),
-            (0.25, RunConflicted(None), CheckHolder(None)),
-            (0.25, HolderStatus(None), Sleep(0.65)),
+            (0.25, StartConflicted(None), CheckActiveRun(None)),
+            (0.25, ActiveRunStatus(None), Sleep(0.65)),
         ],
     ),
     "the holder is found out": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted(None), CheckHolder(None)),
-            (0, HolderStatus("in_progress", holder="found"), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("found")),
-            (0.25, HolderStatus("completed", holder="found"), StartRun()),
+            (0, StartConflicted(None), CheckActiveRun(None)),
+            (0, ActiveRunStatus("in_progress", run_id="found"), Sleep(0.25)),
+            (0.25, Woke(), CheckActiveRun("found")),
+            (0.25, ActiveRunStatus("completed", run_id="found"), StartRun()),
         ],
     ),
     "a look at the holder fails": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
             (0, LookFailed(), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
+            (0.25, Woke(), CheckActiveRun("a")),
         ],
     ),
     "reject at the provider": (
         REJECT,
-        [(0, MINE, StartRun()), (0, RunConflicted("a"), Refuse("run_in_progress"))],
+        [(0, MINE, StartRun()), (0, StartConflicted("a"), Refuse("run_in_progress"))],
     ),
     "reject in our queue": (
         REJECT,
@@ -204,63 +204,63 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), CancelRun("a")),
             (0, CancelAccepted(), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
-            (0.25, HolderStatus("cancelling"), Sleep(0.65)),
-            (0.65, Woke(), CheckHolder("a")),
-            (0.65, HolderStatus("cancelled"), StartRun()),
-            (0.7, RunStarted(), Admit()),
+            (0.25, Woke(), CheckActiveRun("a")),
+            (0.25, ActiveRunStatus("cancelling"), Sleep(0.65)),
+            (0.65, Woke(), CheckActiveRun("a")),
+            (0.65, ActiveRunStatus("cancelled"), StartRun()),
+            (0.7, StartAccepted(), Admit()),
         ],
     ),
     "a cancel refused because the run has just ended is good news": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), CancelRun("a")),
-            (0, CancelRefused(), CheckHolder("a")),
-            (0, HolderStatus("completed"), StartRun()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), CancelRun("a")),
+            (0, CancelRefused(), CheckActiveRun("a")),
+            (0, ActiveRunStatus("completed"), StartRun()),
         ],
     ),
     "a run that cannot be cancelled is waited for": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), CancelRun("a")),
             (0, CancelRefused(never=True), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
-            (60, HolderStatus("in_progress"), Sleep(60.4)),
-            (60.4, Woke(), CheckHolder("a")),
-            (60.4, HolderStatus("completed"), StartRun()),
+            (0.25, Woke(), CheckActiveRun("a")),
+            (60, ActiveRunStatus("in_progress"), Sleep(60.4)),
+            (60.4, Woke(), CheckActiveRun("a")),
+            (60.4, ActiveRunStatus("completed"), StartRun()),
         ],
     ),
     "a run that ignores its cancel loses its thread": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), CancelRun("a")),
             (0, CancelAccepted(), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
-            (14.9, HolderStatus("cancelling"), Sleep(14.9 + 0.4)),
-            (15.3, Woke(), CheckHolder("a")),
-            (15.3, HolderStatus("cancelling"), RotateThread()),
+            (0.25, Woke(), CheckActiveRun("a")),
+            (14.9, ActiveRunStatus("cancelling"), Sleep(14.9 + 0.4)),
+            (15.3, Woke(), CheckActiveRun("a")),
+            (15.3, ActiveRunStatus("cancelling"), RotateThread()),
             (15.4, ThreadRotated(), StartRun()),
-            (15.5, RunStarted(), Admit()),
+            (15.5, StartAccepted(), Admit()),
         ],
     ),
     "a lock that nobody can be named for loses its thread as well": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted(None), CheckHolder(None)),
-            (0, HolderStatus(None), Sleep(0.25)),
+            (0, StartConflicted(None), CheckActiveRun(None)),
+            (0, ActiveRunStatus(None), Sleep(0.25)),
             (14.9, Woke(), StartRun()),
-            (14.9, RunConflicted(None), CheckHolder(None)),
-            (15.0, HolderStatus(None), RotateThread()),
+            (14.9, StartConflicted(None), CheckActiveRun(None)),
+            (15.0, ActiveRunStatus(None), RotateThread()),
             (15.1, ThreadRotated(), StartRun()),
         ],
     ),
@@ -268,21 +268,21 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), CancelRun("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), CancelRun("a")),
             (0, LookFailed(), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
-            (0.25, HolderStatus("in_progress"), CancelRun("a")),
+            (0.25, Woke(), CheckActiveRun("a")),
+            (0.25, ActiveRunStatus("in_progress"), CancelRun("a")),
         ],
     ),
     "a second foreign run has its own patience": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (14, HolderStatus("completed"), StartRun()),
-            (14, RunConflicted("b"), CheckHolder("b")),
-            (16, HolderStatus("in_progress"), CancelRun("b")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (14, ActiveRunStatus("completed"), StartRun()),
+            (14, StartConflicted("b"), CheckActiveRun("b")),
+            (16, ActiveRunStatus("in_progress"), CancelRun("b")),
         ],
     ),
     "what may be our own lost attempt is not cancelled": (
@@ -290,25 +290,25 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (0, TurnCame(Intent.NONE, failures=1), FindRun()),
             (0, RunNotFound(), StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("in_progress"), Sleep(0.25)),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("in_progress"), Sleep(0.25)),
         ],
     ),
     "a run of an earlier turn that nobody follows is ended, whatever the strategy": (
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (0, HolderStatus("requires_action", "a", orphan=True), CancelRun("a")),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus("requires_action", "a", orphan=True), CancelRun("a")),
             (0, CancelAccepted(), Sleep(0.25)),
-            (0.25, Woke(), CheckHolder("a")),
-            (15, HolderStatus("cancelling", "a", orphan=True), RotateThread()),
+            (0.25, Woke(), CheckActiveRun("a")),
+            (15, ActiveRunStatus("cancelling", "a", orphan=True), RotateThread()),
             (15, ThreadRotated(), StartRun()),
         ],
     ),
     "what is in the way may be our own": (
         RULES,
-        [(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, RunFound(), Admit())],
+        [(0, MINE, StartRun()), (0, StartConflicted("a"), CheckActiveRun("a")), (0, RunFound(), Admit())],
     ),
     "rate limited": (
         RULES,
@@ -353,7 +353,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (20.9, RunNotFound(), Sleep(20.9 + 0.4)),
             (21.3, Woke(), FindRun()),
             (21.3, RunNotFound(), StartRun(repeats_lost=True)),
-            (21.4, RunStarted(), LookBack()),
+            (21.4, StartAccepted(), LookBack()),
             (21.5, RunNotFound(), Admit()),
         ],
     ),
@@ -386,12 +386,12 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, MINE, StartRun()),
             (8, StartUnknown(), FindRun()),
             (21, RunNotFound(), StartRun(repeats_lost=True)),
-            (21, RunConflicted(None), CheckHolder(None)),
-            (21, HolderStatus(None), Sleep(21.25)),
+            (21, StartConflicted(None), CheckActiveRun(None)),
+            (21, ActiveRunStatus(None), Sleep(21.25)),
             (21.25, Woke(), FindRun()),
             (21.25, RunNotFound(), StartRun()),
-            (21.25, RunConflicted(None), CheckHolder(None)),
-            (21.25, HolderStatus(None), Sleep(21.25 + 0.4)),
+            (21.25, StartConflicted(None), CheckActiveRun(None)),
+            (21.25, ActiveRunStatus(None), Sleep(21.25 + 0.4)),
             (21.65, Woke(), FindRun()),
             (21.65, RunFound(), Admit()),
         ],
@@ -436,7 +436,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (100, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (100, RunNotFound(), StartRun(repeats_lost=True)),
-            (101, RunStarted(), LookBack()),
+            (101, StartAccepted(), LookBack()),
             (101, RunNotFound(), Admit()),
         ],
     ),
@@ -445,7 +445,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (100, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (100, RunNotFound(), StartRun(repeats_lost=True)),
-            (101, RunStarted(), LookBack()),
+            (101, StartAccepted(), LookBack()),
             (101, RunFound(), EndRepeat()),
             (103, RepeatEnded(), Admit()),
         ],
@@ -455,7 +455,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (0, TurnCame(Intent.NONE, failures=1), FindRun()),
             (0, RunNotFound(), StartRun()),
-            (1, RunStarted(), LookBack()),
+            (1, StartAccepted(), LookBack()),
             (1, LookFailed(), Sleep(1.25)),
             (1.25, Woke(), LookBack()),
             (1.25, LookFailed(), Sleep(1.65)),
@@ -468,7 +468,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (147, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (147, RunNotFound(), StartRun(repeats_lost=True)),
-            (151, RunStarted(), Admit()),
+            (151, StartAccepted(), Admit()),
         ],
     ),
     "a repeat that was inherited is looked behind as well": (
@@ -499,13 +499,13 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         INTERRUPT,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted(None), CheckHolder(None)),
-            (0, HolderStatus(None), Sleep(0.25)),
+            (0, StartConflicted(None), CheckActiveRun(None)),
+            (0, ActiveRunStatus(None), Sleep(0.25)),
             (0.25, Woke(), StartRun()),
             (1, StartUnknown(), FindRun()),
             (14, RunNotFound(), StartRun(repeats_lost=True)),
-            (14, RunConflicted(None), CheckHolder(None)),
-            (40, HolderStatus(None), Sleep(40.25)),
+            (14, StartConflicted(None), CheckActiveRun(None)),
+            (40, ActiveRunStatus(None), Sleep(40.25)),
             (40.25, Woke(), FindRun()),
             (40.25, RunFound(), Admit()),
         ],
@@ -534,8 +534,8 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (149.9, HolderStatus("in_progress"), Sleep(150)),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (149.9, ActiveRunStatus("in_progress"), Sleep(150)),
             (150, Woke(), Detach()),
         ],
     ),
@@ -543,8 +543,8 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         RULES,
         [
             (0, MINE, StartRun()),
-            (0, RunConflicted("a"), CheckHolder("a")),
-            (148.5, HolderStatus("completed"), Detach()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (148.5, ActiveRunStatus("completed"), Detach()),
         ],
     ),
 }
@@ -558,12 +558,24 @@ def test_story(name: str) -> None:
 
 @pytest.mark.parametrize("status", ACTIVE)
 def test_an_active_holder_is_waited_for_and_an_unknown_status_is_active(status: str) -> None:
-    play([(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, HolderStatus(status), Sleep(0.25))])
+    play(
+        [
+            (0, MINE, StartRun()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus(status), Sleep(0.25)),
+        ]
+    )
 
 
 @pytest.mark.parametrize("status", TERMINAL)
 def test_a_terminal_holder_frees_the_thread(status: str) -> None:
-    play([(0, MINE, StartRun()), (0, RunConflicted("a"), CheckHolder("a")), (0, HolderStatus(status), StartRun())])
+    play(
+        [
+            (0, MINE, StartRun()),
+            (0, StartConflicted("a"), CheckActiveRun("a")),
+            (0, ActiveRunStatus(status), StartRun()),
+        ]
+    )
 
 
 EVENTS: list[Event] = [
@@ -571,9 +583,9 @@ EVENTS: list[Event] = [
     Queued(1),
     MINE,
     TurnEnded(),
-    RunStarted(),
-    RunConflicted("a"),
-    HolderStatus("in_progress"),
+    StartAccepted(),
+    StartConflicted("a"),
+    ActiveRunStatus("in_progress"),
     CancelAccepted(),
     CancelRefused(),
     ThreadRotated(),
@@ -592,8 +604,8 @@ LEGAL: dict[Phase, set[type]] = {
     Phase.NEW: {Submitted, TurnCame, CallerGone},
     Phase.CLAIMING: {Queued, TurnCame, TurnEnded, CallerGone},
     Phase.QUEUED: {Woke, CallerGone},
-    Phase.STARTING: {RunStarted, RunConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
-    Phase.FOLLOWING: {HolderStatus, RunFound, LookFailed, CallerGone},
+    Phase.STARTING: {StartAccepted, StartConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
+    Phase.FOLLOWING: {ActiveRunStatus, RunFound, LookFailed, CallerGone},
     Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed, CallerGone},
     Phase.ROTATING: {ThreadRotated, CallerGone},
     Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},
@@ -607,7 +619,7 @@ LEGAL: dict[Phase, set[type]] = {
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_grid(phase: Phase, event: Event) -> None:
-    state = Conflict(RULES, phase=phase)
+    state = ConflictProtocol(RULES, phase=phase)
     if type(event) in LEGAL[phase]:
         after, command = state.fold(event, 0.0)
         assert (after.phase is Phase.ENDED) == isinstance(command, Admit | Refuse | Detach)
@@ -632,17 +644,17 @@ ANSWERS: dict[type, list[Event]] = {
         TurnEnded(),
     ],
     StartRun: [
-        RunStarted(),
-        RunConflicted("a"),
-        RunConflicted("b"),
-        RunConflicted(None),
+        StartAccepted(),
+        StartConflicted("a"),
+        StartConflicted("b"),
+        StartConflicted(None),
         StartDeferred(0),
         StartDeferred(30),
         StartUnknown(),
         StartUnknown(30),
         StartRefused("provider_auth"),
     ],
-    CheckHolder: [*(HolderStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
+    CheckActiveRun: [*(ActiveRunStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
     CancelRun: [CancelAccepted(), CancelRefused(), CancelRefused(never=True), LookFailed()],
     RotateThread: [ThreadRotated()],
     FindRun: [RunFound(), RunFound(repeated=True), RunNotFound(), LookFailed()],
@@ -657,7 +669,7 @@ def test_every_way_through_ends_in_time_and_keeps_the_rules(data: st.DataObject,
     rules = replace(RULES, strategy=strategy)
     now, looked_at = 0.0, SETTLED
     unknown_since: float | None = None
-    state, command = Conflict(rules).fold(Submitted(), now)
+    state, command = ConflictProtocol(rules).fold(Submitted(), now)
     for _ in range(3000):
         if isinstance(command, Admit | Refuse | Detach):
             break
@@ -687,7 +699,7 @@ def test_every_way_through_ends_in_time_and_keeps_the_rules(data: st.DataObject,
 
 @given(st.integers(min_value=0, max_value=10_000))
 def test_the_pause_never_overflows_and_never_exceeds_its_maximum(pauses: int) -> None:
-    state = Conflict(RULES, phase=Phase.FOLLOWING, holder="a", pauses=pauses)
-    _, command = state.fold(HolderStatus("in_progress"), 10.0)
+    state = ConflictProtocol(RULES, phase=Phase.FOLLOWING, active_run="a", pauses=pauses)
+    _, command = state.fold(ActiveRunStatus("in_progress"), 10.0)
     assert isinstance(command, Sleep)
     assert 10.25 <= command.until <= 12.0

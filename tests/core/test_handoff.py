@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.core.handoff import Limits, Plan, Stop, plan, said_since_handoff
+from shared.core.handoff import Plan, Stop, TurnLimits, plan, said_since_handoff
 from shared.core.model import Agent, Peer
 from shared.core.runs import Handoff, Step, ToolCall, ToolSpec
 from shared.core.tool_messages import offers
 
-LIMITS = Limits(handoffs=3, tool_calls=4, budget_seconds=300)
+LIMITS = TurnLimits(handoffs=3, tool_calls=4, budget_seconds=300)
 PEERS = (
     Peer("writer", "Writer", "writes", handoff=True, ask=False),
     Peer("helper", "Helper", "helps", handoff=False, ask=True),

@@ -20,7 +20,7 @@ def test_every_recorded_body_is_read_for_what_it_means(row: dict[str, Any], as_b
     assert type(error).__name__ == row["error"]
     assert error.status == row["status"]
     if isinstance(error, ActiveRun):
-        assert error.holder == row["holder"]
+        assert error.run_id == row["holder"]
     if isinstance(error, UnansweredCalls):
         assert error.call_id == row["call_id"]
 

@@ -11,7 +11,7 @@ import pytest
 import respx
 
 from shared.core.errors import NotFound, StoreRefused, StoreUnavailable
-from shared.ports import Advance, Lease
+from shared.ports import Lease, TurnUpdate
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import new_id
 
@@ -140,7 +140,7 @@ async def test_all_attempts_carry_the_same_op(respx_mock: respx.MockRouter) -> N
         store = SupabaseStore(URL, SECRET, http)
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
-                await store.advance_turn(lease, new_id(), Advance(), 15)
+                await store.advance_turn(lease, new_id(), TurnUpdate(), 15)
     ops = [json.loads(call.request.content)["p_op"] for call in route.calls]
     assert len(ops) == 6
     assert ops[0] == ops[1] == ops[2] != ops[3] == ops[4] == ops[5]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.chat import Ask
+from shared.chat import NewMessage
 from shared.core.chat_events import ChatEvent
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import Agent, Message, Scope, ScopeKind, User
@@ -92,7 +92,7 @@ class FakeChat:
     def __init__(self) -> None:
         self.turns: dict[tuple[str, str], Turn] = {}
         self.conversations: dict[tuple[str, str], Conversation] = {}
-        self.asks: list[tuple[User, Ask, float]] = []
+        self.asks: list[tuple[User, NewMessage, float]] = []
         self.waits: list[tuple[str, float]] = []
         self.calls: list[tuple[Any, ...]] = []
         self.taken: dict[str, Any] = {}
@@ -136,13 +136,13 @@ class FakeChat:
             raise self.error
         self.finished.set()
 
-    async def take_turn(self, user: User, ask: Ask, deadline: float) -> tuple[Turn, bool]:
+    async def take_turn(self, user: User, ask: NewMessage, deadline: float) -> tuple[Turn, bool]:
         self.asks.append((user, ask, deadline))
         await self._obey()
         changes = {"text": ask.text, "strategy": ask.strategy, "metadata": dict(ask.metadata or {})} | self.taken
         return self.add(user.id, **changes), self.replayed
 
-    async def open_stream(self, user: User, ask: Ask, deadline: float) -> FakeStream:
+    async def open_stream(self, user: User, ask: NewMessage, deadline: float) -> FakeStream:
         turn, replayed = await self.take_turn(user, ask, deadline)
         self.stream.begin(replace(turn, **self.begins), turn, replayed)
         return self.stream

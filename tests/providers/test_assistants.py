@@ -324,10 +324,10 @@ async def test_the_holder_is_the_newest_run_that_has_not_ended(
         return_value=page(*[run(f"run_{at}", status) for at, status in enumerate(statuses)])
     )
 
-    state = await provider.find_holder(THREAD)
+    state = await provider.find_active_run(THREAD)
 
     assert (state and state.run_id) == (None if holder is None else f"run_{holder}")
-    assert await provider.find_holder(Thread("assistants")) is None
+    assert await provider.find_active_run(Thread("assistants")) is None
 
 
 async def test_a_run_is_read_with_all_that_it_says(provider: AssistantsProvider, api: respx.MockRouter) -> None:

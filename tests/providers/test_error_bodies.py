@@ -80,7 +80,7 @@ def test_a_conflict_is_found_in_every_wrapping_with_its_holder(text: str, status
     error = from_answer(status, {}, text.encode())
 
     assert isinstance(error, ActiveRun)
-    assert error.holder == "run_XYZ"
+    assert error.run_id == "run_XYZ"
 
 
 def test_a_quoted_id_may_be_long() -> None:
@@ -89,16 +89,16 @@ def test_a_quoted_id_may_be_long() -> None:
     error = from_answer(400, {}, body(f"Thread 'thread_abc' already has an active run '{run_id}'."))
 
     assert isinstance(error, ActiveRun)
-    assert error.holder == run_id
+    assert error.run_id == run_id
 
 
 def test_case_does_not_matter() -> None:
     upper, lower = from_answer(400, {}, body(BUSY.upper())), from_answer(400, {}, body(BUSY.lower()))
 
     assert isinstance(upper, ActiveRun)
-    assert upper.holder == "RUN_XYZ"
+    assert upper.run_id == "RUN_XYZ"
     assert isinstance(lower, ActiveRun)
-    assert lower.holder == "run_xyz"
+    assert lower.run_id == "run_xyz"
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_ids_are_opaque(run_id: str, end: str) -> None:
     message = from_answer(400, {}, body(f"Can't add messages to thread_abc while a run {run_id} is active{end}"))
 
     assert isinstance(create, ActiveRun)
-    assert create.holder == run_id
+    assert create.run_id == run_id
     assert isinstance(message, ActiveRun)
-    assert message.holder == run_id
+    assert message.run_id == run_id
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_conflict_may_name_nobody(message: str) -> None:
     error = from_answer(400, {}, body(message))
 
     assert isinstance(error, ActiveRun)
-    assert error.holder is None
+    assert error.run_id is None
 
 
 @pytest.mark.parametrize(

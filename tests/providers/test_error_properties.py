@@ -75,7 +75,7 @@ def test_any_id_of_the_vendors_alphabet_is_found(run_id: str, thread_id: str) ->
     error = from_answer(400, {}, f"Thread {thread_id} already has an active run {run_id}.")
 
     assert isinstance(error, ActiveRun)
-    assert error.holder == run_id
+    assert error.run_id == run_id
 
 
 @given(st.text(min_size=1, max_size=80))

@@ -13,13 +13,13 @@ from shared.providers.assistants.runs import answer_text
 from shared.providers.responses.events import ResponseHearing
 from shared.providers.responses.items import run_state
 from shared.providers.sse import ServerEvent
-from shared.providers.streams.events import Hearing
-from shared.providers.streams.text_assembly import Uncertain
+from shared.providers.streams.events import RunEvents
+from shared.providers.streams.text_assembly import StreamUnreliable
 
 Json = dict[str, Any]
 
 
-def hear(hearing: Hearing, *events: Json) -> str:
+def hear(hearing: RunEvents, *events: Json) -> str:
     for event in events:
         hearing.take(ServerEvent(event.get("event", ""), json.dumps(event.get("data", event))))
     return hearing.words.text
@@ -104,13 +104,13 @@ def test_only_certain_words_are_told(events: list[Json], heard: str) -> None:
     ],
 )
 def test_what_cannot_be_certain_is_said_to_be(events: list[Json]) -> None:
-    with pytest.raises(Uncertain):
+    with pytest.raises(StreamUnreliable):
         hear(ResponseHearing(), *events)
 
 
 @pytest.mark.parametrize("data", ["{", "[1]", "null", "x" * 10, "[" * 100_000])
 def test_a_frame_that_cannot_be_read_is_no_frame_to_skip(data: str) -> None:
-    with pytest.raises(Uncertain):
+    with pytest.raises(StreamUnreliable):
         ResponseHearing().take(ServerEvent("response.output_text.delta", data))
 
 
@@ -125,7 +125,7 @@ def test_who_attaches_has_to_hear_the_beginning() -> None:
         hearing = ResponseHearing(attached=True)
         hear(hearing, first)
     hearing = ResponseHearing(attached=True)
-    with pytest.raises(Uncertain):
+    with pytest.raises(StreamUnreliable):
         hear(hearing, delta(0, "b") | {"sequence_number": 7})
 
 
@@ -241,5 +241,5 @@ def test_nothing_that_a_server_sends_does_any_harm(events: list[tuple[str, Any]]
         for name, data in events:
             if isinstance(data, dict) and name.startswith("response."):
                 data = {**data, "type": name}
-            with contextlib.suppress(Uncertain):
+            with contextlib.suppress(StreamUnreliable):
                 hearing.take(ServerEvent(name, json.dumps(data)))

@@ -576,7 +576,7 @@ async def test_a_server_without_items_shows_nothing(client: AsyncOpenAI, api: re
     api.get("/conversations/conv_1/items").respond(404, json={"detail": "Not Found"})
 
     assert await responses(client).find_run(start(THREAD)) is None
-    assert await responses(client).find_holder(THREAD) is None
+    assert await responses(client).find_active_run(THREAD) is None
 
 
 async def test_a_leftover_is_taken_out_before_the_message_is_sent_again(

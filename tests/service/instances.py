@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from dev.emulator.testing import local_client
 from functions.composition import Built, compose
-from shared.chat import Ask, ChatService
+from shared.chat import ChatService, NewMessage
 from shared.clock import LoopClock
 from shared.core.model import JsonObject, User
 from shared.core.turns import MultitaskStrategy, Turn
@@ -99,7 +99,7 @@ class Instance:
     ) -> Turn:
         turn, _ = await self.chat.take_turn(
             user,
-            Ask(text=text, conversation_id=conversation_id, strategy=strategy, idempotency_key=key, agent=agent),
+            NewMessage(text=text, conversation_id=conversation_id, strategy=strategy, idempotency_key=key, agent=agent),
             LoopClock().now() + wait,
         )
         return turn

@@ -7,7 +7,7 @@ import pytest
 from dev.emulator.testing import RunningEmulator
 from shared.core.conflict import events
 from shared.core.turns import TurnStatus
-from shared.runs.lookup import Looking
+from shared.runs.lookup import RunLookup
 from tests.db.database import Database
 from tests.service.instances import Instances, somebody
 from tests.service.test_answering import creates, place_of
@@ -23,10 +23,10 @@ async def test_an_answer_that_came_between_the_last_look_and_the_repeat_is_the_o
     one, user = await instances.make(responses_background=background, run_budget_seconds="5"), somebody()
     first = await one.send(user, "hello")
 
-    async def blind(looking: Looking) -> events.RunNotFound:
+    async def blind(looking: RunLookup) -> events.RunNotFound:
         return events.RunNotFound()
 
-    monkeypatch.setattr(Looking, "find", blind)
+    monkeypatch.setattr(RunLookup, "find", blind)
     await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})
     turn = await one.send(user, "[[slow 1]] again", first.conversation_id)
     assert turn.reply == "Emulated reply 2 to: again", "the lost run's, not the repeat's"

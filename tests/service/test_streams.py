@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared.chat import Ask
+from shared.chat import NewMessage
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
@@ -36,7 +36,7 @@ def soon(seconds: float = 20.0) -> float:
 
 
 async def opened(one: Instance, user: User, text: str, conversation: str, **more: object) -> LiveTurn:
-    ask = Ask(text=text, conversation_id=conversation, **more)  # type: ignore[arg-type]
+    ask = NewMessage(text=text, conversation_id=conversation, **more)  # type: ignore[arg-type]
     return await one.chat.open_stream(user, ask, soon())
 
 

@@ -11,7 +11,7 @@ from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS, OVERTIME_SEC
 from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
-from shared.instance.instance import World as Holders
+from shared.instance.instance import Instance as SharedByProcess
 from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
 from tests.simulation.calls import Store
@@ -43,8 +43,8 @@ class Instance:
         provider = world.server.adapter(self)
         chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
         options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)
-        holders = Holders(self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds)
-        self.chat = ChatService(holders, {provider.name: provider}, options)
+        shared_by_process = SharedByProcess(self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds)
+        self.chat = ChatService(shared_by_process, {provider.name: provider}, options)
 
     @property
     def paused(self) -> bool:

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from shared.actions.agent_as_tool import Asking
-from shared.actions.required_actions import Acted, Acting, Next
-from shared.actions.tool_calls import Calling
-from shared.core.conflict.protocol import Conflict
+from shared.actions.agent_as_tool import AgentAsTool
+from shared.actions.required_actions import ActionResult, NextStep, RequiredActions
+from shared.actions.tool_calls import ToolCalls
+from shared.core.conflict.protocol import ConflictProtocol
 from shared.core.errors import OutcomeUnknown
 from shared.core.runs import RunState
 from shared.core.turns import RunStart, TurnStatus
-from shared.held_turn import Hold
+from shared.held_turn import HeldTurn
 from shared.instance.wakeups import LocalWakeups
-from shared.ports import Advance
-from shared.runs.start import Creating
+from shared.ports import TurnUpdate
+from shared.runs.start import RunRequests
 from shared.turn.admission import Admission
-from shared.turn.stop import Stopping
+from shared.turn.stop import TurnStop
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
 from tests.simulation.sweeping import Sweeping, no_sweep, sweep
@@ -117,7 +117,7 @@ async def _start_run_twice(self: FakeProvider, start: RunStart, *, stream: bool 
         return await _start_run(self, start)
 
 
-async def _unsecured(self: Hold) -> None:
+async def _unsecured(self: HeldTurn) -> None:
     return None
 
 
@@ -125,13 +125,13 @@ def _unheard(self: LocalWakeups, conversation_id: str) -> None:
     return None
 
 
-async def _submitted_blindly(self: Acting, hold: Hold, provider: Any, run: RunState, outputs: Any) -> Any:
+async def _submitted_blindly(self: RequiredActions, hold: HeldTurn, provider: Any, run: RunState, outputs: Any) -> Any:
     """Moves the turn on as if the run had taken its outputs."""
-    await hold.advance(Advance(to=TurnStatus.RUNNING))
-    return Acted(Next.FOLLOW, run=replace(run, status="in_progress"))
+    await hold.advance(TurnUpdate(to=TurnStatus.RUNNING))
+    return ActionResult(NextStep.FOLLOW, run=replace(run, status="in_progress"))
 
 
-async def _nothing(self: Asking, *_: Any) -> None:
+async def _nothing(self: AgentAsTool, *_: Any) -> None:
     return None
 
 
@@ -141,14 +141,14 @@ FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
     Mutant("no reconcile", "ambiguous", (
-        in_python(Conflict, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
+        in_python(ConflictProtocol, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
     Mutant("a lost intent is taken for none", "crash", (
-        in_python(Admission, "came", ("unsent = claim.fresh or", "unsent = True or")),
+        in_python(Admission, "take_over", ("unsent = claim.fresh or", "unsent = True or")),
     ), says="G4"),
     Mutant("no settle wait", "late", (
-        in_python(Conflict, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
+        in_python(ConflictProtocol, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
     ), says="G4"),
     Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
     Mutant("no fencing check", "zombie", (in_sql("public.advance_turn", FENCED),), says="overtaken"),
@@ -185,7 +185,7 @@ MUTANTS = (
         in_sql("public.get_turn", ("where id = p_turn and user_id = p_user", "where id = p_turn")),
     ), says="G7"),
     Mutant("lost creates are not counted", "dark", (
-        in_python(Conflict, "_not_found", ("if self.failures >= self.rules.max_failures:", "if False:")),
+        in_python(ConflictProtocol, "_not_found", ("if self.failures >= self.rules.max_failures:", "if False:")),
     ), says="G13"),
     Mutant("nobody sweeps", "crash", (), sweeping=no_sweep, says="G1"),
     Mutant("numbers are not given out under the lock", "clean", (
@@ -196,13 +196,13 @@ MUTANTS = (
         in_python(Admission, "_start", ("if not hold.fresh:", "if False:")),
     )),
     Mutant("a cancel is not noticed", "clean", (
-        in_python(Hold, "check", ("status.final or told or self", "status.final or self")),
+        in_python(HeldTurn, "check", ("status.final or told or self", "status.final or self")),
     ), says="G11"),
     Mutant("patience begins anew with every holder", "clean", (
-        in_python(Stopping, "_patience", (" - turn.cancelling_ms / 1000", "")),
+        in_python(TurnStop, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
     Mutant("no look back after a repeat", "late", (
-        in_python(Conflict, "_look_back", ("if self._over(now):", "if True:")),
+        in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")),
     ), says="holds the messages"),
     Mutant("an open repeat is not ended by the next holder", "repeated", (
         in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
@@ -223,10 +223,10 @@ MUTANTS = (
         in_sql("internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
     ), says="its lines are"),
     Mutant("a rollback leaves the thread as it is", "clean", (
-        in_python(Stopping, "stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
+        in_python(TurnStop, "stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
     ), says="was rolled back and stands in"),
     Mutant("what was interrupted is not put back", "definite", (
-        in_python(Creating, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
+        in_python(RunRequests, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
     ), says="was answered without"),
     Mutant("messages are joined after the first attempt", "clean", (
         in_sql("internal.join_waiting", ("or t.attempt > 1", "")),
@@ -242,48 +242,50 @@ MUTANTS = (
 
 TEAM_MUTANTS = (
     Mutant("the ledger is ignored", f"{DEATH}, at sim_send", (
-        in_python(Calling, "_run", ("if ticket.output is not None:", "if False:"),
+        in_python(ToolCalls, "_run", ("if ticket.output is not None:", "if False:"),
                   ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
-        in_python(Calling, "perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
+        in_python(ToolCalls, "perform", ("(*planned.answers, *step.outputs)", "planned.answers")),
     ), says="G10"),
     Mutant("a call in doubt is run again", f"{DEATH}, at sim_send", (
-        in_python(Calling, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
+        in_python(ToolCalls, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
     ), says="G10"),
     Mutant("a begun call is not on record", f"{DEATH}, at sim_send", (
         in_sql("public.begin_tool_call", ("k.op = p_op", "true")),
     ), says="G10"),
     Mutant("a call in doubt is said to have been done", f"{DEATH}, at sim_send", (
-        in_python(Calling, "_run", ('output = deciding.OUTCOME_UNKNOWN', 'output = "done"')),
+        in_python(ToolCalls, "_run", ('output = tool_messages.OUTCOME_UNKNOWN', 'output = "done"')),
     ), says="G10"),
     Mutant("no step is recorded before acting", f"{DEATH}, at submit", (
-        in_python(Acting, "_record", ("to=TurnStatus.REQUIRES_ACTION,", "to=None,"), ("step=step,", "step=None,")),
+        in_python(
+            RequiredActions, "_record", ("to=TurnStatus.REQUIRES_ACTION,", "to=None,"), ("step=step,", "step=None,")
+        ),
     )),
     Mutant("a handoff is not recorded", DEATH, (
-        in_python(Acting, "_move_on", ("step = replace(step, handoff=made, said=said)", "pass")),
+        in_python(RequiredActions, "_move_on", ("step = replace(step, handoff=made, said=said)", "pass")),
     ), says="handed over"),
     Mutant("control moves when the next agent's run is known, not before", DEATH, (
         in_sql("internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
     )),
     Mutant("the next agent starts before the run has ended", DEATH, (
-        in_python(Acting, "_submit", ("return Acted(Next.FOLLOW, run=state)",
+        in_python(RequiredActions, "_submit", ("return ActionResult(NextStep.FOLLOW, run=state)",
                                       "return await self.after_run(hold, state) if self.hands_over(hold) "
-                                      "else Acted(Next.FOLLOW, run=state)")),
+                                      "else ActionResult(NextStep.FOLLOW, run=state)")),
     ), says="ran into"),
-    Mutant("outputs are not submitted", DEATH, (instead(Acting, "_submit", _submitted_blindly),)),
+    Mutant("outputs are not submitted", DEATH, (instead(RequiredActions, "_submit", _submitted_blindly),)),
     Mutant("outputs do not travel", f"{DEATH}, at submit_turn", (
-        in_python(Creating, "run_start", ("outputs, steps = (*outputs, *last.outputs), ()", "steps = ()")),
+        in_python(RunRequests, "run_start", ("outputs, steps = (*outputs, *last.outputs), ()", "steps = ()")),
     )),
     Mutant("scratch threads are on no record", DEATH, (
-        instead(Asking, "_keep", _nothing),
+        instead(AgentAsTool, "_keep", _nothing),
     ), says="still there"),
     Mutant("an asked agent's lost run is not looked for", f"{DEATH}, at start_run", (
-        instead(Asking, "_found", _nothing),
+        instead(AgentAsTool, "_found", _nothing),
     ), says="G10"),
     Mutant("the runs of asked agents are on no record", DEATH, (
-        instead(Asking, "_note", _nothing),
+        instead(AgentAsTool, "_note", _nothing),
     ), says="as asked"),
     Mutant("what stands before the last item known is not rolled back", "ambiguous", (
-        in_python(Stopping, "_erase", ("steps=hold.steps", "steps=()")),
+        in_python(TurnStop, "_erase", ("steps=hold.steps", "steps=()")),
     ), says="rolled back"),
 )  # fmt: skip
 
@@ -304,5 +306,5 @@ HARMLESS = (
     ),
     # a belt beside braces: every call before a create has a deadline shorter than the lease, and the wait for the
     # create itself heartbeats; it guards against a process that hangs between the two without being in any call
-    Mutant("no look at the lease before a create", "zombie", (instead(Hold, "secure", _unsecured),)),
+    Mutant("no look at the lease before a create", "zombie", (instead(HeldTurn, "secure", _unsecured),)),
 )

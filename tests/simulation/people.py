@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Coroutine
 from typing import Any
 
-from shared.chat import Ask
+from shared.chat import NewMessage
 from shared.core.errors import ChatError
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn
@@ -61,7 +61,7 @@ class Person:
             else None
         )
         agent = self.world.addressed.setdefault((self.user.id, key), named)
-        ask = Ask(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent)
+        ask = NewMessage(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent)
 
         async def work(instance: Instance) -> Turn:
             turn, _ = await instance.chat.take_turn(self.user, ask, self.world.now + wait)

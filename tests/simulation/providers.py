@@ -83,7 +83,7 @@ class FakeProvider:
     async def find_run(self, start: RunStart) -> RunState | None:
         return await self._request("find_run", lambda: self._find(start))
 
-    async def find_holder(self, thread: Thread) -> RunState | None:
+    async def find_active_run(self, thread: Thread) -> RunState | None:
         return await self._request("find_holder", lambda: self._holder(thread))
 
     async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:

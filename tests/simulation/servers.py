@@ -191,7 +191,7 @@ class Server:
             world.counts["refused by the lock"] += 1
             self.bumps.append((create, holder))
             named = self.keeps_runs and world.chance(0.8)
-            raise ActiveRun("Another run is active.", status=400, holder=holder.run_id if named else None)
+            raise ActiveRun("Another run is active.", status=400, run_id=holder.run_id if named else None)
         place.scratch = place.scratch or create.asked
         about = place.place_id if create.asked else start.turn_id
         if start.text is not None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from functions.maintenance.app import ANSWER_SECONDS, CALL_SECONDS
-from functions.maintenance.delete_threads import Tidy
+from functions.maintenance.delete_threads import ThreadDeletion
 from functions.maintenance.sweep import Sweep
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
@@ -36,7 +36,7 @@ async def tidy_up(world: World) -> None:
 
 async def _tidy(instance: Instance, deadline: float) -> None:
     with contextlib.suppress(StoreUnavailable):
-        await Tidy(instance.store, instance.chat, LoopClock()).run(deadline)
+        await ThreadDeletion(instance.store, instance.chat, LoopClock()).run(deadline)
 
 
 async def no_sweep(instance: Instance) -> None:

@@ -10,17 +10,17 @@ from shared.clock import LoopClock
 from shared.core.errors import OutcomeUnknown, StoreRefused
 from shared.core.model import Agent
 from shared.core.turns import Claim
-from shared.held_turn import Hold
-from shared.instance.instance import World
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
 from shared.instance.wakeups import LocalWakeups
 from tests.http.fakes import make_turn
 
 
-def held() -> Hold:
+def held() -> HeldTurn:
     store: Any = None  # nothing here lasts until a heartbeat
     agent = Agent("writer", "Writer", "Writes.", agent_id="a", assistant_id=None, model="m", instructions="")
     claim = Claim(1, make_turn("u"), agent, None, fresh=True, last_run_id=None, message_count=0)
-    return Hold(World(store, LoopClock(), LocalWakeups(), 15.0), claim, LoopClock().now())
+    return HeldTurn(Instance(store, LoopClock(), LocalWakeups(), 15.0), claim, LoopClock().now())
 
 
 async def test_work_that_fails_in_the_moment_it_is_given_up_is_not_reported_as_lost() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
-from shared.instance.shared_reads import Peeks
+from shared.instance.shared_reads import SharedReads
 from shared.ports import Peek
 from tests.http.fakes import make_turn
 
@@ -31,10 +31,10 @@ class Watched:
     def __init__(self) -> None:
         rows: Any = Rows()
         self.rows: Rows = rows
-        self.peeks = Peeks(rows, LoopClock())
+        self.reads = SharedReads(rows, LoopClock())
 
-    async def look(self, user_id: str = "u", young_seconds: float = LONG) -> asyncio.Task[Peek]:
-        looking = asyncio.create_task(self.peeks.peek(user_id, "c", "t", young_seconds))
+    async def look(self, user_id: str = "u", max_age_seconds: float = LONG) -> asyncio.Task[Peek]:
+        looking = asyncio.create_task(self.reads.read(user_id, "c", "t", max_age_seconds))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return looking
@@ -59,7 +59,7 @@ async def test_what_is_too_old_or_another_users_is_looked_at_anew() -> None:
     first = await watched.look()
     watched.answer(0)
     await first
-    await watched.look(young_seconds=0.0)
+    await watched.look(max_age_seconds=0.0)
     await watched.look(user_id="v")
     assert len(watched.rows.answers) == 3
 
@@ -67,7 +67,7 @@ async def test_what_is_too_old_or_another_users_is_looked_at_anew() -> None:
 async def test_after_a_change_a_look_that_began_before_it_serves_nobody() -> None:
     watched = Watched()
     before = await watched.look()
-    watched.peeks.forget("c")
+    watched.reads.forget("c")
     after = await watched.look()
     old, new = watched.answer(0), watched.answer(1)
     assert await before is old
@@ -99,8 +99,8 @@ async def test_a_failed_look_fails_for_all_of_its_time_and_is_not_kept() -> None
 
 async def test_nothing_is_remembered_for_longer_than_it_is_young() -> None:
     watched = Watched()
-    looking = await watched.look(young_seconds=0.01)
+    looking = await watched.look(max_age_seconds=0.01)
     watched.answer(0)
     await looking
     await asyncio.sleep(0.05)
-    assert not watched.peeks._looks
+    assert not watched.reads._looks

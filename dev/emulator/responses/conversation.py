@@ -23,7 +23,7 @@ class Conversation(Place):
             self.entered[item["id"]] = now()
 
     def refuse_if_locked(self, config: Config) -> None:
-        if config.lock and self.holder is not None:
+        if config.lock and self.active_run is not None:
             self.conflicts += 1
             raise errors.conversation_locked(config.conflict_status)
 

@@ -76,8 +76,8 @@ async def start_foreign(request: Request) -> Response:
 
 def _foreign_run(emulator: Emulator, thread_id: str, foreign: Foreign, plan: Plan) -> Run:
     thread, config = emulator.thread(thread_id), emulator.config
-    if config.lock and thread.holder is not None:
-        raise errors.thread_has_active_run(thread.id, thread.holder.id, status=400, names_run=True)
+    if config.lock and thread.active_run is not None:
+        raise errors.thread_has_active_run(thread.id, thread.active_run.id, status=400, names_run=True)
     thread.add(Message(thread_wire_id("msg"), thread.id, "user", foreign.message, {}))
     assistant: Json = {"id": "asst_of_another_program", "model": MODELS[0], "instructions": None, "tools": []}
     run = Run(config, thread, emulator.brain, assistant=assistant, body={}, metadata=foreign.metadata, plan=plan)

@@ -40,15 +40,15 @@ def _start(request: Request, emulator: Emulator, thread: Thread, body: Json) -> 
     if not assistant_id:
         raise errors.missing_parameter("assistant_id")
     assistant = emulator.assistant(assistant_id)
-    config, holder = emulator.config, thread.holder
+    config, active_run = emulator.config, thread.active_run
     messages = [read_message(each, thread.id) for each in read_list(body, "additional_messages")]
     metadata = read_metadata(body)
-    if holder is not None and config.lock:
+    if active_run is not None and config.lock:
         thread.conflicts += 1
         for message in messages if config.keep_refused_message else []:
             thread.add(message)
         raise errors.thread_has_active_run(
-            thread.id, holder.id, status=config.conflict_status, names_run=config.conflict_names_run
+            thread.id, active_run.id, status=config.conflict_status, names_run=config.conflict_names_run
         )
     has_user_message = bool(thread.user_messages) or any(each.role == "user" for each in messages)
     if not has_user_message and not instructions_of(assistant, body):

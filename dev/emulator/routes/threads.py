@@ -57,11 +57,11 @@ async def add_message(request: Request) -> Response:
     emulator = emulator_of(request)
     thread = emulator.thread(request.path_params["thread"])
     message = read_message(await read_body(request), thread.id)
-    config, holder = emulator.config, thread.holder
-    if holder is not None and config.lock:
+    config, active_run = emulator.config, thread.active_run
+    if active_run is not None and config.lock:
         thread.conflicts += 1
         raise errors.thread_takes_no_message(
-            thread.id, holder.id, status=config.conflict_status, names_run=config.conflict_names_run
+            thread.id, active_run.id, status=config.conflict_status, names_run=config.conflict_names_run
         )
     thread.add(message)
     mark_accepted(request)

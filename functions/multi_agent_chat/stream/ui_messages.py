@@ -87,7 +87,7 @@ class UiStream:
             case TurnQueued():
                 return self._state(state="queued", position=event.position)
             case RunConflicted():
-                return self._state(state="conflict", waiting_on=event.holder)
+                return self._state(state="conflict", waiting_on=event.run_id)
             case RunStarted():
                 return self._run(event.run_id, event.agent)
             case MessageDelta():

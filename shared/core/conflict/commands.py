@@ -18,17 +18,17 @@ class StartRun:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckHolder:
+class CheckActiveRun:
     """Ask for the status of the run in our way; None: find out who it is first."""
 
-    holder: str | None
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRun:
     """Ask the provider to end the run in our way."""
 
-    holder: str
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Detach:
 Command = (
     ClaimTurn
     | StartRun
-    | CheckHolder
+    | CheckActiveRun
     | CancelRun
     | RotateThread
     | FindRun

@@ -41,23 +41,23 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStarted:
+class StartAccepted:
     """The provider accepted message and run."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunConflicted:
-    """The provider refused: another run is active. `holder` is its id, None where nothing names it."""
+class StartConflicted:
+    """The provider refused: another run is active. `run_id` is its id, None where nothing names it."""
 
-    holder: str | None
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class HolderStatus:
+class ActiveRunStatus:
     """What became of the run in our way. `status` None: no such run can be seen."""
 
     status: str | None
-    holder: str | None = None  # its id, where the look has found it out
+    run_id: str | None = None  # its id, where the look has found it out
     poll_after_seconds: float | None = None
     orphan: bool = False  # it is of an earlier turn of ours, which is over: nobody follows it
 
@@ -137,9 +137,9 @@ Event = (
     | Queued
     | TurnCame
     | TurnEnded
-    | RunStarted
-    | RunConflicted
-    | HolderStatus
+    | StartAccepted
+    | StartConflicted
+    | ActiveRunStatus
     | CancelAccepted
     | CancelRefused
     | ThreadRotated

@@ -66,11 +66,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class ConflictProtocol:
     rules: Rules
     phase: Phase = Phase.NEW
-    holder: str | None = None
-    ended_holder: str | None = None  # seen to have ended, though the provider may still name it
+    active_run: str | None = None
+    ended_run: str | None = None  # seen to have ended, though the provider may still name it
     pauses: int = 0  # consecutive pauses without news; the exponent of the backoff
     rotate_at: float | None = None  # with a strategy that displaces: when patience with the holder ends
     cancel_asked: str | None = None  # the holder that was asked to end
@@ -80,14 +80,14 @@ class Conflict:
     refused: str | None = None  # why the last create was, though it may have been so because of a lost one
     after_pause: commands.Command | None = None
 
-    def fold(self, event: events.Event, now: float) -> tuple[Conflict, commands.Command]:
+    def fold(self, event: events.Event, now: float) -> tuple[ConflictProtocol, commands.Command]:
         """The next state and the one thing to do. Raises UnexpectedEvent for a pair the protocol does not know."""
         state, command = self._heard(event, now)
         if self._over(now) and not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
             return state._end(commands.Detach())
         return state, command
 
-    def _heard(self, event: events.Event, now: float) -> tuple[Conflict, commands.Command]:
+    def _heard(self, event: events.Event, now: float) -> tuple[ConflictProtocol, commands.Command]:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")
@@ -105,12 +105,12 @@ class Conflict:
             case (Phase.NEW | Phase.CLAIMING, events.TurnCame() as came):  # NEW: the claim came with the acceptance
                 return self._turn_came(came, now)
             # the create
-            case (Phase.STARTING, events.RunStarted()) if self.suspect:
+            case (Phase.STARTING, events.StartAccepted()) if self.suspect:
                 return self._look_back(now)
-            case (Phase.STARTING, events.RunStarted()):
+            case (Phase.STARTING, events.StartAccepted()):
                 return self._end(commands.Admit())
-            case (Phase.STARTING, events.RunConflicted(holder=holder)):
-                return self._conflicted(holder, now)
+            case (Phase.STARTING, events.StartConflicted(run_id=run_id)):
+                return self._conflicted(run_id, now)
             case (Phase.STARTING, events.StartDeferred(seconds=seconds)):
                 return self._looked_anew()._pause(now, commands.StartRun(), max(seconds, self._interval()))
             case (Phase.STARTING, events.StartRefused(reason=reason)) if self.suspect and self.refused is None:
@@ -120,20 +120,20 @@ class Conflict:
             case (Phase.STARTING, events.StartUnknown(still_seconds=still)):
                 return self._doubt(now + still)
             # the run in our way
-            case (Phase.FOLLOWING, events.HolderStatus() as seen):
+            case (Phase.FOLLOWING, events.ActiveRunStatus() as seen):
                 return self._holder(seen, now)
             case (Phase.FOLLOWING, events.LookFailed()):
-                return self._pause(now, commands.CheckHolder(self.holder))
+                return self._pause(now, commands.CheckActiveRun(self.active_run))
             case (Phase.CANCELLING, events.CancelRefused(never=True)):
-                return replace(self, rotate_at=NEVER)._pause(now, commands.CheckHolder(self.holder))
+                return replace(self, rotate_at=NEVER)._pause(now, commands.CheckActiveRun(self.active_run))
             case (Phase.CANCELLING, events.CancelRefused()):
-                return self._go(Phase.FOLLOWING, commands.CheckHolder(self.holder))
+                return self._go(Phase.FOLLOWING, commands.CheckActiveRun(self.active_run))
             case (Phase.CANCELLING, events.CancelAccepted()):
-                return self._pause(now, commands.CheckHolder(self.holder))
+                return self._pause(now, commands.CheckActiveRun(self.active_run))
             case (Phase.CANCELLING, events.LookFailed()):
-                return replace(self, cancel_asked=None)._pause(now, commands.CheckHolder(self.holder))
+                return replace(self, cancel_asked=None)._pause(now, commands.CheckActiveRun(self.active_run))
             case (Phase.ROTATING, events.ThreadRotated()):
-                fresh = Conflict(self.rules, failures=self.failures)
+                fresh = ConflictProtocol(self.rules, failures=self.failures)
                 return fresh._start(now)
             # the run that may be ours
             case (Phase.FINDING, events.RunFound(repeated=False)) if self.failures > 1:
@@ -160,7 +160,7 @@ class Conflict:
             case _:
                 raise UnexpectedEvent(f"{event} in phase {self.phase}")
 
-    def _queued(self, behind: int, now: float) -> tuple[Conflict, commands.Command]:
+    def _queued(self, behind: int, now: float) -> tuple[ConflictProtocol, commands.Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
             return self._end(commands.Refuse("run_in_progress"))
         # the next in line looks often: what it would wait for nothing is added to everybody behind it
@@ -168,7 +168,7 @@ class Conflict:
         until = min(now + pause, self.rules.deadline)
         return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, commands.Sleep(until))
 
-    def _turn_came(self, came: events.TurnCame, now: float) -> tuple[Conflict, commands.Command]:
+    def _turn_came(self, came: events.TurnCame, now: float) -> tuple[ConflictProtocol, commands.Command]:
         state = replace(self, pauses=0, failures=came.failures)
         match came.intent:
             case events.Intent.STARTED if came.failures:
@@ -182,35 +182,35 @@ class Conflict:
             case events.Intent.NONE:
                 return state._start(now)
 
-    def _doubt(self, since: float) -> tuple[Conflict, commands.Command]:
+    def _doubt(self, since: float) -> tuple[ConflictProtocol, commands.Command]:
         state = replace(self, suspect=True, doubt_since=since, rotate_at=None, failures=self.failures + 1, pauses=0)
         return state._go(Phase.FINDING, commands.FindRun())
 
-    def _look_back(self, now: float) -> tuple[Conflict, commands.Command]:
+    def _look_back(self, now: float) -> tuple[ConflictProtocol, commands.Command]:
         """There is a run, and an attempt before it was lost: that one may have had its answer first."""
         if self._over(now):
             return self._end(commands.Admit())
         return replace(self, pauses=0)._go(Phase.LOOKING_BACK, commands.LookBack())
 
-    def _looked_anew(self) -> Conflict:
+    def _looked_anew(self) -> ConflictProtocol:
         """A wire may show a run only when it is over: after every pause the lost attempt may be there to be found."""
         return replace(self, doubt_since=SETTLED if self.suspect else None)
 
-    def _conflicted(self, holder: str | None, now: float) -> tuple[Conflict, commands.Command]:
+    def _conflicted(self, active_run: str | None, now: float) -> tuple[ConflictProtocol, commands.Command]:
         # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
             return self._end(commands.Refuse("run_in_progress"))
-        news = holder is not None and holder != self.holder
-        state = replace(self._looked_anew(), holder=holder, pauses=0 if news else self.pauses)
+        news = active_run is not None and active_run != self.active_run
+        state = replace(self._looked_anew(), active_run=active_run, pauses=0 if news else self.pauses)
         # nor is its own attempt to be left behind, so a suspect waits as one that enqueues
         if self.rules.strategy.displaces and not self.suspect and (news or self.rotate_at is None):
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
-        return state._go(Phase.FOLLOWING, commands.CheckHolder(holder))
+        return state._go(Phase.FOLLOWING, commands.CheckActiveRun(active_run))
 
-    def _holder(self, seen: events.HolderStatus, now: float) -> tuple[Conflict, commands.Command]:
-        state = replace(self, holder=seen.holder or self.holder)
-        if seen.status is not None and is_terminal(seen.status) and state.holder != self.ended_holder:
-            return replace(state, ended_holder=state.holder, pauses=0)._start(now)
+    def _holder(self, seen: events.ActiveRunStatus, now: float) -> tuple[ConflictProtocol, commands.Command]:
+        state = replace(self, active_run=seen.run_id or self.active_run)
+        if seen.status is not None and is_terminal(seen.status) and state.active_run != self.ended_run:
+            return replace(state, ended_run=state.active_run, pauses=0)._start(now)
         if seen.orphan and state.rotate_at is None:
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         if state.rotate_at is not None and now >= state.rotate_at:
@@ -221,13 +221,13 @@ class Conflict:
             return state._pause(now, commands.StartRun())
         # a suspect's holder may be its own lost attempt: that is waited for, not ended
         asks = (self.rules.strategy.displaces or seen.orphan) and not self.suspect and self.rotate_at != NEVER
-        if asks and state.holder is not None and state.holder != self.cancel_asked:
-            return replace(state, cancel_asked=state.holder, pauses=0)._go(
-                Phase.CANCELLING, commands.CancelRun(state.holder)
+        if asks and state.active_run is not None and state.active_run != self.cancel_asked:
+            return replace(state, cancel_asked=state.active_run, pauses=0)._go(
+                Phase.CANCELLING, commands.CancelRun(state.active_run)
             )
-        return state._pause(now, commands.CheckHolder(state.holder), seen.poll_after_seconds)
+        return state._pause(now, commands.CheckActiveRun(state.active_run), seen.poll_after_seconds)
 
-    def _not_found(self, now: float) -> tuple[Conflict, commands.Command]:
+    def _not_found(self, now: float) -> tuple[ConflictProtocol, commands.Command]:
         if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:
             return self._pause(now, commands.FindRun())
         if self.failures >= self.rules.max_failures:
@@ -235,11 +235,11 @@ class Conflict:
         lost = self.doubt_since != SETTLED
         return replace(self, doubt_since=None)._start(now, lost=lost)
 
-    def _resume(self, now: float) -> tuple[Conflict, commands.Command]:
+    def _resume(self, now: float) -> tuple[ConflictProtocol, commands.Command]:
         match self.after_pause:
             case _ if self._over(now):
                 return self._end(commands.Detach())
-            case commands.CheckHolder() as check:
+            case commands.CheckActiveRun() as check:
                 return self._go(Phase.FOLLOWING, check)
             case commands.FindRun() as find:
                 return self._go(Phase.FINDING, find)
@@ -248,7 +248,7 @@ class Conflict:
             case _:
                 return self._start(now)
 
-    def _start(self, now: float, *, lost: bool = False) -> tuple[Conflict, commands.Command]:
+    def _start(self, now: float, *, lost: bool = False) -> tuple[ConflictProtocol, commands.Command]:
         if self.doubt_since is not None:
             return self._go(Phase.FINDING, commands.FindRun())
         if now >= self.rules.deadline - self.rules.start_margin_seconds:
@@ -257,14 +257,14 @@ class Conflict:
 
     def _pause(
         self, now: float, then: commands.Command, seconds: float | None = None
-    ) -> tuple[Conflict, commands.Command]:
+    ) -> tuple[ConflictProtocol, commands.Command]:
         until = min(now + (self._interval() if seconds is None else seconds), self.rules.deadline)
         return replace(self, pauses=self.pauses + 1, after_pause=then)._go(Phase.PAUSED, commands.Sleep(until))
 
-    def _go(self, phase: Phase, command: commands.Command) -> tuple[Conflict, commands.Command]:
+    def _go(self, phase: Phase, command: commands.Command) -> tuple[ConflictProtocol, commands.Command]:
         return replace(self, phase=phase), command
 
-    def _end(self, command: commands.Command) -> tuple[Conflict, commands.Command]:
+    def _end(self, command: commands.Command) -> tuple[ConflictProtocol, commands.Command]:
         return self._go(Phase.ENDED, command)
 
     def _over(self, now: float) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 
 from shared.providers import fields
 from shared.providers.assistants.runs import content, run_state
-from shared.providers.streams.events import Hearing, place_in, raw_text
+from shared.providers.streams.events import RunEvents, place_in, raw_text
 
 _KINDS = ("thread.run", "thread.message")
 
 
-class RunHearing(Hearing):
+class RunHearing(RunEvents):
     """Run objects tell the status, message objects and their deltas the words."""
 
     def __init__(self, said: str = "") -> None:

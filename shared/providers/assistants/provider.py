@@ -25,7 +25,7 @@ from shared.providers.refusals.meaning import (
     start_refused,
 )
 from shared.providers.streams.open_streams import LiveRuns
-from shared.providers.streams.run_stream import Rules
+from shared.providers.streams.run_stream import StreamRules
 from shared.providers.text import clean
 from shared.providers.wire import Answer, Wire
 
@@ -114,7 +114,7 @@ class AssistantsProvider:
             return replace(state, text=await self._text(thread_id, state.run_id))
         return state
 
-    async def find_holder(self, thread: Thread) -> RunState | None:
+    async def find_active_run(self, thread: Thread) -> RunState | None:
         if thread.thread_id is None:
             return None
         states = [run_state(run) for run in await self._newest_runs(thread.thread_id, 5)]
@@ -202,7 +202,7 @@ class AssistantsProvider:
                 return replace(end, text=hearing.words.text)
             return replace(end, text=await self._text(thread_id, str(end.run_id)))
 
-        rules = Rules(self._run_budget_seconds, whole=whole)
+        rules = StreamRules(self._run_budget_seconds, whole=whole)
         return await self._live.begin(opened, hearing, rules, self._timeout_seconds)
 
     async def _with_another(self, start: RunStart, present: Collection[Mark], *, stream: bool) -> Answer:

@@ -65,7 +65,7 @@ def is_held(said: str) -> bool:
     return _HELD.search(said) is not None and _ABOUT_REQUEST.search(said) is None
 
 
-def holder(said: str) -> str | None:
+def active_run_id(said: str) -> str | None:
     """The id of the run in the way. Ids are opaque: any alphabet, any length, with or without a prefix."""
     for found in _HOLDER.finditer(said):
         # A word between "run" and "is" names it, wherever the sentence ends.

@@ -138,7 +138,7 @@ def _lock(
         locked = sentence.busy() or (status in (409, 423) and sentence.held())
     if not locked:
         return None
-    return ActiveRun("Another run is active on the thread.", holder=_bounded(sentence.holder()), **common)
+    return ActiveRun("Another run is active on the thread.", run_id=_bounded(sentence.active_run_id()), **common)
 
 
 def _missing(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:

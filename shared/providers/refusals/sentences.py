@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from shared.providers.refusals.busy import holder, is_busy, is_held
+from shared.providers.refusals.busy import active_run_id, is_busy, is_held
 from shared.providers.refusals.error_body import own_words
 from shared.providers.refusals.patterns import ABOUT_VALUE, ID, ONE, RUN, STOP, TAIL, THREAD
 from shared.providers.text import one_line, without_quotations
@@ -102,8 +102,8 @@ class Sentence:
         """For a 409 or 423 only: that something else is at work."""
         return is_held(self._said)
 
-    def holder(self) -> str | None:
-        return holder(self._said)
+    def active_run_id(self) -> str | None:
+        return active_run_id(self._said)
 
     def thread_gone(self) -> bool:
         return any(_THREAD_GONE.match(start) for start in self._starts())

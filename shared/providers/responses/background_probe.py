@@ -15,7 +15,7 @@ from shared.providers.wire import Answer
 PROBE_SECONDS = 1.0
 
 
-async def watched(
+async def created_or_found(
     create: Coroutine[Any, Any, Answer],
     look: Callable[[], Awaitable[RunState | None]],
     clock: Clock,

@@ -13,7 +13,7 @@ from shared.providers.responses.conversations import Conversations, End
 from shared.providers.responses.items import call_ids, found_run, leftovers, missing, traces
 
 
-class Ends:
+class ConversationTail:
     def __init__(self, conversations: Conversations) -> None:
         self._conversations = conversations
 

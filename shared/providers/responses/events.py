@@ -7,14 +7,14 @@ from typing import Any
 
 from shared.providers import fields
 from shared.providers.responses.items import content, run_state
-from shared.providers.streams.events import Hearing, place_in, raw_text
-from shared.providers.streams.text_assembly import Uncertain
+from shared.providers.streams.events import RunEvents, place_in, raw_text
+from shared.providers.streams.text_assembly import StreamUnreliable
 from shared.providers.text import clean
 
 _QUEUE = ("response.created", "response.queued")
 
 
-class ResponseHearing(Hearing):
+class ResponseHearing(RunEvents):
     """Numbers tell a skipped event from a repeated one; without them the order is trusted as it comes."""
 
     def __init__(self, *, attached: bool = False) -> None:
@@ -45,13 +45,13 @@ class ResponseHearing(Hearing):
 
     def _repeated(self, number: int | None, kind: str) -> bool:
         if self._attached and self.run is None and number not in (0, 1) and kind != "response.created":
-            raise Uncertain("a stream that does not begin at the beginning")
+            raise StreamUnreliable("a stream that does not begin at the beginning")
         if number is None or self.muted:
             return False
         if self.number is not None and number <= self.number:
             return True
         if self.number is not None and number > self.number + 1:
-            raise Uncertain("events were skipped")
+            raise StreamUnreliable("events were skipped")
         self.number = number
         return False
 

@@ -34,12 +34,12 @@ from shared.providers.refusals.meaning import (
     refuses_stream,
     start_refused,
 )
-from shared.providers.responses.background_probe import watched
-from shared.providers.responses.conversation_tail import Ends
+from shared.providers.responses.background_probe import created_or_found
+from shared.providers.responses.conversation_tail import ConversationTail
 from shared.providers.responses.conversations import Conversations
 from shared.providers.responses.items import run_state
 from shared.providers.responses.request import create_body
-from shared.providers.responses.streams import Listening, in_background
+from shared.providers.responses.streams import ResponseStreams, in_background
 from shared.providers.wire import Answer, Wire
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class ResponsesProvider:
         """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
-        self._ends = Ends(self._conversations)
-        self._listening = Listening(self._wire, run_budget_seconds)
+        self._ends = ConversationTail(self._conversations)
+        self._listening = ResponseStreams(self._wire, run_budget_seconds)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
@@ -155,7 +155,7 @@ class ResponsesProvider:
             return None
         return await self._ends.found(start, conversation)
 
-    async def find_holder(self, thread: Thread) -> RunState | None:
+    async def find_active_run(self, thread: Thread) -> RunState | None:
         """The wire has no list of responses."""
         return None
 
@@ -226,7 +226,7 @@ class ResponsesProvider:
                 answer = await self._sent(body, seconds)
             else:
                 create = self._sent(body, seconds)
-                found = await watched(create, lambda: self.find_run(start), self._clock, self._timeout_seconds)
+                found = await created_or_found(create, lambda: self.find_run(start), self._clock, self._timeout_seconds)
                 if isinstance(found, RunState):
                     return found
                 answer = found

@@ -13,11 +13,11 @@ from shared.ports import TextHeard
 from shared.providers import fields
 from shared.providers.responses.events import ResponseHearing
 from shared.providers.streams.open_streams import LiveRuns
-from shared.providers.streams.run_stream import LiveRun, Rules
+from shared.providers.streams.run_stream import LiveRun, StreamRules
 from shared.providers.wire import Answer, EventSource, Wire
 
 
-class Listening:
+class ResponseStreams:
     def __init__(self, wire: Wire, run_budget_seconds: float) -> None:
         self._wire = wire
         self._run_budget_seconds = run_budget_seconds
@@ -64,7 +64,7 @@ class Listening:
         self.runs.name(live, run_id)
         return live
 
-    def _rules(self, hearing: ResponseHearing) -> Rules:
+    def _rules(self, hearing: ResponseHearing) -> StreamRules:
         async def reopen(number: int) -> EventSource | None:
             run_id = fields.identifier(hearing.run)
             if run_id is None or not in_background(hearing.run or {}):
@@ -76,7 +76,7 @@ class Listening:
             hearing.look(opened.body)
             return None
 
-        return Rules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
+        return StreamRules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
 
 
 def in_background(response: Mapping[str, Any]) -> bool:

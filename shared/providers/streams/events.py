@@ -8,16 +8,16 @@ from typing import Any
 
 from shared.core.runs import RunState
 from shared.providers.sse import ServerEvent
-from shared.providers.streams.text_assembly import Uncertain, Words
+from shared.providers.streams.text_assembly import RunText, StreamUnreliable
 
 DONE = "[DONE]"
 
 
-class Hearing:
+class RunEvents:
     """Takes one event after the other; `take` raises Uncertain where the words cannot be certain any more."""
 
     def __init__(self, base: str = "") -> None:
-        self.words = Words(base)
+        self.words = RunText(base)
         self.run: Mapping[str, Any] | None = None  # the first object that named the run
         self.refusal: str | None = None  # an error that came before the run was named
         self.begun = False  # past its queue: may be let go
@@ -33,9 +33,9 @@ class Hearing:
         try:
             data = json.loads(event.data, strict=False)
         except (ValueError, RecursionError) as error:
-            raise Uncertain("an event that cannot be read") from error
+            raise StreamUnreliable("an event that cannot be read") from error
         if not isinstance(data, dict):
-            raise Uncertain("an event that is no object")
+            raise StreamUnreliable("an event that is no object")
         self.read(event.name, data, event.data)
         if not self.muted:
             self.words.flow()

@@ -8,8 +8,8 @@ listens and its run has begun, and that of a foreground run is read to its end; 
 from __future__ import annotations
 
 from shared.providers import fields
-from shared.providers.streams.events import Hearing
-from shared.providers.streams.run_stream import LiveRun, Rules
+from shared.providers.streams.events import RunEvents
+from shared.providers.streams.run_stream import LiveRun, StreamRules
 from shared.providers.wire import Answer, EventSource
 
 KEPT_SECONDS = 30.0
@@ -33,14 +33,14 @@ class LiveRuns:
     def get(self, run_id: str) -> LiveRun | None:
         return self._runs.get(run_id)
 
-    async def begin(self, source: EventSource, hearing: Hearing, rules: Rules, seconds: float) -> Answer:
+    async def begin(self, source: EventSource, hearing: RunEvents, rules: StreamRules, seconds: float) -> Answer:
         """Read the stream on, and return once it has named its run. Raises as a create does."""
         live = self.add(source, hearing, rules)
         answer = await live.named(seconds)
         self.name(live, fields.identifier(answer.body))
         return answer
 
-    def add(self, source: EventSource, hearing: Hearing, rules: Rules) -> LiveRun:
+    def add(self, source: EventSource, hearing: RunEvents, rules: StreamRules) -> LiveRun:
         live = LiveRun(source, hearing, rules)
         self._open.add(live)
         live.task.add_done_callback(lambda _: self._open.discard(live))

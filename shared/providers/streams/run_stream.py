@@ -13,8 +13,8 @@ from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers.refusals.classify import from_answer
 from shared.providers.sse import ServerEvent
-from shared.providers.streams.events import Hearing
-from shared.providers.streams.text_assembly import Uncertain
+from shared.providers.streams.events import RunEvents
+from shared.providers.streams.text_assembly import StreamUnreliable
 from shared.providers.wire import Answer, EventSource
 
 log = logging.getLogger("multi_agent_chat")
@@ -30,7 +30,7 @@ Whole = Callable[[RunState], Awaitable[RunState]]
 
 
 @dataclass(slots=True)
-class Rules:
+class StreamRules:
     """What a wire allows for one stream."""
 
     total_seconds: float
@@ -40,7 +40,7 @@ class Rules:
 
 
 class LiveRun:
-    def __init__(self, source: EventSource, hearing: Hearing, rules: Rules) -> None:
+    def __init__(self, source: EventSource, hearing: RunEvents, rules: StreamRules) -> None:
         self.hearing = hearing
         self.rules = rules
         self._source: EventSource | None = source
@@ -152,7 +152,7 @@ class LiveRun:
                 if hearing.end is not None and self.rules.whole is not None:
                     hearing.end = await self.rules.whole(hearing.end)
                     hearing.words.complete(hearing.end.text)
-        except (TimeoutError, ProviderError, Uncertain):  # the run is asked for then
+        except (TimeoutError, ProviderError, StreamUnreliable):  # the run is asked for then
             if hearing.end is not None and self.rules.whole is not None:
                 hearing.end = None  # its words are not known
         finally:
@@ -178,7 +178,7 @@ class LiveRun:
             try:
                 for event in events:
                     self._take(event)
-            except Uncertain:
+            except StreamUnreliable:
                 return
             finally:
                 if events:
@@ -191,7 +191,7 @@ class LiveRun:
         """Of a run in the foreground the stream alone may ever tell the end: there it is heard on for that."""
         try:
             self.hearing.take(event)
-        except Uncertain:
+        except StreamUnreliable:
             if not self._foreground:
                 raise
             self.hearing.muted = True

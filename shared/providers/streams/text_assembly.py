@@ -14,7 +14,7 @@ BETWEEN_MESSAGES = "\n\n"
 MAX_TEXT_CHARS = 4 * 1024 * 1024
 
 
-class Uncertain(Exception):
+class StreamUnreliable(Exception):
     """The stream cannot be trusted any further: something was skipped, repeated or cannot be read."""
 
 
@@ -42,7 +42,7 @@ class _Part:
         return pieces
 
 
-class Spoken:
+class MessageText:
     """One message, or another item of the run that says nothing."""
 
     def __init__(self, *, silent: bool = False) -> None:
@@ -55,7 +55,7 @@ class Spoken:
             return
         part = self._parts.setdefault(index, _Part())
         if part.done or self.done:
-            raise Uncertain("words after the end of their message")
+            raise StreamUnreliable("words after the end of their message")
         part.add(words)
 
     def end_part(self, index: int, whole: str) -> None:
@@ -83,14 +83,14 @@ class Spoken:
                 return
 
 
-class Words:
+class RunText:
     """All that a run says, from `base` on: `pieces` grows, and together they are a prefix of the whole text."""
 
     def __init__(self, base: str = "") -> None:
         self.base = base
         self.pieces: list[str] = []
         self.length = len(base)
-        self._messages: dict[int, Spoken] = {}
+        self._messages: dict[int, MessageText] = {}
         self._place = 0
         self._begun = False
 
@@ -108,9 +108,9 @@ class Words:
         """How many messages have begun."""
         return len(self._messages)
 
-    def message(self, place: int, *, silent: bool = False) -> Spoken:
+    def message(self, place: int, *, silent: bool = False) -> MessageText:
         """The message at this place, which begins with the first look at it."""
-        return self._messages.setdefault(place, Spoken(silent=silent))
+        return self._messages.setdefault(place, MessageText(silent=silent))
 
     def flow(self) -> None:
         """Take over what has become certain."""
@@ -133,7 +133,7 @@ class Words:
         self.pieces.append(words)
         self.length += len(words)
         if self.length > MAX_TEXT_CHARS:
-            raise Uncertain("more text than anybody reads")
+            raise StreamUnreliable("more text than anybody reads")
 
 
 def _rest(whole: str, said: str) -> list[str]:
@@ -141,5 +141,5 @@ def _rest(whole: str, said: str) -> list[str]:
     if not whole or whole == said:
         return []
     if not whole.startswith(said):
-        raise Uncertain("the server tells its own words otherwise")
+        raise StreamUnreliable("the server tells its own words otherwise")
     return [whole[len(said) :]]
