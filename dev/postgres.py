@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 
 from dev.guard import Guard
+from dev.ports import HOST
 
 _HERE = Path(__file__).parent
 _HOSTED_SQL = (_HERE / "supabase/roles.sql", _HERE / "hosted.sql")
@@ -38,6 +39,8 @@ _SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
 }
+# Since Postgres 17: without it, text outside ASCII would be compared and folded as bytes.
+_LOCALE = ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
 
 
 class PostgresError(Exception):
@@ -45,25 +48,28 @@ class PostgresError(Exception):
 
 
 @contextmanager
-def postgres(*, hosted: bool = True) -> Iterator[str]:
+def postgres(
+    *, hosted: bool = True, superuser: str = "postgres", port: int | None = None, binaries: Path | None = None
+) -> Iterator[str]:
     """A fresh server with one database, stopped and removed at the end.
 
-    Yields a DSN over a unix socket, for the superuser `postgres`. With `hosted`, the database already holds the
-    roles and schemas of a hosted Supabase project, so `supabase/migrations` apply to it unchanged.
+    Yields a DSN over a unix socket, for the superuser. With `hosted`, the database already holds the roles and schemas
+    of a hosted Supabase project, so `supabase/migrations` apply to it unchanged. With `port`, it listens there on the
+    loopback interface as well. `binaries` is the directory of another Postgres' programs.
     """
-    with _server() as server:
+    with _server(superuser, port, binaries) as server:
         if hosted:
             apply_sql(server.dsn, *_HOSTED_SQL)
         yield server.dsn
 
 
 @contextmanager
-def _server() -> Iterator[_Server]:
+def _server(superuser: str = "postgres", port: int | None = None, binaries: Path | None = None) -> Iterator[_Server]:
     with Guard(grace_seconds=2) as guard:
         # Short and directly below /tmp: a socket path may have about a hundred characters.
         home = Path(tempfile.mkdtemp(prefix="mac-pg-", dir="/tmp"))
         guard.remove_at_end(home)
-        server = _Server(home, guard)
+        server = _Server(home, guard, superuser, port, binaries)
         try:
             server.start()
             yield server
@@ -82,17 +88,18 @@ def apply_sql(dsn: str, *files: Path) -> None:
 class _Server:
     """One data directory below `home`, and the process that serves it."""
 
-    def __init__(self, home: Path, guard: Guard) -> None:
-        self.dsn = f"postgresql://postgres@/postgres?host={home}"
+    def __init__(self, home: Path, guard: Guard, superuser: str, port: int | None, binaries: Path | None) -> None:
+        self.dsn = f"postgresql://{superuser}@/postgres?host={home}{f'&port={port}' if port else ''}"
+        self._settings = _SETTINGS | ({"listen_addresses": HOST, "port": str(port)} if port else {})
         self._home, self._guard, self._user = home, guard, _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(home, self._user, -1)
-        self._binaries = _binaries(home, self._user)
+        self._binaries = binaries or _binaries(home, self._user)
+        locale = ["--locale", "C"] if binaries else _LOCALE
         made = subprocess.run(
-            [self._binaries / "initdb", "--pgdata", home / "data", "--username", "postgres", "--auth", "trust",
-             "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
-             "--no-sync"],
+            [self._binaries / "initdb", "--pgdata", home / "data", "--username", superuser, "--auth", "trust",
+             "--encoding", "UTF8", *locale, "--no-sync"],
             user=self._user, capture_output=True, text=True, timeout=_START_SECONDS, check=False,
         )  # fmt: skip
         if made.returncode != 0:
@@ -100,7 +107,7 @@ class _Server:
 
     def start(self) -> None:
         """Return once it takes connections."""
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         log = self._home / "log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
