@@ -19,7 +19,7 @@ from tests.simulation.modes import FREEZE_SECONDS, Profile
 from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
 from tests.simulation.servers import EXPIRY_SECONDS
-from tests.simulation.sweeping import PERIOD_SECONDS, schedule, sweep, tidy_up
+from tests.simulation.sweep import PERIOD_SECONDS, schedule, sweep, tidy_up
 from tests.simulation.world import World
 
 BUDGET_SECONDS = 60.0

@@ -25,7 +25,7 @@ from shared.turn.admission import Admission
 from shared.turn.stop import TurnStop
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
-from tests.simulation.sweeping import Sweeping, no_sweep, sweep
+from tests.simulation.sweep import Sweeping, no_sweep, sweep
 
 Change = Callable[[Database], AbstractContextManager[None]]
 

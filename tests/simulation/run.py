@@ -18,7 +18,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.modes import MODES, Profile
 from tests.simulation.people import Snoop, tabs, users
 from tests.simulation.servers import EXPIRY_SECONDS, Server
-from tests.simulation.sweeping import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_up
+from tests.simulation.sweep import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_up
 from tests.simulation.world import Listener, World
 
 DRAIN_SECONDS = 1000.0  # after the last client left, until everything has to be final

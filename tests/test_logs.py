@@ -74,7 +74,7 @@ def test_exceptions_say_type_and_place_but_not_what_they_quote(lines: Lines) -> 
         logging.getLogger("multi_agent_chat").exception("request.failed")
     (line,) = lines()
     assert line["exception"]["type"] == "RuntimeError"
-    assert "tests/unit/test_logs.py" in line["exception"]["at"][-1]
+    assert "tests/test_logs.py" in line["exception"]["at"][-1]
     assert line["exception"]["causes"][0]["type"] == "ValueError"
     assert line["exception"]["causes"][0]["at"][0].endswith(" fail")
 

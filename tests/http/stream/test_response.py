@@ -18,8 +18,8 @@ from shared.core.runs import Handoff
 from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
-from tests.http.frames import of_type, read, states_of, texts_of
 from tests.http.shapes import ORIGIN, assert_answer, assert_error
+from tests.http.stream.frames import of_type, read, states_of, texts_of
 from tests.http.tokens import ALICE, BOB, bearer
 
 CANARY = "canary-90fe"

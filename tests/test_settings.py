@@ -14,7 +14,7 @@ REQUIRED = {
     "SUPABASE_URL": "https://project.supabase.co",
     "SUPABASE_SECRET_KEY": f"sb_secret_{CANARY}",
 }
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
 
 def faults(**environment: str) -> dict[str, str]:

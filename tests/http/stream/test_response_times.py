@@ -15,7 +15,7 @@ from shared.settings import load_settings
 from tests.http import virtual
 from tests.http.conftest import ENVIRONMENT
 from tests.http.fakes import REPLY, FakeChat
-from tests.http.frames import of_type, read, states_of, texts_of
+from tests.http.stream.frames import of_type, read, states_of, texts_of
 from tests.http.tokens import bearer
 
 RUN = RunStarted("resp_1", "project_manager")

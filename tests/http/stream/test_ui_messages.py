@@ -24,7 +24,7 @@ from shared.core.chat_events import (
 from shared.core.runs import Handoff
 from shared.core.turns import Joined, RunRecord, TurnStatus
 from tests.http.fakes import REPLY, make_turn
-from tests.http.frames import of_type, read, states_of, texts_of
+from tests.http.stream.frames import of_type, read, states_of, texts_of
 from tests.http.tokens import ALICE
 
 Part = dict[str, Any]
