@@ -94,7 +94,7 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
 
         if emulator:
             await _wait_listening(processes, emulator, http, f"http://{HOST}:{emulator_port}/v1/models")
-        await supabase_local.wait_ready(processes, database, http, supabase_port)
+        await database.wait_ready(processes, http)
         say("the database is ready")
         for child, port in zip(instances, ports, strict=True):
             await functions.wait_ready(processes, child, http, port, provider_is_ours=emulator is not None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,15 +14,18 @@ import httpx
 
 from dev.cli import CHECKOUT, Options
 from dev.node import CACHE, Node
-from dev.ports import HOST
+from dev.ports import HOST, free_range
+from dev.postgres import apply_sql
 from dev.probe import status_of
 from dev.processes import Child, Processes
 
 PACKAGE = CHECKOUT / "dev/supabase"
+SCHEMA_WATCH = CHECKOUT / "dev/data_api/schema_watch.sql"
 DEMO_EMAIL = "demo@example.com"
 DEMO_PASSWORD = "demo-password"  # noqa: S105 - of a user that exists on this machine only
 _READY_SECONDS = 90.0
 _POSTGRES_SECONDS = 60.0
+_POOL_SIZE = 20
 
 
 @dataclass(frozen=True)
@@ -41,34 +46,60 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
+@dataclass(frozen=True)
+class LocalSupabase:
+    """The project at `port`. On Postgres its Data API listens there, in front of the vendor's implementation."""
+
+    child: Child
+    port: int
+    vendor_port: int
+    keys: Keys
+    socket: Path | None
+
+    async def wait_ready(self, processes: Processes, http: httpx.AsyncClient) -> None:
+        """Return once migrations, seed and demo user are in place: the vendor's does not listen before."""
+
+        async def answers() -> bool:
+            return await status_of(http, f"{url(self.vendor_port)}/auth/v1/health") is not None
+
+        await processes.wait_ready(self.child, answers, _READY_SECONDS)
+        if self.socket is not None:
+            await self._start_data_api(processes, http, self.socket)
+
+    async def _start_data_api(self, processes: Processes, http: httpx.AsyncClient, socket: Path) -> None:
+        await asyncio.to_thread(apply_sql, _dsn("postgres", socket), SCHEMA_WATCH)
+        command = [sys.executable, "-m", "dev.data_api", "--port", str(self.port), "--pool", str(_POOL_SIZE)]
+        command += ["--dsn", _dsn("authenticator", socket), "--upstream", url(self.vendor_port)]
+        child = await processes.start("data-api", command, {**os.environ, **_environment(self.keys)})
+
+        async def ready() -> bool:
+            return await status_of(http, f"{url(self.port)}/rest-admin/v1/ready") == httpx.codes.OK
+
+        await processes.wait_ready(child, ready, _READY_SECONDS)
+
+
 async def start(
     processes: Processes, node: Node, options: Options, port: int, keys: Keys, functions: list[str], socket: Path | None
-) -> Child:
+) -> LocalSupabase:
     """Start it in front of `functions`, on PGlite or on the Postgres whose socket directory is given."""
-    command: list[str | Path] = [node.program, PACKAGE / "local.mjs", "--port", str(port)]
+    vendor_port = free_range(1, taken=[port])[0] if socket else port
+    command: list[str | Path] = [node.program, PACKAGE / "local.mjs", "--port", str(vendor_port), "--url", url(port)]
     command += ["--migrations", options.migrations, "--seed", options.seed]
     command += ["--postgres", socket] if socket else ["--cache", CACHE]
     for function in functions:
         command += ["--function", function]
-    # Keys travel in the environment: a command line can be read by everybody on the machine.
-    environment = {
-        **os.environ,
-        "JWT_SECRET": keys.jwt_secret,
-        "PUBLISHABLE_KEY": keys.publishable,
-        "SECRET_KEY": keys.secret,
-        "DEMO_EMAIL": DEMO_EMAIL,
-        "DEMO_PASSWORD": DEMO_PASSWORD,
-    }
-    return await processes.start("supabase", command, environment)
+    environment = {**os.environ, **_environment(keys), "DEMO_EMAIL": DEMO_EMAIL, "DEMO_PASSWORD": DEMO_PASSWORD}
+    child = await processes.start("supabase", command, environment)
+    return LocalSupabase(child, port, vendor_port, keys, socket)
 
 
-async def wait_ready(processes: Processes, child: Child, http: httpx.AsyncClient, port: int) -> None:
-    """Return once migrations, seed and demo user are in place: it does not listen before."""
+def _environment(keys: Keys) -> dict[str, str]:
+    """Keys travel in the environment: a command line can be read by every user of the machine."""
+    return {"JWT_SECRET": keys.jwt_secret, "PUBLISHABLE_KEY": keys.publishable, "SECRET_KEY": keys.secret}
 
-    async def answers() -> bool:
-        return await status_of(http, f"{url(port)}/auth/v1/health") is not None
 
-    await processes.wait_ready(child, answers, _READY_SECONDS)
+def _dsn(role: str, socket: Path) -> str:
+    return f"postgresql://{role}@/postgres?host={socket}"
 
 
 async def start_postgres(processes: Processes, python: str) -> Path:

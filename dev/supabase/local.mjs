@@ -28,6 +28,7 @@ process.on("uncaughtException", (error) => {
 const { values: options } = parseArgs({
   options: {
     port: { type: "string" },
+    url: { type: "string" }, // where the project is reached: a Data API may stand in front
     migrations: { type: "string" },
     seed: { type: "string" },
     cache: { type: "string" }, // directory for the snapshot
@@ -36,7 +37,7 @@ const { values: options } = parseArgs({
   },
 });
 const { JWT_SECRET, PUBLISHABLE_KEY, SECRET_KEY, DEMO_EMAIL, DEMO_PASSWORD } = process.env;
-const url = `http://${HOST}:${options.port}`;
+const url = options.url ?? `http://${HOST}:${options.port}`;
 const issuer = `${url}/auth/v1`;
 
 const snapshot = options.cache && join(options.cache, snapshotName(here("roles.sql"), here("package-lock.json")));

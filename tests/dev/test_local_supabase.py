@@ -59,8 +59,8 @@ async def local(request: pytest.FixtureRequest) -> AsyncIterator[Local]:
         found = await node.find_node()
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, print)
         socket = await supabase_local.start_postgres(processes, sys.executable) if db == "postgres" else None
-        child = await supabase_local.start(processes, found, options, port, keys, ["http://127.0.0.1:1"], socket)
-        await supabase_local.wait_ready(processes, child, http, port)
+        local = await supabase_local.start(processes, found, options, port, keys, ["http://127.0.0.1:1"], socket)
+        await local.wait_ready(processes, http)
         url = supabase_local.url(port)
         shared = AsyncClientOptions(httpx_client=http)
         yield Local(url, keys, http, await create_async_client(url, keys.secret, shared))
@@ -171,9 +171,9 @@ async def test_a_bad_migration_is_named(tmp_path: Path) -> None:
         found = await node.find_node()
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, print)
         port = free_range(1)[0]
-        child = await supabase_local.start(processes, found, options, port, Keys.fresh(), [], None)
+        local = await supabase_local.start(processes, found, options, port, Keys.fresh(), [], None)
         with pytest.raises(ChildDied, match=r"0001_typo\.sql could not be applied: .*\"tabel\" \(line 2\)$"):
-            await supabase_local.wait_ready(processes, child, http, port)
+            await local.wait_ready(processes, http)
 
 
 async def read_notes(local: Local, headers: dict[str, str]) -> list[dict[str, Any]]:

@@ -130,7 +130,7 @@ async def stage(wire: str, weather: Weather, chance: random.Random) -> AsyncIter
             database=database,
         )
         async with local_client("http://127.0.0.1") as http:
-            await supabase_local.wait_ready(processes, supabase, http, supabase_port)
+            await supabase.wait_ready(processes, http)
 
             async def listens() -> bool:
                 return await status_of(http, f"{made.emulator}/v1/models") is not None
