@@ -23,7 +23,7 @@ class Instance:
     reads: SharedReads = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "peeks", SharedReads(self.store, self.clock))
+        object.__setattr__(self, "reads", SharedReads(self.store, self.clock))
 
     def notify(self, conversation_id: str) -> None:
         """Something has changed in this conversation: who waits here looks anew."""

@@ -25,7 +25,7 @@ def test_every_code_that_is_raised_anywhere_has_a_row() -> None:
     """Codes are written as `code="..."`, as a class's own `code = "..."`, or in the SQL outcomes the store raises."""
     used: dict[str, Path] = {}
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
-        if path.parent.name == "providers":
+        if "providers" in path.parts:
             continue  # their codes are the servers' words; those that reach a turn are looked at below
         for code in re.findall(r"""\bcode\s*=\s*["']([a-z0-9_]+)["']""", path.read_text()):
             used[code] = path
@@ -34,8 +34,11 @@ def test_every_code_that_is_raised_anywhere_has_a_row() -> None:
 
 
 def test_every_way_a_turn_can_fail_has_a_row() -> None:
-    source = "".join((ROOT / "shared" / name).read_text() for name in ("serving.py", "outcomes.py", "core/conflict.py"))
-    named = set(re.findall(r"""(?:fail|_fail_open|retry_or_fail)\(\w*,?\s*(?:hold, )?"([a-z_]+)\"""", source))
+    source = "".join(
+        (ROOT / "shared" / name).read_text()
+        for name in ("turn/serve.py", "turn/outcome.py", "core/conflict/protocol.py")
+    )
+    named = set(re.findall(r"""(?:fail|fail_with_open_run|retry_or_fail)\(\w*,?\s*(?:hold, )?"([a-z_]+)\"""", source))
     named |= set(re.findall(r"""Refuse\("([a-z_]+)"\)""", source))
     assert {"run_timeout", "empty_reply", "provider_unavailable"} <= named
     ends = {f"run_{status}" for status in TERMINAL_RUN_STATUSES - {"completed"}}
@@ -43,7 +46,7 @@ def test_every_way_a_turn_can_fail_has_a_row() -> None:
 
 
 def test_every_refusal_that_a_provider_can_be_given_has_a_row() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "shared" / "providers").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "shared" / "providers").rglob("*.py"))
     assigned = re.findall(r"""["']?\bcode["']?\s*[=:]\s*["']((?:provider|context|run|thread)_[a-z_]+)["']""", source)
     assert set(assigned) - TABLE.keys() == set()
 
