@@ -10,7 +10,7 @@
     │   ├── RateLimited, ThreadGone, UnansweredCalls, NotCancellable, NotFoundAtProvider
     │   ├── ProviderRefused     a definite no that no repetition changes
     │   └── OutcomeUnknown      the request may or may not have taken effect
-    ├── StoreUnavailable        the database cannot be reached: nothing is half accepted
+    ├── StoreUnavailable        the database cannot be used now: nothing is half accepted; `fault` says why
     ├── StoreRefused            the database refuses a call of ours: a fault of this program
     └── Fenced                  a newer holder of the lease exists; this one must stop writing
 
@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 
@@ -164,9 +165,21 @@ class OutcomeUnknown(ProviderError):
     retryable = True
 
 
+class StoreFault(StrEnum):
+    """Why the database could not be used. Its operator acts on it; the caller only waits."""
+
+    DATABASE_AWAY = "database_away"
+    FUNCTION_MISSING = "function_missing"
+    KEY_REFUSED = "key_refused"
+
+
 class StoreUnavailable(ChatError):
     code = "store_unavailable"
     retryable = True
+
+    def __init__(self, message: str, *, fault: StoreFault = StoreFault.DATABASE_AWAY, **given: Any) -> None:
+        super().__init__(message, **given)
+        self.fault = fault
 
 
 class StoreRefused(ChatError):

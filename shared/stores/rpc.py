@@ -6,59 +6,84 @@ Every function is safe to repeat, so an answer that did not arrive or cannot be 
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
 
 # Part of the `supabase` package; imported alone it costs a cold start a third less than the whole.
-from postgrest import APIError, AsyncPostgrestClient
+from postgrest import AsyncPostgrestClient
 
-from shared.core.errors import StoreRefused, StoreUnavailable
+from shared import logs
+from shared.core.errors import StoreFault, StoreRefused, StoreUnavailable
 from shared.core.model import JsonObject
+from shared.stores.error_answer import ErrorAnswer
 from shared.stores.storable import storable
 
 T = TypeVar("T")
 
 BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
-# PostgREST gives Postgres' SQLSTATE, a code of its own, or the bare HTTP status. These say no whenever asked: missing
-# rights and functions, a refused key.
-_DEFINITE = re.compile(r"(?:28|42)[0-9A-Z]{3}|PGRST[123]\d\d|4(?!08|29)\d\d")
-# And these say that what we asked cannot be: bad arguments, broken constraints, our triggers.
-_OUR_FAULT = re.compile(r"(?:22|23|55)[0-9A-Z]{3}|P0001")
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+_JWT_DOTS = 2
 
 
 class Rpc:
     """Functions of one project, called with its secret key over a shared HTTP client."""
 
     def __init__(self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float) -> None:
-        headers = {"apikey": secret_key, "Authorization": f"Bearer {secret_key}"}
+        headers = key_headers(secret_key)
         self._client = AsyncPostgrestClient(f"{url}/rest/v1", headers=headers, http_client=http, retry_enabled=False)
         self._call_seconds = call_seconds
 
     async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T:
-        """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused."""
+        """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused.
+
+        Either is logged here once, as `store.failed`: with the function, never with its arguments.
+        """
         parameters = {f"p_{name}": storable(value) for name, value in arguments.items()}
+        attempts, seen = 0, "TimeoutError"
+        answer: ErrorAnswer | None = None
         try:
             async with asyncio.timeout(self._call_seconds):
                 for pause in (*BACKOFF_SECONDS, None):
+                    attempts, answer = attempts + 1, None
                     try:
                         # half of the deadline: one answer that never comes leaves time to ask again
                         async with asyncio.timeout(self._call_seconds / 2):
-                            answer: Any = (await self._client.rpc(function, parameters).execute()).data
-                        return read(answer)
-                    except APIError as error:
-                        if _OUR_FAULT.fullmatch(str(error.code)):
-                            raise StoreRefused(f"{function} was refused with {error.code}.") from None
-                        if _DEFINITE.fullmatch(str(error.code)):
+                            response = await self._send(function, parameters)
+                        if response.is_success:
+                            return read(response.json())
+                        answer = ErrorAnswer.of(response)
+                        if answer.is_our_fault or answer.is_definite:
                             break
-                    except (httpx.HTTPError, TimeoutError, *_UNREADABLE):
-                        pass
+                    except (httpx.HTTPError, TimeoutError, *_UNREADABLE) as error:
+                        seen = type(error).__name__
                     if pause is not None:
                         await asyncio.sleep(pause)
         except TimeoutError:
             pass
-        raise StoreUnavailable("The database cannot be reached.", retry_after=RETRY_AFTER_SECONDS)
+        fault = StoreFault.DATABASE_AWAY if answer is None else answer.fault
+        fields: dict[str, Any] = {"error": seen} if answer is None else {"status": answer.status, "code": answer.code}
+        if answer is not None and answer.is_our_fault:
+            logs.event("store.failed", level=logging.ERROR, function=function, fault="call_refused", **fields)
+            raise StoreRefused(f"{function} was refused with {answer.code}.")
+        logs.event(
+            "store.failed", level=logging.WARNING, function=function, fault=fault.value, attempts=attempts, **fields
+        )
+        raise StoreUnavailable("The database cannot be reached.", fault=fault, retry_after=RETRY_AFTER_SECONDS)
+
+    async def _send(self, function: str, parameters: dict[str, Any]) -> httpx.Response:
+        # Not `execute()`: its errors leave the HTTP status out. `send` is typed for a blocking client alone.
+        sending: Any = self._client.rpc(function, parameters).request.send(httpx.Headers())
+        response: httpx.Response = await sending
+        return response
+
+
+def key_headers(key: str) -> dict[str, str]:
+    """A key of the old form is a JWT and goes into both headers. A new one is none, and belongs in `apikey` alone."""
+    headers = {"apikey": key}
+    if key.count(".") == _JWT_DOTS:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers

@@ -15,7 +15,7 @@ from dev import node, supabase_local
 from dev.cli import Options
 from dev.ports import free_range
 from dev.processes import Processes
-from shared.core.errors import StoreUnavailable
+from shared.core.errors import StoreFault, StoreUnavailable
 from shared.ports import Store
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import StoreContract
@@ -80,8 +80,9 @@ class TestOnPglite(StoreContract):
     async def test_browsers_and_strangers_are_refused(self, on_pglite: Local) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             for key in (on_pglite.keys.publishable, "sb_secret_of_somebody_else"):
-                with pytest.raises(StoreUnavailable):
+                with pytest.raises(StoreUnavailable) as caught:
                     await SupabaseStore(on_pglite.url, key, http).ping()
+                assert caught.value.fault is StoreFault.KEY_REFUSED
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import respx
 
-from shared.core.errors import NotFound, StoreRefused, StoreUnavailable
+from shared import logs
+from shared.core.errors import NotFound, StoreFault, StoreRefused, StoreUnavailable
 from shared.ports import Lease, TurnUpdate
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import new_id
@@ -51,14 +52,20 @@ PASSING: dict[str, Any] = {
     "200 without outcome": httpx.Response(200, json={"text": CANARY}),
     "200 nested without end": httpx.Response(200, text="[" * 100_000),
     "204": httpx.Response(204),
-    "401 that names no code": httpx.Response(401, json={"message": CANARY}),  # no more can be told from it
+    "401 of a token that is not valid yet": pg_error(401, "PGRST303"),
     "302": httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
 }
-FINAL: dict[str, Any] = {
-    "401 refused by the gateway": httpx.Response(401, text=CANARY),
-    "403 no right": pg_error(403, "42501"),
-    "404 no such function": pg_error(404, "PGRST202"),
-    "404 no such project": httpx.Response(404, text=CANARY),
+# What is refused, and why as far as the operator is concerned.
+FINAL: dict[str, tuple[httpx.Response, StoreFault]] = {
+    "401 refused by the gateway": (httpx.Response(401, text=CANARY), StoreFault.KEY_REFUSED),
+    "401 a key of another project": (httpx.Response(401, json={"message": CANARY}), StoreFault.KEY_REFUSED),
+    "401 no token": (pg_error(401, "PGRST301"), StoreFault.KEY_REFUSED),
+    "403 no right": (pg_error(403, "42501"), StoreFault.KEY_REFUSED),
+    "404 not in the schema cache": (pg_error(404, "PGRST202"), StoreFault.FUNCTION_MISSING),
+    "404 no such function": (pg_error(404, "42883"), StoreFault.FUNCTION_MISSING),
+    "404 no such table": (pg_error(404, "42P01"), StoreFault.FUNCTION_MISSING),
+    "406 no such schema": (pg_error(406, "PGRST106"), StoreFault.FUNCTION_MISSING),
+    "404 no such project": (httpx.Response(404, text=CANARY), StoreFault.DATABASE_AWAY),
 }
 OUR_FAULT: dict[str, Any] = {
     "400 bad argument": pg_error(400, "22P02"),
@@ -86,13 +93,14 @@ async def test_what_passes_is_asked_again_and_given_up_after_three(fault: Any, r
     check_silent(caught.value)
 
 
-@pytest.mark.parametrize("fault", FINAL.values(), ids=FINAL)
-async def test_a_no_is_not_asked_again(fault: Any, respx_mock: respx.MockRouter) -> None:
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=fault)
+@pytest.mark.parametrize(("answer", "fault"), FINAL.values(), ids=FINAL)
+async def test_a_no_is_not_asked_again(answer: httpx.Response, fault: StoreFault, respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=answer)
     async with httpx.AsyncClient() as http:
         with pytest.raises(StoreUnavailable) as caught:
             await SupabaseStore(URL, SECRET, http).ping()
     assert route.call_count == 1
+    assert caught.value.fault is fault
     check_silent(caught.value)
 
 
@@ -153,8 +161,43 @@ async def test_an_expected_no_is_one_call_and_one_key(respx_mock: respx.MockRout
         with pytest.raises(NotFound):
             await SupabaseStore(URL, SECRET, http).get_turn(new_id(), new_id())
     assert route.call_count == 1
+
+
+@pytest.mark.parametrize(("key", "bearer"), [(SECRET, None), ("head.claims.mac", "Bearer head.claims.mac")])
+async def test_only_a_key_that_is_a_token_is_sent_as_one(
+    key: str, bearer: str | None, respx_mock: respx.MockRouter
+) -> None:
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=OK)
+    async with httpx.AsyncClient() as http:
+        await SupabaseStore(URL, key, http).ping()
     headers = route.calls.last.request.headers
-    assert (headers["apikey"], headers["authorization"]) == (SECRET, f"Bearer {SECRET}")
+    assert (headers["apikey"], headers.get("authorization")) == (key, bearer)
+
+
+LOGGED: list[tuple[Any, dict[str, Any]]] = [
+    (httpx.ConnectError(CANARY), {"fault": "database_away", "error": "ConnectError", "attempts": 3}),
+    (httpx.Response(200, text=CANARY), {"fault": "database_away", "error": "JSONDecodeError", "attempts": 3}),
+    (httpx.Response(522, text=CANARY), {"fault": "database_away", "status": 522, "code": None, "attempts": 3}),
+    (pg_error(504, "PGRST003"), {"fault": "database_away", "status": 504, "code": "PGRST003", "attempts": 3}),
+    (pg_error(404, "PGRST202"), {"fault": "function_missing", "status": 404, "code": "PGRST202", "attempts": 1}),
+    (httpx.Response(401), {"fault": "key_refused", "status": 401, "code": None, "attempts": 1}),
+    (pg_error(400, "22P02"), {"fault": "call_refused", "status": 400, "code": "22P02"}),
+]
+
+
+@pytest.mark.parametrize(("answer", "fields"), LOGGED)
+async def test_the_log_names_function_code_and_status_and_no_argument(
+    answer: Any, fields: dict[str, Any], respx_mock: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    route = respx_mock.post(path__regex="/rest/v1/rpc/.*edit_turn")
+    route.side_effect = [answer] * 3
+    async with httpx.AsyncClient() as http:
+        with pytest.raises((StoreUnavailable, StoreRefused)):
+            await SupabaseStore(URL, SECRET, http).edit_turn(new_id(), new_id(), CANARY)
+    (record,) = [record for record in caplog.records if record.message == "store.failed"]
+    function = route.calls.last.request.url.path.rsplit("/", 1)[1]
+    assert record.__dict__["event"] == {"function": function, **fields}
+    assert CANARY not in logs.JsonFormatter().format(record)
 
 
 async def test_a_cancelled_caller_is_not_held_up(respx_mock: respx.MockRouter) -> None:
