@@ -2,7 +2,7 @@
 -- Model names retire: this is the only place that names one.
 
 with settings as (select 'gpt-6-luna' as model)
-insert into public.agents (slug, name, description, handoffs, tools, is_default, model, instructions)
+insert into public.chat_agents (slug, name, description, handoffs, tools, is_default, model, instructions)
 select agent.slug, agent.name, agent.description, agent.handoffs, agent.tools, agent.is_default, settings.model,
        agent.instructions
 from settings cross join (values

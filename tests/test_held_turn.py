@@ -49,7 +49,7 @@ async def test_work_that_fails_in_the_moment_it_is_given_up_is_not_reported_as_l
 async def test_giving_a_lease_back_never_fails() -> None:
     class Refusing:
         async def release(self, *_: object) -> None:
-            raise StoreRefused("release_lease was refused with 23514.")
+            raise StoreRefused("chat_release_lease was refused with 23514.")
 
     hold = held()
     hold._store = Refusing()  # type: ignore[assignment]  # nothing else is asked of it

@@ -28,7 +28,7 @@ class SupabaseStore:
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
         s = submission
         return await self._rpc.call(
-            "submit_turn",
+            "chat_submit_turn",
             by_outcome({"created": read_submitted, "replayed": read_submitted}),
             user=s.user_id,
             turn=s.turn_id,
@@ -59,7 +59,7 @@ class SupabaseStore:
             "backoff": read_busy,
         }
         return await self._rpc.call(
-            "claim_turn",
+            "chat_claim_turn",
             by_outcome(readers),
             user=user_id,
             conversation=conversation_id,
@@ -70,7 +70,7 @@ class SupabaseStore:
 
     async def advance_turn(self, lease: Lease, turn_id: str, step: TurnUpdate, lease_seconds: float) -> Turn:
         return await self._rpc.call(
-            "advance_turn",
+            "chat_advance_turn",
             by_outcome({"ok": turn_of, "final": turn_of, "not_found": gone}),
             **_lease(lease),
             turn=turn_id,
@@ -81,14 +81,14 @@ class SupabaseStore:
         )
 
     async def release(self, lease: Lease) -> None:
-        await self._rpc.call("release_lease", by_outcome({"ok": nothing}), **_lease(lease))
+        await self._rpc.call("chat_release_lease", by_outcome({"ok": nothing}), **_lease(lease))
 
     async def withdraw_turn(self, lease: Lease, turn_id: str) -> None:
-        await self._rpc.call("withdraw_turn", by_outcome({"ok": nothing}), **_lease(lease), turn=turn_id)
+        await self._rpc.call("chat_withdraw_turn", by_outcome({"ok": nothing}), **_lease(lease), turn=turn_id)
 
     async def begin_tool_call(self, lease: Lease, turn_id: str, call_id: str, name: str, op: str) -> ToolTicket:
         return await self._rpc.call(
-            "begin_tool_call",
+            "chat_begin_tool_call",
             by_outcome({"run": read_ticket, "done": read_ticket, "in_doubt": read_ticket}),
             **_lease(lease),
             turn=turn_id,
@@ -99,7 +99,7 @@ class SupabaseStore:
 
     async def finish_tool_call(self, lease: Lease, turn_id: str, call_id: str, output: str) -> str:
         return await self._rpc.call(
-            "finish_tool_call",
+            "chat_finish_tool_call",
             by_outcome({"done": lambda answer: str(answer["output"])}),
             **_lease(lease),
             turn=turn_id,
@@ -109,7 +109,7 @@ class SupabaseStore:
 
     async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
         await self._rpc.call(
-            "keep_scratch",
+            "chat_keep_scratch",
             by_outcome({"ok": nothing}),
             **_lease(lease),
             turn=turn_id,
@@ -121,33 +121,37 @@ class SupabaseStore:
 
     async def list_scratch(self, limit: int) -> Sequence[Thread]:
         return await self._rpc.call(
-            "list_scratch", list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
+            "chat_list_scratch", list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
         )
 
     async def drop_scratch(self, thread: Thread) -> None:
         await self._rpc.call(
-            "drop_scratch", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+            "chat_drop_scratch", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
         )
 
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
-        return await self._rpc.call("get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
+        return await self._rpc.call("chat_get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
 
     async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
-        return await self._rpc.call("cancel_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id)
+        return await self._rpc.call("chat_cancel_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id)
 
     async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
         return await self._rpc.call(
-            "edit_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
+            "chat_edit_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
         )
 
     async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
         return await self._rpc.call(
-            "list_conversations", list_of("conversations", read_conversation), user=user_id, limit=limit, before=before
+            "chat_list_conversations",
+            list_of("conversations", read_conversation),
+            user=user_id,
+            limit=limit,
+            before=before,
         )
 
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
         return await self._rpc.call(
-            "get_conversation",
+            "chat_get_conversation",
             by_outcome({"ok": lambda answer: read_conversation(answer["conversation"])}),
             user=user_id,
             conversation=conversation_id,
@@ -157,7 +161,7 @@ class SupabaseStore:
         self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
     ) -> Sequence[Message]:
         return await self._rpc.call(
-            "list_messages",
+            "chat_list_messages",
             list_of("messages", read_message),
             user=user_id,
             conversation=conversation_id,
@@ -167,21 +171,21 @@ class SupabaseStore:
         )
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
-        return await self._rpc.call("list_agents", list_of("agents", read_agent), user=user_id)
+        return await self._rpc.call("chat_list_agents", list_of("agents", read_agent), user=user_id)
 
     async def get_agent(self, user_id: str, slug: str) -> Agent:
         return await self._rpc.call(
-            "get_agent", by_outcome({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
+            "chat_get_agent", by_outcome({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
         )
 
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return await self._rpc.call(
-            "read_project", by_outcome({"ok": _project}), user=user_id, conversation=conversation_id
+            "chat_read_project", by_outcome({"ok": _project}), user=user_id, conversation=conversation_id
         )
 
     async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
         return await self._rpc.call(
-            "write_project",
+            "chat_write_project",
             by_outcome({"ok": _project}),
             user=user_id,
             conversation=conversation_id,
@@ -190,7 +194,7 @@ class SupabaseStore:
 
     async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
         return await self._rpc.call(
-            "remember_assistant",
+            "chat_remember_assistant",
             by_outcome({"ok": lambda answer: str(answer["assistant_id"])}),
             agent=agent_id,
             assistant=assistant_id,
@@ -198,10 +202,10 @@ class SupabaseStore:
         )
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:
-        return await self._rpc.call("list_orphans", list_of("orphans", read_orphan), limit=limit)
+        return await self._rpc.call("chat_list_orphans", list_of("orphans", read_orphan), limit=limit)
 
     async def ping(self) -> bool:
-        return await self._rpc.call("ping", by_outcome({"ok": lambda _: True}))
+        return await self._rpc.call("chat_ping", by_outcome({"ok": lambda _: True}))
 
 
 def _project(answer: JsonObject) -> JsonObject:

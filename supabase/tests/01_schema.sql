@@ -1,19 +1,29 @@
 -- What there is, and that nothing came in unnoticed: a table or function added to public has to be named here.
 begin;
-select plan(12);
+select plan(13);
 
-select tables_are('public', array['agents', 'conversations', 'turns', 'messages', 'tool_calls', 'scratch_threads',
-  'projects']);
+select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
+  'chat_scratch_threads', 'chat_projects']);
 
 select functions_are('public', array[
-  'submit_turn', 'claim_turn', 'release_lease', 'advance_turn', 'withdraw_turn', 'begin_tool_call', 'finish_tool_call',
-  'cancel_turn', 'edit_turn', 'get_turn', 'list_conversations', 'get_conversation', 'list_messages', 'list_orphans',
-  'list_agents', 'get_agent', 'remember_assistant', 'keep_scratch', 'list_scratch', 'drop_scratch', 'read_project',
-  'write_project', 'ping']);
+  'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
+  'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_keep_scratch', 'chat_list_scratch', 'chat_drop_scratch',
+  'chat_cancel_turn', 'chat_edit_turn', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
+  'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
+  'chat_read_project', 'chat_write_project', 'chat_ping']);
+
+select is_empty($$
+  select kind, name from (
+    select 'relation' as kind, relname as name, relnamespace as schema from pg_class
+    union all select 'type', typname, typnamespace from pg_type where typelem = 0
+    union all select 'function', proname, pronamespace from pg_proc
+    union all select 'constraint', conname, connamespace from pg_constraint) made
+  where schema = 'public'::regnamespace and name not like 'chat\_%'
+$$, 'every name in public has the prefix of this service');
 
 select is_empty($$
   select p.oid::regprocedure from pg_proc p
-  where p.pronamespace in ('public'::regnamespace, 'internal'::regnamespace)
+  where p.pronamespace in ('public'::regnamespace, 'chat_internal'::regnamespace)
     and (p.prosecdef or not coalesce(p.proconfig, '{}') @> array['search_path=""'])
 $$, 'every function runs as its caller and with an empty search path');
 
@@ -27,15 +37,16 @@ select is_empty($$
   select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity
 $$, 'row level security is on everywhere');
 
-select col_is_pk('public', 'conversations', array['user_id', 'id'], 'the user is part of a conversation''s key');
-select index_is_unique('public', 'turns', 'turns_one_active', 'one turn of a conversation under way');
-select index_is_unique('public', 'turns', 'turns_one_per_key', 'one turn per idempotency key');
-select col_is_unique('public', 'messages', array['user_id', 'conversation_id', 'seq']);
-select col_is_unique('public', 'turns', array['user_id', 'conversation_id', 'seq']);
-select index_is_unique('public', 'conversations', 'conversations_one_per_scope', 'one conversation per scope');
+select col_is_pk('public', 'chat_conversations', array['user_id', 'id'], 'the user is part of a conversation''s key');
+select index_is_unique('public', 'chat_turns', 'chat_turns_one_active', 'one turn of a conversation under way');
+select index_is_unique('public', 'chat_turns', 'chat_turns_one_per_key', 'one turn per idempotency key');
+select col_is_unique('public', 'chat_messages', array['user_id', 'conversation_id', 'seq']);
+select col_is_unique('public', 'chat_turns', array['user_id', 'conversation_id', 'seq']);
+select index_is_unique('public', 'chat_conversations', 'chat_conversations_one_per_scope',
+  'one conversation per scope');
 
 select throws_ok($$
-  insert into public.agents (slug, name, model) values ('two__underscores', 'x', 'm')
+  insert into public.chat_agents (slug, name, model) values ('two__underscores', 'x', 'm')
 $$, '23514', null, 'slugs fit into function names');
 
 select * from finish();

@@ -19,19 +19,33 @@ create function pg_temp.call(p_function regprocedure) returns text language sql 
   from pg_proc p where p.oid = p_function
 $$;
 
+select is_empty($$
+  select p.oid::regprocedure, role from pg_proc p, unnest(array['public', 'anon', 'authenticated']) role
+  where p.pronamespace in ('public'::regnamespace, 'chat_internal'::regnamespace)
+    and has_function_privilege(role, p.oid, 'execute')
+$$, 'no function is a browser''s to execute');
+
+select is_empty($$
+  select p.oid::regprocedure from pg_proc p
+  where p.pronamespace in ('public'::regnamespace, 'chat_internal'::regnamespace)
+    and not has_function_privilege('service_role', p.oid, 'execute')
+$$, 'service_role may execute every one');
+
 select ok(pg_temp.refused(role, pg_temp.call(p.oid::regprocedure)), role || ' may not call ' || p.proname)
 from pg_proc p, unnest(array['anon', 'authenticated']) role
 where p.pronamespace = 'public'::regnamespace order by p.proname, role;
 
 select ok(not pg_temp.refused('service_role', pg_temp.call(p.oid::regprocedure)), 'service_role may call ' || p.proname)
-from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname <> 'submit_turn' order by p.proname;
+from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname <> 'chat_submit_turn'
+order by p.proname;
 
 select ok(pg_temp.refused(role, format(statement, relname)), role || ' may not: ' || format(statement, relname))
 from pg_class, unnest(array['anon', 'authenticated']) role, unnest(array[
   'select * from public.%I', 'insert into public.%I default values', 'delete from public.%I',
   'truncate public.%I cascade']) statement
 where relnamespace = 'public'::regnamespace and relkind = 'r'
-  and not (relname in ('messages', 'projects') and role = 'authenticated' and statement like 'select%')  -- nothing in them is a secret
+  -- no column of these two is secret
+  and not (relname in ('chat_messages', 'chat_projects') and role = 'authenticated' and statement like 'select%')
 order by relname, role, statement;
 
 select ok(pg_temp.refused(role, format('update public.%I set %I = null', c.relname, a.attname)),
@@ -40,17 +54,19 @@ from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0,
      unnest(array['anon', 'authenticated']) role
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' order by c.relname, a.attname, role;
 
-select ok(pg_temp.refused(role, 'select internal.now()'), role || ' may not enter the internal schema')
+select ok(pg_temp.refused(role, 'select chat_internal.now()'), role || ' may not enter the internal schema')
 from unnest(array['anon', 'authenticated']) role;
 
 -- exactly the columns that are a user's to know
 select is(jsonb_object_agg(relname, columns), jsonb_build_object(
-  'agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
-  'conversations', 'user_id id scope_kind scope_key active_agent created_at updated_at',
-  'messages', 'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
-  'projects', 'user_id conversation_id title script scenes updated_at',
-  'tool_calls', 'turn_id call_id user_id name status begun_at done_at',
-  'turns', 'id user_id conversation_id seq status text agent strategy metadata conflicts runs handoffs input_tokens '
+  'chat_agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
+  'chat_conversations', 'user_id id scope_kind scope_key active_agent created_at updated_at',
+  'chat_messages',
+    'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
+  'chat_projects', 'user_id conversation_id title script scenes updated_at',
+  'chat_tool_calls', 'turn_id call_id user_id name status begun_at done_at',
+  'chat_turns',
+    'id user_id conversation_id seq status text agent strategy metadata conflicts runs handoffs input_tokens '
     'output_tokens cancel_requested superseded_by joined_to reply error first_started_at created_at updated_at finished_at'),
   'signed-in users see these columns')
 from (

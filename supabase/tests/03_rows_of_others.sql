@@ -2,10 +2,10 @@
 begin;
 select plan(14);
 
-insert into public.conversations (user_id, id, active_agent, created_at, updated_at)
+insert into public.chat_conversations (user_id, id, active_agent, created_at, updated_at)
 select u::uuid, '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now()
 from unnest(array['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b']) u;
-insert into public.turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, request_hash,
+insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, request_hash,
                           deadline_at, created_at, updated_at)
 select id, user_id, '00000000-0000-4000-8000-00000000000c', 1, 1, text, 'orchestrator', false, 'enqueue',
        repeat('0', 64), now(), now(), now()
@@ -13,13 +13,13 @@ from (values
   ('00000000-0000-4000-8000-0000000000a1'::uuid, '00000000-0000-4000-8000-00000000000a'::uuid, 'A says'),
   ('00000000-0000-4000-8000-0000000000b1'::uuid, '00000000-0000-4000-8000-00000000000b'::uuid, 'B says')
 ) as t (id, user_id, text);
-insert into public.messages (user_id, conversation_id, seq, turn_id, turn_seq, role, text, created_at)
-select user_id, conversation_id, 1, id, 1, 'user', text, now() from public.turns;
-insert into public.tool_calls (turn_id, call_id, user_id, name, op, status, begun_at)
-select id, 'call', user_id, 'tool', 'op', 'begun', now() from public.turns;
-insert into public.projects (user_id, conversation_id, title, updated_at)
-select user_id, conversation_id, text, now() from public.turns;
-insert into public.agents (owner_id, slug, name, model)
+insert into public.chat_messages (user_id, conversation_id, seq, turn_id, turn_seq, role, text, created_at)
+select user_id, conversation_id, 1, id, 1, 'user', text, now() from public.chat_turns;
+insert into public.chat_tool_calls (turn_id, call_id, user_id, name, op, status, begun_at)
+select id, 'call', user_id, 'tool', 'op', 'begun', now() from public.chat_turns;
+insert into public.chat_projects (user_id, conversation_id, title, updated_at)
+select user_id, conversation_id, text, now() from public.chat_turns;
+insert into public.chat_agents (owner_id, slug, name, model)
 values ('00000000-0000-4000-8000-00000000000a', 'mine', 'A''s own', 'm'),
        ('00000000-0000-4000-8000-00000000000b', 'mine', 'B''s own', 'm');
 
@@ -36,28 +36,28 @@ end $$;
 
 select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000a', sql), array[a], 'A sees A''s: ' || sql)
 from (values
-  ('select text from public.turns', 'A says'),
-  ('select text from public.messages', 'A says'),
-  ('select user_id::text from public.conversations', '00000000-0000-4000-8000-00000000000a'),
-  ('select turn_id::text from public.tool_calls', '00000000-0000-4000-8000-0000000000a1'),
-  ('select title from public.projects', 'A says'),
-  ('select name from public.agents where owner_id is not null', 'A''s own')) as t (sql, a);
+  ('select text from public.chat_turns', 'A says'),
+  ('select text from public.chat_messages', 'A says'),
+  ('select user_id::text from public.chat_conversations', '00000000-0000-4000-8000-00000000000a'),
+  ('select turn_id::text from public.chat_tool_calls', '00000000-0000-4000-8000-0000000000a1'),
+  ('select title from public.chat_projects', 'A says'),
+  ('select name from public.chat_agents where owner_id is not null', 'A''s own')) as t (sql, a);
 
 select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000b', sql), '{}', 'B does not see A''s: ' || sql)
 from (values
-  ('select text from public.turns where text = ''A says'''),
-  ('select text from public.messages where text = ''A says'''),
-  ('select id::text from public.conversations where user_id = ''00000000-0000-4000-8000-00000000000a'''),
-  ('select call_id from public.tool_calls where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
-  ('select title from public.projects where title = ''A says'''),
-  ('select name from public.agents where name = ''A''''s own''')) as t (sql);
+  ('select text from public.chat_turns where text = ''A says'''),
+  ('select text from public.chat_messages where text = ''A says'''),
+  ('select id::text from public.chat_conversations where user_id = ''00000000-0000-4000-8000-00000000000a'''),
+  ('select call_id from public.chat_tool_calls where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
+  ('select title from public.chat_projects where title = ''A says'''),
+  ('select name from public.chat_agents where name = ''A''''s own''')) as t (sql);
 
 select is(
-  pg_temp.seen_by('00000000-0000-4000-8000-00000000000a', 'select slug from public.agents where owner_id is null'),
+  pg_temp.seen_by('00000000-0000-4000-8000-00000000000a', 'select slug from public.chat_agents where owner_id is null'),
   array['image_prompt_writer', 'orchestrator', 'scene_describer', 'script_writer'],
-  'everybody sees everybody''s agents');
+  'every user sees the global agents');
 
-select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000d', 'select text from public.turns'), '{}',
+select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000d', 'select text from public.chat_turns'), '{}',
           'a stranger sees nothing');
 
 select * from finish();

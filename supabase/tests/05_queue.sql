@@ -5,22 +5,22 @@ select plan(28);
 create function pg_temp.at(p_seconds int) returns void language sql as $$
   select set_config('test.now', (timestamptz '2030-01-01 00:00:00Z' + make_interval(secs => p_seconds))::text, true)
 $$;
-create or replace function internal.now() returns timestamptz language sql volatile set search_path = '' as $$
+create or replace function chat_internal.now() returns timestamptz language sql volatile set search_path = '' as $$
   select current_setting('test.now')::timestamptz
 $$;
 create function pg_temp.submit(p_turn int, p_strategy text default 'enqueue') returns jsonb language sql as $$
-  select public.submit_turn(
+  select public.chat_submit_turn(
     '00000000-0000-4000-8000-00000000000a', ('00000000-0000-4000-8000-00000000000' || p_turn)::uuid,
     '00000000-0000-4000-8000-00000000000c', null, null, null, 'message ' || p_turn, null, p_strategy, '{}',
     'key ' || p_turn, repeat('0', 64), 900000, 3, 8, 6, 'owner', 15000)
 $$;
 create function pg_temp.claim(p_op text) returns jsonb language sql as $$
-  select public.claim_turn('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c', 'owner',
+  select public.chat_claim_turn('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c', 'owner',
                            15000, p_op)
 $$;
 create function pg_temp.advance(p_turn int, p_epoch bigint, p_op text, p_to text, p_patch text, p_lease int default 15000)
 returns jsonb language sql as $$
-  select public.advance_turn(
+  select public.chat_advance_turn(
     '00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c',
     ('00000000-0000-4000-8000-00000000000' || p_turn)::uuid, p_epoch, p_op, p_to, p_patch, p_lease)
 $$;
@@ -54,7 +54,7 @@ select is(pg_temp.claim('b') ->> 'outcome', 'busy', 'keeps it alive');
 select pg_temp.at(29);
 insert into said values ('taken', pg_temp.claim('c'));
 select is(answer ->> 'outcome', 'claimed', 'a lapsed lease is taken over') from said where name = 'taken';
-select is(answer -> 'fresh', 'false', 'by somebody who did not start the turn') from said where name = 'taken';
+select is(answer -> 'fresh', 'false', 'by a claim that did not start the turn') from said where name = 'taken';
 select ok(pg_temp.epoch('taken') > pg_temp.epoch('first'), 'with a newer token');
 select is(pg_temp.advance(1, pg_temp.epoch('first'), 'y', 'running', '{}') ->> 'outcome', 'fenced', 'the old one is worthless');
 
@@ -77,7 +77,7 @@ select is(pg_temp.advance(2, pg_temp.epoch('late'), 'q', 'failed', '{"error": {"
           'failed');
 select is(pg_temp.claim('h') -> 'turn' ->> 'status', 'queued', 'one past its deadline is handed over unstarted');
 select results_eq(
-  'select seq, role, text from public.messages where user_id = ''00000000-0000-4000-8000-00000000000a'' order by seq',
+  'select seq, role, text from public.chat_messages where user_id = ''00000000-0000-4000-8000-00000000000a'' order by seq',
   $$ values (1, 'user', 'message 1'), (2, 'assistant', 'done'), (3, 'user', 'message 2') $$,
   'the transcript in reading order');
 

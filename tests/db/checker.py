@@ -13,8 +13,10 @@ Rows = dict[str, dict[str, Any]]
 
 def check(chat: Chat, *, over: bool = False) -> None:
     """`over`: nothing is open any more."""
-    (conversation,) = chat.db.rows("select * from public.conversations where user_id = %s", chat.user)
-    found = chat.db.rows("select *, id::text, joined_to::text as lead from public.turns where user_id = %s", chat.user)
+    (conversation,) = chat.db.rows("select * from public.chat_conversations where user_id = %s", chat.user)
+    found = chat.db.rows(
+        "select *, id::text, joined_to::text as lead from public.chat_turns where user_id = %s", chat.user
+    )
     turns: Rows = {row["id"]: row for row in sorted(found, key=lambda row: row["seq"])}
     assert [row["seq"] for row in turns.values()] == list(range(1, conversation["next_seq"]))
     still_open = [row for row in turns.values() if row["finished_at"] is None]
@@ -49,7 +51,7 @@ def _check_turn(row: dict[str, Any], turns: Rows) -> None:
 
 
 def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
-    lines = chat.db.rows("select *, turn_id::text from public.messages where user_id = %s order by seq", chat.user)
+    lines = chat.db.rows("select *, turn_id::text from public.chat_messages where user_id = %s order by seq", chat.user)
     assert [line["seq"] for line in lines] == list(range(1, following)), "no gaps"
     spoken = [(turns[line["turn_id"]]["lead"] or line["turn_id"], line) for line in lines]
     groups = [key for key, _ in groupby(spoken, key=lambda one: one[0])]

@@ -23,7 +23,7 @@ def server() -> Iterator[Database]:
 @pytest.fixture
 def db(server: Database) -> Iterator[Database]:
     yield server
-    server.run("update internal.test_clock set shift = '0'")
+    server.run("update chat_internal.test_clock set shift = '0'")
 
 
 @pytest.fixture

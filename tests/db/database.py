@@ -24,11 +24,11 @@ MIGRATIONS = sorted((ROOT / "supabase/migrations").glob("*.sql"))
 SEED = ROOT / "supabase/seed.sql"
 # The clock of the queue, with a hand on it: tests let time pass by moving it.
 CLOCK = """
-create table internal.test_clock (shift interval not null);
-insert into internal.test_clock values ('0');
-grant select on internal.test_clock to service_role;
-create or replace function internal.now() returns timestamptz language sql volatile set search_path = '' as $$
-  select pg_catalog.clock_timestamp() + (select shift from internal.test_clock)
+create table chat_internal.test_clock (shift interval not null);
+insert into chat_internal.test_clock values ('0');
+grant select on chat_internal.test_clock to service_role;
+create or replace function chat_internal.now() returns timestamptz language sql volatile set search_path = '' as $$
+  select pg_catalog.clock_timestamp() + (select shift from chat_internal.test_clock)
 $$;
 """
 
@@ -84,7 +84,7 @@ class Database:
         self._superuser.execute(query.encode(), arguments or None)
 
     def let_pass(self, seconds: float) -> None:
-        self.run("update internal.test_clock set shift = shift + make_interval(secs => %s)", seconds)
+        self.run("update chat_internal.test_clock set shift = shift + make_interval(secs => %s)", seconds)
 
     def together(self, count: int, work: Callable[[Session, int], T]) -> list[T]:
         """`work` in that many sessions at once: all are connected before the first one starts."""
@@ -149,12 +149,12 @@ class Chat:
             "owner": "owner",
             "lease_ms": 15_000,
         }
-        return (session or self.db).call("submit_turn", **(arguments | changes))
+        return (session or self.db).call("chat_submit_turn", **(arguments | changes))
 
     def claim(self, session: Session | None = None, **changes: Any) -> Answer:
         arguments = {"owner": "owner", "lease_ms": 15_000, "op": new_id()}
         return (session or self.db).call(
-            "claim_turn", user=self.user, conversation=self.conversation, **(arguments | changes)
+            "chat_claim_turn", user=self.user, conversation=self.conversation, **(arguments | changes)
         )
 
     def advance(
@@ -162,21 +162,21 @@ class Chat:
     ) -> Answer:
         arguments = {"op": new_id(), "lease_ms": 15_000, "epoch": epoch, "turn": turn, "to": to, "patch": patch}
         return (session or self.db).call(
-            "advance_turn", user=self.user, conversation=self.conversation, **(arguments | changes)
+            "chat_advance_turn", user=self.user, conversation=self.conversation, **(arguments | changes)
         )
 
     def fenced(self, function: str, session: Session | None = None, **arguments: Any) -> Answer:
         return (session or self.db).call(function, user=self.user, conversation=self.conversation, **arguments)
 
     def get(self, turn: str) -> Answer:
-        return self.db.call("get_turn", user=self.user, turn=turn)
+        return self.db.call("chat_get_turn", user=self.user, turn=turn)
 
     def complete(self, epoch: int, turn: str, reply: str = "answer") -> Answer:
         return self.advance(epoch, turn, "completed", f'{{"reply": "{reply}"}}', lease_ms=0)
 
     def lines(self) -> Sequence[tuple[int, str, str]]:
         rows = self.db.rows(
-            "select seq, role, text from public.messages where user_id = %s and conversation_id = %s order by seq",
+            "select seq, role, text from public.chat_messages where user_id = %s and conversation_id = %s order by seq",
             self.user,
             self.conversation,
         )

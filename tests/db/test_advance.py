@@ -78,7 +78,7 @@ def test_what_a_step_carries(chat: Chat) -> None:
     ]
     assert done["usage"] == usage(11, 22)
     assert (done["conflicts"], done["failures"], done["attempt"], done["run_id"]) == (1, 1, 3, "r2")
-    chat.fenced("release_lease", epoch=epoch)
+    chat.fenced("chat_release_lease", epoch=epoch)
     chat.submit(owner=None)
     claim = chat.claim()
     assert (claim["thread_provider"], claim["thread_id"], claim["last_run_id"]) == ("responses", "t", "r2")
@@ -153,8 +153,8 @@ def test_the_transcript_shows_what_was_started(chat: Chat) -> None:
     assert chat.lines() == []
     claim = chat.claim()
     assert chat.lines() == [(1, "user", "answered")]
-    chat.db.call("edit_turn", user=chat.user, turn=turns["edited"], text="edited since", op=new_id())
-    chat.db.call("cancel_turn", user=chat.user, turn=turns["cancelled"])
+    chat.db.call("chat_edit_turn", user=chat.user, turn=turns["edited"], text="edited since", op=new_id())
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=turns["cancelled"])
     chat.complete(claim["epoch"], turns["answered"], "one")
     chat.complete(chat.claim()["epoch"], turns["edited"], "two")
     claim = chat.claim()
@@ -167,8 +167,8 @@ def test_the_transcript_shows_what_was_started(chat: Chat) -> None:
     claim = chat.claim()
     # deferred by the provider, then cancelled: it never ran, so it is not shown either
     chat.advance(claim["epoch"], turns["last"], "queued", '{"delay_ms": 1000}')
-    chat.db.call("cancel_turn", user=chat.user, turn=turns["last"])
-    chat.fenced("release_lease", epoch=claim["epoch"])
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=turns["last"])
+    chat.fenced("chat_release_lease", epoch=claim["epoch"])
     assert chat.lines() == [
         (1, "user", "answered"),
         (2, "assistant", "one"),

@@ -9,7 +9,7 @@ from tests.db.test_displacement import turn_id, under_way
 
 
 def cancel(chat: Chat, turn: str) -> Answer:
-    return chat.db.call("cancel_turn", user=chat.user, turn=turn)
+    return chat.db.call("chat_cancel_turn", user=chat.user, turn=turn)
 
 
 @pytest.mark.parametrize("how", ["cancel", "interrupt", "rollback"])

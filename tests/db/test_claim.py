@@ -56,29 +56,29 @@ def test_a_stale_token_writes_nothing(chat: Chat) -> None:
     stale, turn = claim["epoch"], claim["turn"]["turn_id"]
     chat.db.let_pass(15)
     fresh = chat.claim()
-    query = "select to_jsonb(c) as c, to_jsonb(t) as t from public.conversations c join public.turns t on t.id = %s"
-    query += " where c.id = %s"
+    query = """select to_jsonb(c) as c, to_jsonb(t) as t
+               from public.chat_conversations c join public.chat_turns t on t.id = %s where c.id = %s"""
     before = chat.db.rows(query, turn, chat.conversation)
     for to in ("starting", "queued", "running", "requires_action", "completed", "failed", "cancelled", None):
         patch = '{"reply": "x", "error": {}, "forget_thread": true, "conflict": true}'
         assert chat.advance(stale, turn, to, patch)["outcome"] == "fenced", to
-    assert chat.fenced("withdraw_turn", turn=turn, epoch=stale)["outcome"] == "fenced"
+    assert chat.fenced("chat_withdraw_turn", turn=turn, epoch=stale)["outcome"] == "fenced"
     call = {"turn": turn, "epoch": stale, "call": "call"}
-    assert chat.fenced("begin_tool_call", **call, name="tool", op="op")["outcome"] == "fenced"
-    assert chat.fenced("finish_tool_call", **call, output="x")["outcome"] == "fenced"
-    chat.fenced("release_lease", epoch=stale)
+    assert chat.fenced("chat_begin_tool_call", **call, name="tool", op="op")["outcome"] == "fenced"
+    assert chat.fenced("chat_finish_tool_call", **call, output="x")["outcome"] == "fenced"
+    chat.fenced("chat_release_lease", epoch=stale)
     assert chat.db.rows(query, turn, chat.conversation) == before
-    assert chat.db.rows("select * from public.tool_calls where turn_id = %s", turn) == []
+    assert chat.db.rows("select * from public.chat_tool_calls where turn_id = %s", turn) == []
     assert chat.advance(fresh["epoch"], turn, "running")["outcome"] == "ok"
 
 
 def test_tokens_survive_the_end_of_a_conversation(chat: Chat) -> None:
     """A conversation that was withdrawn with its only turn: the id is free again, the old token is not."""
     first = chat.submit(strategy="reject")
-    chat.fenced("withdraw_turn", turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
+    chat.fenced("chat_withdraw_turn", turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
     second = chat.submit()
     assert second["turn"]["seq"] == 1
-    chat.fenced("release_lease", epoch=first["claim"]["epoch"])
+    chat.fenced("chat_release_lease", epoch=first["claim"]["epoch"])
     assert chat.claim()["outcome"] == "busy", "a late release by the old token changes nothing"
 
 
@@ -93,7 +93,7 @@ def test_a_released_lease_is_free_at_once_and_not_revived_by_a_late_write(chat: 
     claim = chat.submit()["claim"]
     turn = claim["turn"]["turn_id"]
     chat.advance(claim["epoch"], turn, "running")
-    chat.fenced("release_lease", epoch=claim["epoch"])
+    chat.fenced("chat_release_lease", epoch=claim["epoch"])
     assert chat.get(turn)["claimable"] is True
     assert chat.advance(claim["epoch"], turn, None)["outcome"] == "ok", "a heartbeat that was under way"
     assert chat.get(turn)["claimable"] is True
@@ -136,12 +136,12 @@ def test_a_head_in_backoff_waits(chat: Chat) -> None:
 def test_a_turn_that_is_to_end_is_handed_over_unstarted(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     turn = claim["turn"]["turn_id"]
-    chat.db.call("cancel_turn", user=chat.user, turn=turn)
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=turn)
     chat.advance(claim["epoch"], turn, "queued", '{"delay_ms": 600000}', lease_ms=0)
     for claimed in (chat.claim(lease_ms=0), chat.claim()):
         assert (claimed["turn"]["status"], claimed["fresh"]) == ("queued", False)
         assert claimed["turn"]["cancel_requested"] is True
-        chat.fenced("release_lease", epoch=claimed["epoch"])
+        chat.fenced("chat_release_lease", epoch=claimed["epoch"])
 
     other = Chat(chat.db)
     other.submit(owner=None, ttl_ms=1000)
@@ -152,7 +152,7 @@ def test_a_turn_that_is_to_end_is_handed_over_unstarted(chat: Chat) -> None:
 
 def test_orphans_are_what_nobody_serves(chat: Chat) -> None:
     def orphans() -> list[str]:
-        rows = chat.db.call("list_orphans", limit=200)["orphans"]
+        rows = chat.db.call("chat_list_orphans", limit=200)["orphans"]
         return [row["conversation_id"] for row in rows if row["user_id"] == chat.user]
 
     claim = chat.submit()["claim"]

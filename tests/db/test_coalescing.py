@@ -25,7 +25,7 @@ def joined(answer: Answer) -> list[str]:
 
 
 def cancel(chat: Chat, turn: str) -> Answer:
-    return chat.db.call("cancel_turn", user=chat.user, turn=turn)
+    return chat.db.call("chat_cancel_turn", user=chat.user, turn=turn)
 
 
 def test_messages_that_wait_are_joined_in_order(chat: Chat) -> None:
@@ -37,7 +37,7 @@ def test_messages_that_wait_are_joined_in_order(chat: Chat) -> None:
         row = chat.get(turn)["turn"]
         assert (row["status"], row["joined_to"], row["position"]) == ("queued", turns[0], 0)
         assert row["joined"] == claim["turn"]["joined"]
-        edit = chat.db.call("edit_turn", user=chat.user, turn=turn, text="x", op=new_id())
+        edit = chat.db.call("chat_edit_turn", user=chat.user, turn=turn, text="x", op=new_id())
         assert edit["outcome"] == "already_started"
     later = chat.submit(text="d")
     assert later["turn"]["position"] == 1, "those that are joined wait in nobody's way"
@@ -124,10 +124,10 @@ def test_one_that_is_joined_is_nobodys_head(chat: Chat) -> None:
     chat.db.let_pass(15)
     taken = chat.claim()
     assert (taken["turn"]["turn_id"], taken["fresh"], joined(taken)) == (turns[0], False, ["a", "b"])
-    orphans = chat.db.call("list_orphans", limit=200)["orphans"]
+    orphans = chat.db.call("chat_list_orphans", limit=200)["orphans"]
     assert chat.user not in {orphan["user_id"] for orphan in orphans}
-    chat.fenced("release_lease", epoch=taken["epoch"])
-    orphans = chat.db.call("list_orphans", limit=200)["orphans"]
+    chat.fenced("chat_release_lease", epoch=taken["epoch"])
+    orphans = chat.db.call("chat_list_orphans", limit=200)["orphans"]
     assert {o["newest_turn_id"] for o in orphans if o["user_id"] == chat.user} == {turns[1]}
 
 
@@ -140,7 +140,7 @@ def test_nobody_elses_messages_are_joined(chat: Chat) -> None:
     # even a row that names a turn of another user is shown nothing of it, and shows it nothing
     other.submit(owner=None)
     foreign = other.submit(strategy="coalesce", text="foreign", owner=None)["turn"]["turn_id"]
-    chat.db.run("update public.turns set joined_to = %s where id = %s", turns[0], foreign)
+    chat.db.run("update public.chat_turns set joined_to = %s where id = %s", turns[0], foreign)
     assert "foreign" not in json.dumps(chat.get(turns[1]))
     row = other.get(foreign)["turn"]
     assert ([one["text"] for one in row["joined"]], row["position"]) == (["foreign"], 2)

@@ -56,10 +56,10 @@ def test_its_user_may_cancel_a_displaced_one_too(chat: Chat, strategy: str) -> N
     epoch, first = under_way(chat)
     chat.advance(epoch, first, None, '{"thread": {"provider": "responses", "thread_id": "t", "cursor": null}}')
     newer = turn_id(chat.submit(strategy=strategy))
-    told = chat.db.call("cancel_turn", user=chat.user, turn=first)["turn"]
+    told = chat.db.call("chat_cancel_turn", user=chat.user, turn=first)["turn"]
     assert (told["status"], told["superseded_by"]) == ("running", newer)
     chat.advance(epoch, first, "queued", lease_ms=0)
-    ended = chat.db.call("cancel_turn", user=chat.user, turn=first)["turn"]
+    ended = chat.db.call("chat_cancel_turn", user=chat.user, turn=first)["turn"]
     assert ended["status"] == "cancelled"
     superseded(chat, first, newer)
     claim = chat.claim()
@@ -75,18 +75,23 @@ def test_a_displaced_one_is_final(chat: Chat) -> None:
     for to in ("starting", "running", "completed", "failed", "cancelled", None):
         answer = chat.advance(epoch, first, to, '{"reply": "x", "error": {}, "undisturbed": true, "partial": "more"}')
         assert answer["outcome"] == "final"
-    assert chat.db.call("edit_turn", user=chat.user, turn=first, text="x", op=new_id())["outcome"] == "already_started"
-    assert chat.db.call("cancel_turn", user=chat.user, turn=first)["turn"]["superseded_by"] == before["superseded_by"]
+    assert (
+        chat.db.call("chat_edit_turn", user=chat.user, turn=first, text="x", op=new_id())["outcome"]
+        == "already_started"
+    )
+    assert (
+        chat.db.call("chat_cancel_turn", user=chat.user, turn=first)["turn"]["superseded_by"] == before["superseded_by"]
+    )
     assert [line[2] for line in chat.lines()] == ["hello", "once upon"]
     for change in ("superseded_by = null, superseded_how = null", "error = '{}'", "status = 'completed', reply = 'x'"):
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
-            chat.db.run(f"update public.turns set {change} where id = %s", first)
+            chat.db.run(f"update public.chat_turns set {change} where id = %s", first)
 
 
 def told_of(chat: Chat) -> list[tuple[str, str]]:
     """What a claim says of interrupted turns."""
     claim: dict[str, Any] = chat.claim()
-    chat.fenced("release_lease", epoch=claim["epoch"])
+    chat.fenced("chat_release_lease", epoch=claim["epoch"])
     return [(one["text"], one["partial"]) for one in claim["displaced"]]
 
 
@@ -131,10 +136,10 @@ def test_one_that_is_taken_back_was_displaced_by_nobody(chat: Chat, strategy: st
     """Strategy `reject`, refused by the provider in the moment another message displaces it."""
     epoch, first = under_way(chat, "starting", strategy="reject")
     chat.submit(text="now", strategy=strategy)
-    assert chat.fenced("withdraw_turn", turn=first, epoch=epoch)["outcome"] == "ok"
+    assert chat.fenced("chat_withdraw_turn", turn=first, epoch=epoch)["outcome"] == "ok"
     row = chat.get(first)["turn"]
     assert (row["status"], row["text"], row["superseded_by"]) == ("cancelled", "", None)
-    chat.fenced("release_lease", epoch=epoch)
+    chat.fenced("chat_release_lease", epoch=epoch)
     assert told_of(chat) == []
     assert chat.lines() == [(1, "user", "now")]
 
@@ -161,13 +166,13 @@ def test_open_turns_are_listed_in_the_order_of_service(chat: Chat) -> None:
     under_way(chat)
     for text, strategy in (("waiting", "enqueue"), ("now", "interrupt")):
         chat.submit(text=text, strategy=strategy)
-    detail = chat.db.call("get_conversation", user=chat.user, conversation=chat.conversation)["conversation"]
+    detail = chat.db.call("chat_get_conversation", user=chat.user, conversation=chat.conversation)["conversation"]
     assert [(turn["position"], turn["text"]) for turn in detail["open_turns"]] == [
         (0, "hello"),
         (1, "now"),
         (2, "waiting"),
     ]
     chat.db.let_pass(15)
-    orphans = chat.db.call("list_orphans", limit=200)["orphans"]
+    orphans = chat.db.call("chat_list_orphans", limit=200)["orphans"]
     (own,) = [orphan for orphan in orphans if orphan["user_id"] == chat.user]
     assert own["newest_turn_id"] == detail["open_turns"][-1]["turn_id"], "when it is final, all are"

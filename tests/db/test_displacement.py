@@ -62,7 +62,7 @@ def test_thirty_of_them_have_thirty_places(chat: Chat) -> None:
     chat.submit(text="waiting")
     for n in range(30):
         chat.submit(text=str(n), strategy=DISPLACING[n % 2])
-    places = chat.db.rows("select distinct place from public.turns where user_id = %s", chat.user)
+    places = chat.db.rows("select distinct place from public.chat_turns where user_id = %s", chat.user)
     assert len(places) == 32
     chat.advance(epoch, first, "cancelled", lease_ms=0)
     assert served(chat) == [*map(str, range(29, -1, -1)), "waiting"]
@@ -106,7 +106,7 @@ def test_one_under_way_is_for_its_holder_to_end(chat: Chat, strategy: str, statu
     superseded(chat, first, newer)
     kept = [(1, "user", "first"), (2, "assistant", "once upon")]
     assert chat.lines() == (kept if strategy == "interrupt" else [])
-    partial = "select partial from public.messages where turn_id = %s order by seq"
+    partial = "select partial from public.chat_messages where turn_id = %s order by seq"
     assert [row["partial"] for row in chat.db.rows(partial, first)] == [False, True][: len(chat.lines())]
     assert served(chat) == ["now"]
 
@@ -132,7 +132,7 @@ def test_the_first_to_displace_is_the_one_named(chat: Chat) -> None:
 @pytest.mark.parametrize("strategy", DISPLACING)
 def test_one_that_its_user_cancelled_is_not_displaced(chat: Chat, strategy: str) -> None:
     epoch, first = under_way(chat)
-    chat.db.call("cancel_turn", user=chat.user, turn=first)
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=first)
     chat.submit(strategy=strategy)
     ended = chat.advance(epoch, first, "cancelled", SAID, lease_ms=0)["turn"]
     assert (ended["superseded_by"], ended["superseded_how"], ended["error"]) == (None, None, None)

@@ -80,10 +80,10 @@ def test_a_head_that_its_user_cancels_lets_the_others_go_on(chat: Chat, status: 
     cancel(chat, turns[0])
     if status != "queued":
         chat.advance(claim["epoch"], turns[0], "cancelled", '{"partial": "to"}', lease_ms=0)
-    chat.fenced("release_lease", epoch=claim["epoch"])
+    chat.fenced("chat_release_lease", epoch=claim["epoch"])
     kept = ["first", "answer"] if status == "queued" else ["first", "answer", "a"]
     assert [line[2] for line in chat.lines()] == kept, "the others are asked when they are"
-    edit = chat.db.call("edit_turn", user=chat.user, turn=turns[1], text="b2", op=new_id())
+    edit = chat.db.call("chat_edit_turn", user=chat.user, turn=turns[1], text="b2", op=new_id())
     assert edit["outcome"] == "ok", "the next one had not been sent by itself"
     chat.submit(text="now", strategy="rollback", owner=None)
     superseded = chat.get(turns[1])["turn"]
@@ -107,9 +107,9 @@ def test_a_request_to_cancel_lets_nobody_in(chat: Chat) -> None:
 def test_they_are_not_stranded_when_their_head_is_taken_back(chat: Chat) -> None:
     turns = queue(chat, "a", "b")
     claim = chat.claim()
-    assert chat.fenced("withdraw_turn", turn=turns[0], epoch=claim["epoch"])["outcome"] == "ok"
+    assert chat.fenced("chat_withdraw_turn", turn=turns[0], epoch=claim["epoch"])["outcome"] == "ok"
     assert chat.lines()[2:] == []
-    chat.fenced("release_lease", epoch=claim["epoch"])
+    chat.fenced("chat_release_lease", epoch=claim["epoch"])
     assert served(chat) == ["b"]
 
 

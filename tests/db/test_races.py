@@ -67,7 +67,7 @@ def test_edit_waits_for_a_claim_and_comes_too_late(chat: Chat) -> None:
     turn = chat.submit(owner=None)["turn"]["turn_id"]
 
     def edit(session: Session) -> dict[str, Any]:
-        return session.call("edit_turn", user=chat.user, turn=turn, text="other", op=new_id())
+        return session.call("chat_edit_turn", user=chat.user, turn=turn, text="other", op=new_id())
 
     with chat.db.while_open(chat.claim, edit) as (_, waiting):
         pass
@@ -79,7 +79,7 @@ def test_claim_waits_for_an_edit_and_takes_the_new_text(chat: Chat) -> None:
     turn = chat.submit(owner=None)["turn"]["turn_id"]
 
     def edit(session: Session) -> dict[str, Any]:
-        return session.call("edit_turn", user=chat.user, turn=turn, text="other", op=new_id())
+        return session.call("chat_edit_turn", user=chat.user, turn=turn, text="other", op=new_id())
 
     with chat.db.while_open(edit, chat.claim) as (_, waiting):
         pass
@@ -91,7 +91,7 @@ def test_submit_waits_for_a_withdrawal_and_makes_the_conversation_anew(chat: Cha
     first = chat.submit(strategy="reject")
 
     def withdraw(session: Session) -> dict[str, Any]:
-        return chat.fenced("withdraw_turn", session, turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
+        return chat.fenced("chat_withdraw_turn", session, turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
 
     with chat.db.while_open(withdraw, lambda other: chat.submit(other, strategy="reject")) as (_, waiting):
         pass
@@ -106,7 +106,7 @@ def test_withdraw_waits_for_a_submit_and_leaves_an_empty_row(chat: Chat) -> None
     first = chat.submit(strategy="reject", key="key")
 
     def withdraw(session: Session) -> dict[str, Any]:
-        return chat.fenced("withdraw_turn", session, turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
+        return chat.fenced("chat_withdraw_turn", session, turn=first["turn"]["turn_id"], epoch=first["claim"]["epoch"])
 
     with chat.db.while_open(lambda one: chat.submit(one, text="second"), withdraw) as (second, waiting):
         pass
@@ -126,7 +126,7 @@ def test_cancel_against_complete(chat: Chat) -> None:
         one = Chat(chat.db, user=chat.user)
         claim = one.submit(open_per_user=200)["claim"]
         turns.append((one, claim["epoch"], claim["turn"]["turn_id"]))
-    chat.db.run("update public.turns set status = 'running' where user_id = %s", chat.user)
+    chat.db.run("update public.chat_turns set status = 'running' where user_id = %s", chat.user)
 
     def work(session: Session, number: int) -> list[dict[str, Any]]:
         answers = []
@@ -134,7 +134,7 @@ def test_cancel_against_complete(chat: Chat) -> None:
             if number:
                 answer = one.advance(epoch, turn, "completed", '{"reply": "x"}', session, lease_ms=0)
             else:
-                answer = session.call("cancel_turn", user=one.user, turn=turn)
+                answer = session.call("chat_cancel_turn", user=one.user, turn=turn)
             answers.append(answer["turn"])
         return answers
 
@@ -156,7 +156,7 @@ def test_cancel_against_claim(chat: Chat) -> None:
         turn = one.submit(owner=None)["turn"]["turn_id"]
 
         def work(session: Session, number: int, one: Chat = one, turn: str = turn) -> dict[str, Any]:
-            return session.call("cancel_turn", user=one.user, turn=turn) if number else one.claim(session)
+            return session.call("chat_cancel_turn", user=one.user, turn=turn) if number else one.claim(session)
 
         claim, cancel = chat.db.together(2, work)
         if claim["outcome"] == "claimed":
@@ -176,7 +176,7 @@ def test_everything_at_once_keeps_every_rule(chat: Chat) -> None:
                 chat.submit(session, turn=turn, text=turn, owner=None)
         elif number < 9:
             for turn in turns[number::9]:
-                session.call("cancel_turn", user=chat.user, turn=turn)
+                session.call("chat_cancel_turn", user=chat.user, turn=turn)
         else:
             for _ in range(120):
                 claim = chat.claim(session)
@@ -187,7 +187,9 @@ def test_everything_at_once_keeps_every_rule(chat: Chat) -> None:
     chat.db.together(12, work)
     while (claim := chat.claim())["outcome"] == "claimed":
         chat.complete(claim["epoch"], claim["turn"]["turn_id"], claim["turn"]["text"])
-    rows = chat.db.rows("select seq, status, text, reply from public.turns where user_id = %s order by seq", chat.user)
+    rows = chat.db.rows(
+        "select seq, status, text, reply from public.chat_turns where user_id = %s order by seq", chat.user
+    )
     assert [row["seq"] for row in rows] == list(range(1, 61))
     assert {row["status"] for row in rows} <= {"completed", "cancelled"}
     answered = [row["text"] for row in rows if row["status"] == "completed"]

@@ -22,15 +22,16 @@ def steady(value: Any) -> Any:
 
 def world(chat: Chat) -> list[Any]:
     """Everything on record about the user, but for how long the lease lasts and when that was last extended."""
-    conversations = """select to_jsonb(c) - array['lease_until'] as row from public.conversations c
+    conversations = """select to_jsonb(c) - array['lease_until'] as row from public.chat_conversations c
                        where user_id = %s order by id"""
-    turns = "select to_jsonb(t) as row from public.turns t where user_id = %s order by conversation_id, seq"
-    lines = "select to_jsonb(m) as row from public.messages m where user_id = %s order by conversation_id, seq"
-    calls = "select to_jsonb(k) as row from public.tool_calls k where user_id = %s order by call_id"
-    agents = "select to_jsonb(a) as row from public.agents a where owner_id = %s"
-    threads = """select to_jsonb(s) as row from public.scratch_threads s join public.turns t on t.id = s.turn_id
+    turns = "select to_jsonb(t) as row from public.chat_turns t where user_id = %s order by conversation_id, seq"
+    lines = "select to_jsonb(m) as row from public.chat_messages m where user_id = %s order by conversation_id, seq"
+    calls = "select to_jsonb(k) as row from public.chat_tool_calls k where user_id = %s order by call_id"
+    agents = "select to_jsonb(a) as row from public.chat_agents a where owner_id = %s"
+    threads = """select to_jsonb(s) as row
+                 from public.chat_scratch_threads s join public.chat_turns t on t.id = s.turn_id
                  where t.user_id = %s order by s.id"""
-    projects = "select to_jsonb(p) - array['updated_at'] as row from public.projects p where user_id = %s"
+    projects = "select to_jsonb(p) - array['updated_at'] as row from public.chat_projects p where user_id = %s"
     queries = (conversations, turns, lines, calls, agents, threads, projects)
     return [chat.db.rows(query, chat.user) for query in queries]
 
@@ -75,7 +76,7 @@ def tool_call(**more: str) -> Callable[[Chat], dict[str, Any]]:
     def prepare(chat: Chat) -> dict[str, Any]:
         lease = under_way(chat)
         if "output" in more:
-            chat.db.call("begin_tool_call", **lease, call="call", name="tool", op="op")
+            chat.db.call("chat_begin_tool_call", **lease, call="call", name="tool", op="op")
         return lease | {"call": "call"} | more
 
     return prepare
@@ -83,7 +84,7 @@ def tool_call(**more: str) -> Callable[[Chat], dict[str, Any]]:
 
 def assistant(chat: Chat) -> dict[str, Any]:
     agent = new_id()
-    add = "insert into public.agents (id, owner_id, slug, name, model) values (%s, %s, 'own', 'x', 'm')"
+    add = "insert into public.chat_agents (id, owner_id, slug, name, model) values (%s, %s, 'own', 'x', 'm')"
     chat.db.run(add, agent, chat.user)
     return {"agent": agent, "assistant": "asst_1"}
 
@@ -94,7 +95,7 @@ def scratch(chat: Chat) -> dict[str, Any]:
 
 def kept_scratch(chat: Chat) -> dict[str, Any]:
     kept = scratch(chat)
-    chat.db.call("keep_scratch", **kept)
+    chat.db.call("chat_keep_scratch", **kept)
     return {name: kept[name] for name in ("provider", "thread")}
 
 
@@ -109,23 +110,26 @@ def without(name: str, prepare: Callable[[Chat], dict[str, Any]]) -> Callable[[C
 
 
 CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
-    ("submit_turn", new_message),
-    ("claim_turn", claimable),
-    *[("advance_turn", step(to)) for to in ("starting", "queued", "running", "requires_action", "cancelled")],
-    ("advance_turn", step("completed", reply="answer")),
-    ("advance_turn", step("failed", error={"code": "x"})),
-    ("advance_turn", step("requires_action", step={"run_id": "r", "agent": "a", "text": "", "calls": []})),
-    ("advance_turn", step("starting", handoff={"from": "a", "to": "b", "reason": "r", "task": "t", "said": "words"})),
-    ("release_lease", without("turn", under_way)),
-    ("withdraw_turn", under_way),
-    ("begin_tool_call", tool_call(name="tool", op="op")),
-    ("finish_tool_call", tool_call(output="output")),
-    ("cancel_turn", queued),
-    ("edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
-    ("remember_assistant", assistant),
-    ("keep_scratch", scratch),
-    ("drop_scratch", kept_scratch),
-    ("write_project", project),
+    ("chat_submit_turn", new_message),
+    ("chat_claim_turn", claimable),
+    *[("chat_advance_turn", step(to)) for to in ("starting", "queued", "running", "requires_action", "cancelled")],
+    ("chat_advance_turn", step("completed", reply="answer")),
+    ("chat_advance_turn", step("failed", error={"code": "x"})),
+    ("chat_advance_turn", step("requires_action", step={"run_id": "r", "agent": "a", "text": "", "calls": []})),
+    (
+        "chat_advance_turn",
+        step("starting", handoff={"from": "a", "to": "b", "reason": "r", "task": "t", "said": "words"}),
+    ),
+    ("chat_release_lease", without("turn", under_way)),
+    ("chat_withdraw_turn", under_way),
+    ("chat_begin_tool_call", tool_call(name="tool", op="op")),
+    ("chat_finish_tool_call", tool_call(output="output")),
+    ("chat_cancel_turn", queued),
+    ("chat_edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
+    ("chat_remember_assistant", assistant),
+    ("chat_keep_scratch", scratch),
+    ("chat_drop_scratch", kept_scratch),
+    ("chat_write_project", project),
 ]
 
 
@@ -150,13 +154,17 @@ def test_all_writers_are_repeated_here(chat: Chat) -> None:
 def test_withdrawing_the_only_turn_twice(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     arguments = {"turn": claim["turn"]["turn_id"], "epoch": claim["epoch"]}
-    assert chat.fenced("withdraw_turn", **arguments) == chat.fenced("withdraw_turn", **arguments) == {"outcome": "ok"}
+    assert (
+        chat.fenced("chat_withdraw_turn", **arguments)
+        == chat.fenced("chat_withdraw_turn", **arguments)
+        == {"outcome": "ok"}
+    )
     assert world(chat) == [[], [], [], [], [], [], []]
 
 
 def test_an_edit_that_was_lost_and_overtaken_is_still_told(chat: Chat) -> None:
     arguments = queued(chat) | {"text": "other", "op": new_id()}
-    chat.db.call("edit_turn", **arguments)
+    chat.db.call("chat_edit_turn", **arguments)
     chat.claim()
-    assert chat.db.call("edit_turn", **arguments)["outcome"] == "ok"
-    assert chat.db.call("edit_turn", **(arguments | {"op": new_id()}))["outcome"] == "already_started"
+    assert chat.db.call("chat_edit_turn", **arguments)["outcome"] == "ok"
+    assert chat.db.call("chat_edit_turn", **(arguments | {"op": new_id()}))["outcome"] == "already_started"

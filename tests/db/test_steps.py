@@ -30,7 +30,7 @@ def test_calls_of_one_id_in_several_runs_have_outputs_of_their_own(chat: Chat) -
     for number, made in enumerate(calls):
         chat.advance(epoch, turn, "requires_action", json.dumps({"step": step(f"run {number}", *made)}))
     for key in ("1", "1#2", "1#3", "x" * 300, "2"):
-        chat.fenced("begin_tool_call", turn=turn, epoch=epoch, call=key, name="tool", op="op")
+        chat.fenced("chat_begin_tool_call", turn=turn, epoch=epoch, call=key, name="tool", op="op")
         if key != "1#3":
-            chat.fenced("finish_tool_call", turn=turn, epoch=epoch, call=key, output=f"of {key[:9]}")
+            chat.fenced("chat_finish_tool_call", turn=turn, epoch=epoch, call=key, output=f"of {key[:9]}")
     assert outputs(chat) == [["of 1", "of 2"], ["of 1#2"], [None, f"of {'x' * 9}", "at once"]]

@@ -81,7 +81,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 async def test_what_passes_is_asked_again_and_given_up_after_three(fault: Any, respx_mock: respx.MockRouter) -> None:
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping")
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping")
     async with httpx.AsyncClient() as http:
         store = SupabaseStore(URL, SECRET, http)
         route.side_effect = [fault, fault, OK]
@@ -95,7 +95,7 @@ async def test_what_passes_is_asked_again_and_given_up_after_three(fault: Any, r
 
 @pytest.mark.parametrize(("answer", "fault"), FINAL.values(), ids=FINAL)
 async def test_a_no_is_not_asked_again(answer: httpx.Response, fault: StoreFault, respx_mock: respx.MockRouter) -> None:
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=answer)
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=answer)
     async with httpx.AsyncClient() as http:
         with pytest.raises(StoreUnavailable) as caught:
             await SupabaseStore(URL, SECRET, http).ping()
@@ -107,7 +107,7 @@ async def test_a_no_is_not_asked_again(answer: httpx.Response, fault: StoreFault
 @pytest.mark.parametrize("fault", OUR_FAULT.values(), ids=OUR_FAULT)
 async def test_what_we_asked_wrongly_is_no_absence(fault: Any, respx_mock: respx.MockRouter) -> None:
     """Told to retry, a caller would retry for ever."""
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=fault)
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=fault)
     async with httpx.AsyncClient() as http:
         with pytest.raises(StoreRefused) as caught:
             await SupabaseStore(URL, SECRET, http).ping()
@@ -133,7 +133,7 @@ async def test_a_whole_call_has_a_deadline(respx_mock: respx.MockRouter) -> None
         await asyncio.Event().wait()
         raise AssertionError
 
-    respx_mock.post(f"{URL}/rest/v1/rpc/ping").side_effect = never
+    respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").side_effect = never
     async with httpx.AsyncClient() as http, asyncio.timeout(2):
         with pytest.raises(StoreUnavailable):
             await SupabaseStore(URL, SECRET, http, call_seconds=0.2).ping()
@@ -142,7 +142,7 @@ async def test_a_whole_call_has_a_deadline(respx_mock: respx.MockRouter) -> None
 
 async def test_all_attempts_carry_the_same_op(respx_mock: respx.MockRouter) -> None:
     """The database knows a repeated write by its op; a new call has a new one."""
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/advance_turn").mock(return_value=httpx.Response(503))
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_advance_turn").mock(return_value=httpx.Response(503))
     lease = Lease(new_id(), new_id(), 7)
     async with httpx.AsyncClient() as http:
         store = SupabaseStore(URL, SECRET, http)
@@ -155,7 +155,7 @@ async def test_all_attempts_carry_the_same_op(respx_mock: respx.MockRouter) -> N
 
 
 async def test_an_expected_no_is_one_call_and_one_key(respx_mock: respx.MockRouter) -> None:
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/get_turn")
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_get_turn")
     route.mock(return_value=httpx.Response(200, json={"outcome": "not_found"}))
     async with httpx.AsyncClient() as http:
         with pytest.raises(NotFound):
@@ -167,7 +167,7 @@ async def test_an_expected_no_is_one_call_and_one_key(respx_mock: respx.MockRout
 async def test_only_a_key_that_is_a_token_is_sent_as_one(
     key: str, bearer: str | None, respx_mock: respx.MockRouter
 ) -> None:
-    route = respx_mock.post(f"{URL}/rest/v1/rpc/ping").mock(return_value=OK)
+    route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=OK)
     async with httpx.AsyncClient() as http:
         await SupabaseStore(URL, key, http).ping()
     headers = route.calls.last.request.headers
@@ -205,7 +205,7 @@ async def test_a_cancelled_caller_is_not_held_up(respx_mock: respx.MockRouter) -
         await asyncio.Event().wait()
         raise AssertionError
 
-    respx_mock.post(f"{URL}/rest/v1/rpc/ping").side_effect = never
+    respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").side_effect = never
     async with httpx.AsyncClient() as http:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):

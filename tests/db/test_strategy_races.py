@@ -42,7 +42,7 @@ def serve(chat: Chat, dice: random.Random, session: Session | None = None) -> bo
             assert answer["outcome"] == "fenced", answer
             return True
         turn = answer["turn"]
-    chat.fenced("release_lease", session, epoch=epoch)
+    chat.fenced("chat_release_lease", session, epoch=epoch)
     return True
 
 
@@ -59,12 +59,12 @@ def test_forty_at_once_keep_every_rule(chat: Chat, seed: int) -> None:
                 answer = chat.submit(session, text=new_id(), strategy=strategy, owner=None, gather_ms=gather)
                 turns.append(answer["turn"]["turn_id"])
             elif number < 22 and turns:
-                session.call("cancel_turn", user=chat.user, turn=dice.choice(turns))
+                session.call("chat_cancel_turn", user=chat.user, turn=dice.choice(turns))
             elif number < 25 and turns:
-                session.call("edit_turn", user=chat.user, turn=dice.choice(turns), text=new_id(), op=new_id())
+                session.call("chat_edit_turn", user=chat.user, turn=dice.choice(turns), text=new_id(), op=new_id())
             elif number < 27:
-                session.call("list_orphans", limit=200)
-                session.call("get_conversation", user=chat.user, conversation=chat.conversation)
+                session.call("chat_list_orphans", limit=200)
+                session.call("chat_get_conversation", user=chat.user, conversation=chat.conversation)
             elif number < 29:
                 chat.submit(session, strategy="reject", owner=None)
             else:
@@ -124,7 +124,7 @@ def test_cancels_against_joins(chat: Chat) -> None:
         def work(session: Session, number: int, one: Chat = one, turns: list[str] = turns) -> Answer:
             if number == 0:
                 return one.claim(session)
-            return session.call("cancel_turn", user=one.user, turn=turns[number])
+            return session.call("chat_cancel_turn", user=one.user, turn=turns[number])
 
         claim = one.db.together(20, work)[0]
         check(one)
@@ -143,7 +143,7 @@ def test_forty_interrupts_at_once(chat: Chat) -> None:
     by = chat.get(first)["turn"]["superseded_by"]
     earliest = min(answers, key=lambda answer: answer["turn"]["seq"])
     assert by == earliest["turn"]["turn_id"], "the first one to be stored"
-    detail = chat.db.call("get_conversation", user=chat.user, conversation=chat.conversation)["conversation"]
+    detail = chat.db.call("chat_get_conversation", user=chat.user, conversation=chat.conversation)["conversation"]
     newest_first = sorted((answer["turn"]["seq"] for answer in answers), reverse=True)
     assert [turn["seq"] for turn in detail["open_turns"]] == [1, *newest_first, 2, 3]
     assert [turn["position"] for turn in detail["open_turns"]] == list(range(43))

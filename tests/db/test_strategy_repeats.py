@@ -22,13 +22,13 @@ def lease(chat: Chat, claim: dict[str, Any]) -> dict[str, Any]:
 
 def step(chat: Chat, claim: dict[str, Any], to: str | None, **patch: Any) -> Prepared:
     arguments = {"op": new_id(), "to": to, "patch": json.dumps(patch), "lease_ms": 0 if to == "cancelled" else 15_000}
-    return "advance_turn", lease(chat, claim) | arguments
+    return "chat_advance_turn", lease(chat, claim) | arguments
 
 
 def message(chat: Chat, strategy: str, **changes: Any) -> Prepared:
     own = {"conversation": chat.conversation, "scope_kind": None, "scope_key": None, "strategy": strategy}
     limits = {"open_per_conversation": 9, "open_per_user": 9, "per_minute": 9, "gather_ms": 0}
-    return "submit_turn", new_message(chat) | {"user": chat.user} | own | limits | changes
+    return "chat_submit_turn", new_message(chat) | {"user": chat.user} | own | limits | changes
 
 
 def running(chat: Chat, **changes: Any) -> dict[str, Any]:
@@ -69,17 +69,17 @@ def claiming(chat: Chat) -> Prepared:
     for text in ("a", "b"):
         chat.submit(text=text, strategy="coalesce", owner=None)
     arguments = {"owner": "o", "lease_ms": 15_000, "op": new_id()}
-    return "claim_turn", {"user": chat.user, "conversation": chat.conversation} | arguments
+    return "chat_claim_turn", {"user": chat.user, "conversation": chat.conversation} | arguments
 
 
 def cancelling_a_head(chat: Chat) -> Prepared:
     claim = joint(chat)
     chat.advance(claim["epoch"], claim["turn"]["turn_id"], "queued")
-    return "cancel_turn", {"user": chat.user, "turn": claim["turn"]["turn_id"]}
+    return "chat_cancel_turn", {"user": chat.user, "turn": claim["turn"]["turn_id"]}
 
 
 def cancelling_another(chat: Chat) -> Prepared:
-    return "cancel_turn", {"user": chat.user, "turn": joint(chat)["turn"]["joined"][1]["turn_id"]}
+    return "chat_cancel_turn", {"user": chat.user, "turn": joint(chat)["turn"]["joined"][1]["turn_id"]}
 
 
 CASES: dict[str, Callable[[Chat], Prepared]] = {
@@ -95,7 +95,7 @@ CASES: dict[str, Callable[[Chat], Prepared]] = {
     "one more attempt": lambda chat: step(chat, joint(chat), "starting"),
     "cancelling the head of all": cancelling_a_head,
     "cancelling one of them": cancelling_another,
-    "taking the head back": lambda chat: ("withdraw_turn", lease(chat, joint(chat))),
+    "taking the head back": lambda chat: ("chat_withdraw_turn", lease(chat, joint(chat))),
 }
 
 
@@ -110,5 +110,5 @@ def test_a_repeated_call(chat: Chat, name: str) -> None:
     assert steady(again) == steady(first)
     assert world(chat) == after
     assert after != before, "the first call did something"
-    if function != "withdraw_turn":
+    if function != "chat_withdraw_turn":
         check(chat)

@@ -15,7 +15,7 @@ def outcomes(answers: list[dict[str, Any]]) -> Counter[str]:
 
 
 def count(db: Database, table: str, user: str) -> int:
-    number: int = db.rows(f"select count(*) from public.{table} where user_id = %s", user)[0]["count"]
+    number: int = db.rows(f"select count(*) from public.chat_{table} where user_id = %s", user)[0]["count"]
     return number
 
 
@@ -37,7 +37,7 @@ def test_forty_senders_are_numbered_without_gaps(chat: Chat) -> None:
     answers = chat.db.together(40, lambda session, _: chat.submit(session))
     assert sorted(answer["turn"]["seq"] for answer in answers) == list(range(1, 41))
     assert sum("claim" in answer for answer in answers) == 1
-    rows = chat.db.rows("select created_at from public.turns where user_id = %s order by seq", chat.user)
+    rows = chat.db.rows("select created_at from public.chat_turns where user_id = %s order by seq", chat.user)
     assert rows == sorted(rows, key=lambda row: row["created_at"])
 
 
@@ -133,26 +133,26 @@ def test_another_users_ids_are_as_good_as_free(chat: Chat) -> None:
     page = {"after_seq": 0, "limit": 9, "newest": False}
     step = {"op": "op", "to": "failed", "patch": '{"error": {}}', "lease_ms": 1}
     fenced: list[tuple[str, dict[str, Any]]] = [
-        ("claim_turn", lease),
-        ("get_conversation", {}),
-        ("list_messages", page),
-        ("advance_turn", step | {"turn": turn, "epoch": epoch}),
-        ("withdraw_turn", {"turn": turn, "epoch": epoch}),
-        ("release_lease", {"epoch": epoch}),
-        ("begin_tool_call", {"turn": turn, "epoch": epoch, "call": "c", "name": "n", "op": "o"}),
-        ("finish_tool_call", {"turn": turn, "epoch": epoch, "call": "c", "output": "o"}),
+        ("chat_claim_turn", lease),
+        ("chat_get_conversation", {}),
+        ("chat_list_messages", page),
+        ("chat_advance_turn", step | {"turn": turn, "epoch": epoch}),
+        ("chat_withdraw_turn", {"turn": turn, "epoch": epoch}),
+        ("chat_release_lease", {"epoch": epoch}),
+        ("chat_begin_tool_call", {"turn": turn, "epoch": epoch, "call": "c", "name": "n", "op": "o"}),
+        ("chat_finish_tool_call", {"turn": turn, "epoch": epoch, "call": "c", "output": "o"}),
     ]
     for function, arguments in fenced:
         assert chat.db.call(function, **own, **arguments) == chat.db.call(function, **missing, **arguments), function
     by_turn: list[tuple[str, dict[str, str]]] = [
-        ("get_turn", {}),
-        ("cancel_turn", {}),
-        ("edit_turn", {"text": "x", "op": "op"}),
+        ("chat_get_turn", {}),
+        ("chat_cancel_turn", {}),
+        ("chat_edit_turn", {"text": "x", "op": "op"}),
     ]
     for function, arguments in by_turn:
         answers = [chat.db.call(function, user=late.user, turn=t, **arguments) for t in (turn, new_id())]
         assert answers == [{"outcome": "not_found"}] * 2, function
-    assert chat.db.call("list_conversations", user=late.user, limit=9, before=conversation)["conversations"] == []
+    assert chat.db.call("chat_list_conversations", user=late.user, limit=9, before=conversation)["conversations"] == []
     assert chat.get(turn)["turn"]["status"] == "starting"
 
 
@@ -167,18 +167,18 @@ def test_a_scope_is_its_users_own(chat: Chat) -> None:
 def test_a_lease_of_ones_own_moves_no_turn_of_another(chat: Chat) -> None:
     theirs, mine = chat.submit()["claim"]["turn"]["turn_id"], Chat(chat.db)
     elsewhere = Chat(chat.db, user=chat.user)
-    before = chat.db.rows("select * from public.turns where id = %s", theirs)
+    before = chat.db.rows("select * from public.chat_turns where id = %s", theirs)
     for thief in (mine, elsewhere):
         epoch = thief.submit()["claim"]["epoch"]
         assert thief.advance(epoch, theirs, "cancelled") == {"outcome": "not_found"}
         lease = {"turn": theirs, "epoch": epoch}
-        assert thief.fenced("begin_tool_call", **lease, call="c", name="n", op="o") == {"outcome": "fenced"}
-        thief.fenced("withdraw_turn", **lease)
-    assert chat.db.rows("select * from public.turns where id = %s", theirs) == before
+        assert thief.fenced("chat_begin_tool_call", **lease, call="c", name="n", op="o") == {"outcome": "fenced"}
+        thief.fenced("chat_withdraw_turn", **lease)
+    assert chat.db.rows("select * from public.chat_turns where id = %s", theirs) == before
 
 
 def test_who_answers(chat: Chat) -> None:
-    add = "insert into public.agents (owner_id, slug, name, model) values (%s, %s, %s, 'm')"
+    add = "insert into public.chat_agents (owner_id, slug, name, model) values (%s, %s, %s, 'm')"
     chat.db.run(add, chat.user, "script_writer", "mine")
     chat.db.run(add, new_id(), "theirs", "theirs")
     first = chat.submit()

@@ -21,7 +21,7 @@ def nothing_left(request: pytest.FixtureRequest) -> None:
     """A sweep takes up whatever is open in the database: also what earlier tests left there."""
     if "db" in request.fixturenames:
         database: Database = request.getfixturevalue("db")
-        database.run("delete from public.conversations")
+        database.run("delete from public.chat_conversations")
 
 
 Caller = Callable[..., httpx.AsyncClient]

@@ -152,13 +152,13 @@ async def test_the_call_ends_in_time_and_what_it_left_goes_on_in_the_next(
 async def test_threads_of_asked_agents_are_deleted_once_their_turn_is_over(
     instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
 ) -> None:
-    db.run("delete from public.scratch_threads")
+    db.run("delete from public.chat_scratch_threads")
     one, user = await instances.make(), somebody()
     team = Team(db, emulator, user)
     team.add("helper", says("help", work_seconds=0.3), as_tool=True)
     team.add("boss", asks(helper="help me"), says("helped"))
     asked = asyncio.create_task(one.send(user, "go", agent="boss"))
-    while not (rows := db.rows("select thread_id from public.scratch_threads where run_id is not null")):
+    while not (rows := db.rows("select thread_id from public.chat_scratch_threads where run_id is not null")):
         await one.rpc.next_call()
     assert (await sweep(caller(one)))["threads_deleted"] == 0, "the turn still needs it"
     turn = await asked

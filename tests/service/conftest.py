@@ -27,6 +27,6 @@ async def emulator() -> AsyncIterator[RunningEmulator]:
 async def instances(db: Database, emulator: RunningEmulator, wire: str) -> AsyncIterator[Instances]:  # noqa: F811
     """Makes instances of the function's inside, each with its own connections, as separate processes have."""
     # each test has a provider of its own, which knows no assistant made at another one
-    db.run("update public.agents set assistant_id = null, assistant_made = false")
+    db.run("update public.chat_agents set assistant_id = null, assistant_made = false")
     async with Instances(db.dsn, emulator.base_url, wire) as made:
         yield made

@@ -50,7 +50,8 @@ class Team:
     ) -> None:
         self._scripts[slug] = list(script)
         self._db.run(
-            "insert into public.agents (owner_id, slug, name, model, instructions, handoffs, tools, as_tool, provider)"
+            "insert into public.chat_agents"
+            " (owner_id, slug, name, model, instructions, handoffs, tools, as_tool, provider)"
             " values (%s, %s, %s, 'emulated-model', %s, %s, %s, %s, %s)",
             self._user.id, slug, slug.title(), f"I am {slug}.", list(handoffs), list(tools), as_tool, provider,
         )  # fmt: skip

@@ -23,7 +23,7 @@ def create_path(wire: str) -> str:
 
 async def place_of(db: Database, conversation_id: str) -> str:
     """The provider's thread behind a conversation."""
-    found = db.rows("select thread_id from public.conversations where id = %s", uuid.UUID(conversation_id))
+    found = db.rows("select thread_id from public.chat_conversations where id = %s", uuid.UUID(conversation_id))
     return str(found[0]["thread_id"])
 
 
@@ -60,7 +60,7 @@ async def test_an_undisturbed_turn_on_a_known_thread_costs_three_calls(instances
     first = await one.send(user, "hello")
     one.rpc.called.clear()
     await one.send(user, "again", first.conversation_id)
-    assert one.rpc.called == ["submit_turn", "advance_turn", "advance_turn"]
+    assert one.rpc.called == ["chat_submit_turn", "chat_advance_turn", "chat_advance_turn"]
 
 
 async def test_messages_sent_at_once_through_two_instances_are_answered_in_order(

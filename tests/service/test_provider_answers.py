@@ -65,9 +65,9 @@ async def play_all(dsn: str) -> dict[tuple[str, str], Seen | BaseException]:
 @pytest.fixture(scope="module")
 def seen(server: Database) -> Iterator[dict[tuple[str, str], Seen | BaseException]]:
     """All rows at once, each with a user of its own: one after the other they would take minutes."""
-    server.run("update public.agents set assistant_id = null")
+    server.run("update public.chat_agents set assistant_id = null")
     yield asyncio.run(play_all(server.dsn))
-    server.run("update public.agents set assistant_id = null")
+    server.run("update public.chat_agents set assistant_id = null")
 
 
 @pytest.mark.timeout(240)

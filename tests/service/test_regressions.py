@@ -31,7 +31,7 @@ async def front(emulator: RunningEmulator) -> AsyncIterator[Scripted]:
 @pytest.fixture
 async def behind(db: Database, front: Scripted, wire: str) -> AsyncIterator[Instances]:
     """Instances whose provider answers as the test's script says."""
-    db.run("update public.agents set assistant_id = null")
+    db.run("update public.chat_agents set assistant_id = null")
     async with Instances(db.dsn, front.base_url, wire) as made:
         yield made
 
@@ -148,7 +148,7 @@ async def test_an_agent_that_goes_while_its_assistant_is_made_is_no_conflict(
     call = one.rpc.call
 
     async def gone(function: str, read: Callable[[JsonObject], Any], **arguments: Any) -> Any:
-        if function == "remember_assistant":
+        if function == "chat_remember_assistant":
             raise NotFound("No such object.")
         return await call(function, read, **arguments)
 
@@ -165,7 +165,7 @@ async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
 
     async def slow(function: str, read: Callable[[JsonObject], Any], **arguments: Any) -> Any:
         answer = await call(function, read, **arguments)
-        if function == "submit_turn":
+        if function == "chat_submit_turn":
             await asyncio.sleep(0.3)
         return answer
 
@@ -215,7 +215,7 @@ async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_on
     asked = asyncio.create_task(one.send(user, "[[slow 2]] again", first.conversation_id))
     await emulator.started(2)
     await asyncio.sleep(0.1)
-    db.run("update public.conversations set lease_until = now() where user_id = %s", uuid.UUID(user.id))
+    db.run("update public.chat_conversations set lease_until = now() where user_id = %s", uuid.UUID(user.id))
     found = await two.store.get_conversation(user.id, first.conversation_id)
     other = asyncio.create_task(two.wait(user, found.open_turns[0]))
     assert (await asked).status is TurnStatus.COMPLETED
@@ -229,10 +229,10 @@ async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
     one, user, conversation = await instances.make(responses_state="transcript"), somebody(), str(uuid.uuid4())
     try:
         for n, provider in enumerate(["assistants", None, "assistants"], 1):
-            db.run("update public.agents set provider = %s", provider)
+            db.run("update public.chat_agents set provider = %s", provider)
             assert (await one.send(user, "hello", conversation)).reply == f"Emulated reply {n} to: hello"
     finally:
-        db.run("update public.agents set provider = null")
+        db.run("update public.chat_agents set provider = null")
 
 
 @pytest.mark.parametrize("wire", ["responses"])
@@ -261,6 +261,6 @@ async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_by_another_pro
     assert again.reply == "Emulated reply 2 to: again"
     assert (await one.send(user, "more", first.conversation_id)).status is TurnStatus.COMPLETED
     assert len(emulator.emulator.assistants) == 1
-    db.run("update public.agents set assistant_id = 'asst_of_somebody', assistant_made = false where is_default")
+    db.run("update public.chat_agents set assistant_id = 'asst_of_somebody', assistant_made = false where is_default")
     refused = await one.send(user, "last", first.conversation_id)
     assert refused.status is TurnStatus.FAILED, "one that somebody named is not made anew behind their back"

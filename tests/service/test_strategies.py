@@ -88,7 +88,7 @@ async def test_interrupt_before_the_run_has_begun_keeps_the_message(
     place = await place_of(db, first.conversation_id)
     await block(emulator, wire, place, 1.0)
     asked = asyncio.create_task(one.send(user, "never begun", first.conversation_id))
-    await one.rpc.called_for("advance_turn")  # refused: back in the queue
+    await one.rpc.called_for("chat_advance_turn")  # refused: back in the queue
     newer = await one.send(user, "instead", first.conversation_id, strategy=INTERRUPT)
     superseded(await asked, newer)
     assert newer.status is TurnStatus.COMPLETED

@@ -153,7 +153,7 @@ async def test_the_next_runs_call_of_the_same_id_is_another_call(
     team.add("boss", *work, asks(clerk="and you?"), lambda seen: says(seen.outputs[-1].output), tools=tools)
     turn = await send(one, user, "go", "boss")
     assert turn.reply == 'clerk: {"title":"Owls","scenes":[],"script":null}', turn.error
-    assert len(db.rows("select 1 from public.tool_calls where turn_id = %s", turn.turn_id)) == 5
+    assert len(db.rows("select 1 from public.chat_tool_calls where turn_id = %s", turn.turn_id)) == 5
     await nothing_met(emulator)
 
 

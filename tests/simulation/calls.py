@@ -84,7 +84,7 @@ class _Request:
     def _call(self) -> Any:
         world = self.instance.world
         world.counts["calls"] += 1
-        overtaken = self.function == "advance_turn" and world.database.overtaken(self.parameters)
+        overtaken = self.function == "chat_advance_turn" and world.database.overtaken(self.parameters)
         try:
             answer = world.database.call(world.now, self.function, self.parameters)
         except APIError as error:

@@ -48,7 +48,7 @@ class Mishap:
         return [*self.result.violations, *late]
 
 
-POLLS = ("get_run, ", "get_turn, ")
+POLLS = ("get_run, ", "chat_get_turn, ")
 
 
 def deaths(

@@ -17,7 +17,7 @@ from tests.simulation.team import MEMBERS
 
 EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
 CLOCK = """
-create or replace function internal.now() returns timestamptz language sql volatile set search_path = '' as $$
+create or replace function chat_internal.now() returns timestamptz language sql volatile set search_path = '' as $$
   select pg_catalog.to_timestamp(pg_catalog.current_setting('simulation.now')::double precision)
 $$
 """
@@ -27,16 +27,16 @@ select id::text as turn_id, user_id::text, conversation_id::text, seq, status, t
   joined_to::text, agent, agent_named, handoffs,
   (extract(epoch from created_at) - 1800000000)::float8 as created,
   (extract(epoch from finished_at) - 1800000000)::float8 as finished
-from public.turns order by user_id, conversation_id, seq
+from public.chat_turns order by user_id, conversation_id, seq
 """
 LINES = """
 select user_id::text, conversation_id::text, seq, turn_id::text, turn_seq, role, text, partial, agent, handoff_to
-from public.messages
+from public.chat_messages
 order by user_id, conversation_id, seq
 """
-THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.conversations"
-ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.conversations"
-CALLS = "select turn_id::text, call_id, name, status, output from public.tool_calls"
+THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.chat_conversations"
+ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.chat_conversations"
+CALLS = "select turn_id::text, call_id, name, status, output from public.chat_tool_calls"
 Row = dict[str, Any]
 
 
@@ -54,14 +54,14 @@ class Database:
         self._admin.close()
 
     def clear(self) -> None:
-        self._admin.execute("truncate public.conversations cascade")
+        self._admin.execute("truncate public.chat_conversations cascade")
 
     def hire(self, owner_ids: Iterable[str]) -> None:
         """Give each of them the team of `team`."""
         for owner_id in owner_ids:
             for slug, handoffs, tools, as_tool in MEMBERS:
                 self._admin.execute(
-                    "insert into public.agents (owner_id, slug, name, model, handoffs, tools, as_tool)"
+                    "insert into public.chat_agents (owner_id, slug, name, model, handoffs, tools, as_tool)"
                     " values (%s, %s, %s, 'simulated', %s, %s, %s) on conflict do nothing",
                     (owner_id, slug, slug, handoffs, tools, as_tool),
                 )
@@ -116,13 +116,13 @@ class Database:
         return self._admin.execute(CALLS).fetchall()
 
     def scratch_left(self) -> int:
-        row = self._admin.execute("select count(*) as n from public.scratch_threads").fetchone()
+        row = self._admin.execute("select count(*) as n from public.chat_scratch_threads").fetchone()
         assert row is not None
         return int(row["n"])
 
     def lease_left(self, now: float) -> float:
         """Seconds until the last lease lapses; 0 where there is none."""
-        query = "select max(extract(epoch from lease_until))::float8 as until from public.conversations"
+        query = "select max(extract(epoch from lease_until))::float8 as until from public.chat_conversations"
         row = self._admin.execute(query).fetchone()
         assert row is not None
         return max(row["until"] - EPOCH - now, 0.0) if row["until"] is not None else 0.0
@@ -131,19 +131,20 @@ class Database:
         """Whether this call of advance_turn comes from a holder that has been followed by another, and is no repeat."""
         query = """
             select c.lease_epoch <> %(p_epoch)s and not %(p_op)s = any (t.ops) as overtaken
-            from public.turns t join public.conversations c on c.user_id = t.user_id and c.id = t.conversation_id
+            from public.chat_turns t
+            join public.chat_conversations c on c.user_id = t.user_id and c.id = t.conversation_id
             where t.id = %(p_turn)s"""
         row = self._admin.execute(query, dict(write)).fetchone()
         return row is not None and bool(row["overtaken"])
 
     def run_key(self, turn_id: str) -> str | None:
         """Of the attempt that is under way; None where there is none."""
-        query = "select run_key from public.turns where id = %s and status in ('starting', 'running')"
+        query = "select run_key from public.chat_turns where id = %s and status in ('starting', 'running')"
         row = self._admin.execute(query, (turn_id,)).fetchone()
         return None if row is None else str(row["run_key"])
 
     def open_turns(self) -> int:
-        row = self._admin.execute("select count(*) as n from public.turns where finished_at is null").fetchone()
+        row = self._admin.execute("select count(*) as n from public.chat_turns where finished_at is null").fetchone()
         assert row is not None
         return int(row["n"])
 

@@ -151,45 +151,46 @@ MUTANTS = (
         in_python(ConflictProtocol, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
     ), says="G4"),
     Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
-    Mutant("no fencing check", "zombie", (in_sql("public.advance_turn", FENCED),), says="overtaken"),
+    Mutant("no fencing check", "zombie", (in_sql("public.chat_advance_turn", FENCED),), says="overtaken"),
     Mutant("lease ignored", "clean", (
-        in_sql("internal.lease_free", (
+        in_sql("chat_internal.lease_free", (
             "select c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
             "select true")),
-        in_sql("internal.claimable", ("and (c.lease_owner is null or c.lease_until <= p_now)", "")),
+        in_sql("chat_internal.claimable", ("and (c.lease_owner is null or c.lease_until <= p_now)", "")),
     )),
     Mutant("no head-of-line order", "clean", (
-        in_sql("internal.head", ("t.place, t.seq limit", "t.place desc, t.seq desc limit")),
+        in_sql("chat_internal.head", ("t.place, t.seq limit", "t.place desc, t.seq desc limit")),
     ), says="G2"),
     Mutant("a final row can be rewritten", "zombie", (
-        in_sql("public.advance_turn", FENCED, ("is not null then\n    return jsonb_build_object('outcome', 'final'",
-                                               "is null and false then return jsonb_build_object('outcome', 'final'")),
-        in_sql("internal.may_move", ("else false end", "else true end")),
-        without("alter table public.turns disable trigger guard_turn",
-                "alter table public.turns enable trigger guard_turn"),
+        in_sql("public.chat_advance_turn", FENCED,
+               ("is not null then\n    return jsonb_build_object('outcome', 'final'",
+                "is null and false then return jsonb_build_object('outcome', 'final'")),
+        in_sql("chat_internal.may_move", ("else false end", "else true end")),
+        without("alter table public.chat_turns disable trigger guard_turn",
+                "alter table public.chat_turns enable trigger guard_turn"),
     )),
     Mutant("keys are not looked up", "crash", (
-        in_sql("public.submit_turn", ("(id = p_turn or (p_key is not null and idempotency_key = p_key))",
+        in_sql("public.chat_submit_turn", ("(id = p_turn or (p_key is not null and idempotency_key = p_key))",
                                       "id = p_turn")),
-        without("drop index public.turns_one_per_key",
-                "create unique index turns_one_per_key on public.turns (user_id, idempotency_key) "
+        without("drop index public.chat_turns_one_per_key",
+                "create unique index chat_turns_one_per_key on public.chat_turns (user_id, idempotency_key) "
                 "where idempotency_key is not null"),
     ), says="G4"),
     Mutant("a repeated claim is not recognised", LOST_ANSWER, (
-        in_sql("internal.lease_free", (" or c.claim_op is not distinct from p_op", "")),
+        in_sql("chat_internal.lease_free", (" or c.claim_op is not distinct from p_op", "")),
     )),
     Mutant("a repeated acceptance is a stranger's", LOST_ANSWER, (
-        in_sql("internal.known_turn", ("if t.id <> p_turn then", "if true then")),
+        in_sql("chat_internal.known_turn", ("if t.id <> p_turn then", "if true then")),
     )),
     Mutant("a turn is read without its user", "clean", (
-        in_sql("public.get_turn", ("where id = p_turn and user_id = p_user", "where id = p_turn")),
+        in_sql("public.chat_get_turn", ("where id = p_turn and user_id = p_user", "where id = p_turn")),
     ), says="G7"),
     Mutant("lost creates are not counted", "dark", (
         in_python(ConflictProtocol, "_not_found", ("if self.failures >= self.rules.max_failures:", "if False:")),
     ), says="G13"),
     Mutant("nobody sweeps", "crash", (), sweeping=no_sweep, says="G1"),
     Mutant("numbers are not given out under the lock", "clean", (
-        in_sql("public.submit_turn", ("set next_seq = next_seq + 1,",
+        in_sql("public.chat_submit_turn", ("set next_seq = next_seq + 1,",
                                       "set next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
     )),
     Mutant("no intent before a create", "definite", (
@@ -211,16 +212,16 @@ MUTANTS = (
         instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
     ), says="G2"),
     Mutant("a turn under way is displaced without its holder", "late", (
-        in_sql("internal.displace_head", ("if h.status = 'queued' then", "if true then")),
+        in_sql("chat_internal.displace_head", ("if h.status = 'queued' then", "if true then")),
     ), says="G2"),
     Mutant("a displaced head is not marked", "clean", (
-        in_sql("internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
+        in_sql("chat_internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
     ), says="G11"),
     Mutant("one that displaces waits behind the others", "database", (
-        in_sql("internal.place_for", ("coalesce((h.place + following) * 0.5, c.next_seq)", "c.next_seq")),
+        in_sql("chat_internal.place_for", ("coalesce((h.place + following) * 0.5, c.next_seq)", "c.next_seq")),
     ), says="G2"),
     Mutant("a rollback keeps the line", "clean", (
-        in_sql("internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
+        in_sql("chat_internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
     ), says="its lines are"),
     Mutant("a rollback leaves the thread as it is", "clean", (
         in_python(TurnStop, "stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
@@ -229,14 +230,15 @@ MUTANTS = (
         in_python(RunRequests, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
     ), says="was answered without"),
     Mutant("messages are joined after the first attempt", "clean", (
-        in_sql("internal.join_waiting", ("or t.attempt > 1", "")),
+        in_sql("chat_internal.join_waiting", ("or t.attempt > 1", "")),
     ), says="G1"),
     Mutant("joined messages are sent one by one as well", "clean", (
-        in_sql("internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then", "if true then")),
+        in_sql("chat_internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
+                                              "if true then")),
     ), says="G1"),
     Mutant("joined messages are left behind", "clean", (
-        in_sql("internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
-                                         "if t.status <> 'failed' then return; end if; if true then")),
+        in_sql("chat_internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
+                                              "if t.status <> 'failed' then return; end if; if true then")),
     ), says="G1"),
 )  # fmt: skip
 
@@ -250,7 +252,7 @@ TEAM_MUTANTS = (
         in_python(ToolCalls, "_run", ('ticket.outcome == "in_doubt" and not tool.idempotent', "False")),
     ), says="G10"),
     Mutant("a begun call is not on record", f"{DEATH}, at sim_send", (
-        in_sql("public.begin_tool_call", ("k.op = p_op", "true")),
+        in_sql("public.chat_begin_tool_call", ("k.op = p_op", "true")),
     ), says="G10"),
     Mutant("a call in doubt is said to have been done", f"{DEATH}, at sim_send", (
         in_python(ToolCalls, "_run", ('output = tool_messages.OUTCOME_UNKNOWN', 'output = "done"')),
@@ -264,7 +266,7 @@ TEAM_MUTANTS = (
         in_python(RequiredActions, "_move_on", ("step = replace(step, handoff=made, said=said)", "pass")),
     ), says="handed over"),
     Mutant("control moves when the next agent's run is known, not before", DEATH, (
-        in_sql("internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
+        in_sql("chat_internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
     )),
     Mutant("the next agent starts before the run has ended", DEATH, (
         in_python(RequiredActions, "_submit", ("return ActionResult(NextStep.FOLLOW, run=state)",
@@ -296,13 +298,18 @@ HARMLESS = (
     Mutant(
         "a queued head is not ended when it is displaced",
         "storm",
-        (in_sql("internal.displace_head", ("if h.status = 'queued' then", "if false then")),),
+        (in_sql("chat_internal.displace_head", ("if h.status = 'queued' then", "if false then")),),
     ),
     # the adapters put back only what does not stand in the thread
     Mutant(
         "what was interrupted is told for ever",
         "storm",
-        (in_sql("internal.displaced", ("coalesce(greatest(c.answered_at, c.seeded_at), '-infinity')", "'-infinity'")),),
+        (
+            in_sql(
+                "chat_internal.displaced",
+                ("coalesce(greatest(c.answered_at, c.seeded_at), '-infinity')", "'-infinity'"),
+            ),
+        ),
     ),
     # a belt beside braces: every call before a create has a deadline shorter than the lease, and the wait for the
     # create itself heartbeats; it guards against a process that hangs between the two without being in any call

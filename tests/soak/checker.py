@@ -17,8 +17,8 @@ Rows = list[dict[str, Any]]
 def read_rows(dsn: str) -> tuple[Rows, Rows]:
     """Turns and lines, in order."""
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
-        turns = connection.execute("select * from public.turns order by conversation_id, seq").fetchall()
-        lines = connection.execute("select * from public.messages order by conversation_id, seq").fetchall()
+        turns = connection.execute("select * from public.chat_turns order by conversation_id, seq").fetchall()
+        lines = connection.execute("select * from public.chat_messages order by conversation_id, seq").fetchall()
     return turns, lines
 
 

@@ -1,49 +1,49 @@
 -- Strategy `coalesce`: messages that wait are joined, in order, into the turn that starts next, and share its outcome.
 -- The caller holds the conversation's row lock.
 
--- Those right behind the head, up to the first that wants something else. Only with the first attempt: once the provider
--- may have heard of the turn, what was asked stays as it was.
-create function internal.join_waiting(t public.turns, p_now timestamptz) returns void
+-- Each new message gives the ones before it a little more time, within bounds.
+create function chat_internal.gather(c public.chat_conversations, p_gather_ms int, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.chat_turns set
+    not_before = least(p_now + chat_internal.span(p_gather_ms), created_at + 5 * chat_internal.span(p_gather_ms))
+  where id = (chat_internal.head(c)).id and status = 'queued' and strategy = 'coalesce' and attempt = 0;
+end $$;
+
+-- Joins the turns right behind the head, up to the first that may not be. Only with the first attempt: once the
+-- provider may have heard of the turn, what was asked stays as it was.
+create function chat_internal.join_waiting(t public.chat_turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  m public.turns;
+  m public.chat_turns;
 begin
   if t.strategy <> 'coalesce' or t.attempt > 1 then
     return;
   end if;
   for m in
-    select w.* from public.turns w
+    select w.* from public.chat_turns w
     where w.user_id = t.user_id and w.conversation_id = t.conversation_id and w.finished_at is null
       and w.joined_to is null and (w.place, w.seq) > (t.place, t.seq)
     order by w.place, w.seq
   loop
     exit when m.strategy <> 'coalesce' or (m.agent_named and m.agent <> t.agent);
-    update public.turns set joined_to = t.id, agent = t.agent, updated_at = p_now where id = m.id;
-    perform internal.add_line(m, 'user', null, m.text, p_now);
+    update public.chat_turns set joined_to = t.id, agent = t.agent, updated_at = p_now where id = m.id;
+    perform chat_internal.add_line(m, 'user', null, m.text, p_now);
   end loop;
-end $$;
-
--- Each new message gives the ones before it a little more time, within bounds.
-create function internal.gather(c public.conversations, p_gather_ms int, p_now timestamptz) returns void
-language plpgsql volatile set search_path = '' as $$
-begin
-  update public.turns set
-    not_before = least(p_now + internal.span(p_gather_ms), created_at + 5 * internal.span(p_gather_ms))
-  where id = (internal.head(c)).id and status = 'queued' and strategy = 'coalesce' and attempt = 0;
 end $$;
 
 -- The outcome of a run is that of every message it answered. A head that its own user cancelled lets the others go on,
 -- as if they had not been joined.
-create function internal.close_joined(t public.turns, p_now timestamptz) returns void
+create function chat_internal.close_joined(t public.chat_turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
   if t.status = 'cancelled' and t.superseded_by is null then
-    perform internal.take_back_lines(t, true);
-    update public.turns set joined_to = null, updated_at = p_now
+    perform chat_internal.take_back_lines(t, true);
+    update public.chat_turns set joined_to = null, updated_at = p_now
     where user_id = t.user_id and joined_to = t.id and finished_at is null;
     return;
   end if;
-  update public.turns set
+  update public.chat_turns set
     status = t.status, reply = t.reply, error = t.error - 'partial_text', runs = t.runs, handoffs = t.handoffs,
     first_started_at = t.first_started_at, superseded_by = t.superseded_by, superseded_how = t.superseded_how,
     finished_at = p_now, updated_at = p_now

@@ -1,6 +1,7 @@
--- Who answers. An agent without an owner is everybody's; a user's own one of the same slug goes before it.
+-- The agents that answer. One without an owner is global: it answers every user. A user's own agent goes before a
+-- global one of the same slug.
 
-create table public.agents (
+create table public.chat_agents (
   id           uuid        primary key default gen_random_uuid(),
   owner_id     uuid,
   -- models hand over by calling `transfer_to_<slug>`; function names end at 64 characters
@@ -21,5 +22,5 @@ create table public.agents (
   check (not is_default or owner_id is null)
 );
 
-create index agents_as_tool on public.agents (owner_id) where as_tool;
-create unique index agents_one_default on public.agents (is_default) where is_default;
+create index chat_agents_as_tool on public.chat_agents (owner_id) where as_tool;
+create unique index chat_agents_one_default on public.chat_agents (is_default) where is_default;

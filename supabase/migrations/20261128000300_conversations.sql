@@ -1,7 +1,7 @@
 -- A conversation belongs to a user, and the user is part of its key: no lookup can reach another tenant's row, and an
--- id that somebody else uses is as free as any other.
+-- id that another user has is as free as any other.
 
-create table public.conversations (
+create table public.chat_conversations (
   user_id          uuid        not null,
   id               uuid        not null,
   scope_kind       text        check (scope_kind in ('user', 'session', 'topic')),
@@ -27,6 +27,6 @@ create table public.conversations (
   check ((lease_owner is null) = (lease_until is null))
 );
 
-create unique index conversations_one_per_scope on public.conversations (user_id, scope_kind, scope_key)
+create unique index chat_conversations_one_per_scope on public.chat_conversations (user_id, scope_kind, scope_key)
   where scope_kind is not null;
-create index conversations_newest on public.conversations (user_id, updated_at desc, id desc);
+create index chat_conversations_newest on public.chat_conversations (user_id, updated_at desc, id desc);

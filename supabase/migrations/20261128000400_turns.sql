@@ -1,6 +1,6 @@
 -- The queue. One row holds one user message, how far it has come and how it ended; accepting a message is inserting it.
 
-create table public.turns (
+create table public.chat_turns (
   id               uuid        primary key,
   user_id          uuid        not null,
   conversation_id  uuid        not null,
@@ -10,8 +10,8 @@ create table public.turns (
     status in ('queued', 'starting', 'running', 'requires_action', 'completed', 'failed', 'cancelled')),
   text             text        not null check (length(text) <= 32000),
   agent            text        not null,
-  agent_named      boolean     not null,  -- false: whoever is active when the turn starts answers
-  strategy         text        not null constraint turns_strategy check (
+  agent_named      boolean     not null,  -- false: the agent that is active when the turn starts answers
+  strategy         text        not null constraint chat_turns_strategy check (
     strategy in ('enqueue', 'reject', 'interrupt', 'rollback', 'coalesce')),
   metadata         jsonb       not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   idempotency_key  text        check (length(idempotency_key) between 1 and 255),
@@ -25,11 +25,11 @@ create table public.turns (
   handoffs         jsonb       not null default '[]' check (jsonb_typeof(handoffs) = 'array'),
   -- the runs that asked for tools, in order: what they had said, what they called; the outputs stand in the ledger
   steps            jsonb       not null default '[]' check (jsonb_typeof(steps) = 'array'),
-  draft            text,                  -- what the present run has said so far, where only its holder can hear it
+  draft            text,                  -- what the present run has said so far, heard only by the lease's holder
   input_tokens     bigint      not null default 0,
   output_tokens    bigint      not null default 0,
   cancel_requested boolean     not null default false,
-  cancel_requested_at timestamptz,        -- patience with a run that ignores it is counted from here, whoever holds it
+  cancel_requested_at timestamptz,        -- how long a run has ignored it is counted from here, across holders
   superseded_by    uuid,                  -- the turn that displaces, or displaced, this one
   superseded_how   text        check (superseded_how in ('interrupt', 'rollback')),
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
@@ -44,7 +44,7 @@ create table public.turns (
   created_at       timestamptz not null,
   updated_at       timestamptz not null,
   finished_at      timestamptz,
-  foreign key (user_id, conversation_id) references public.conversations (user_id, id) on delete cascade,
+  foreign key (user_id, conversation_id) references public.chat_conversations (user_id, id) on delete cascade,
   unique (user_id, conversation_id, seq),
   check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)),
   check ((status = 'completed') = (reply is not null)),
@@ -55,11 +55,13 @@ create table public.turns (
   check (status <> 'starting' or (run_key is not null and starting_at is not null))
 );
 
--- Two turns of one conversation can never be under way at once, whatever the code above does.
-create unique index turns_one_active on public.turns (user_id, conversation_id)
+-- Two turns of one conversation can never be under way at once, even if the functions are wrong.
+create unique index chat_turns_one_active on public.chat_turns (user_id, conversation_id)
   where status in ('starting', 'running', 'requires_action');
-create unique index turns_one_per_key on public.turns (user_id, idempotency_key) where idempotency_key is not null;
-create index turns_open on public.turns (user_id, conversation_id, place, seq) where finished_at is null;
-create index turns_joined on public.turns (user_id, joined_to) where joined_to is not null;
-create index turns_interrupted on public.turns (user_id, conversation_id, finished_at) where superseded_how = 'interrupt';
-create index turns_by_age on public.turns (user_id, created_at);
+create unique index chat_turns_one_per_key on public.chat_turns (user_id, idempotency_key)
+  where idempotency_key is not null;
+create index chat_turns_open on public.chat_turns (user_id, conversation_id, place, seq) where finished_at is null;
+create index chat_turns_joined on public.chat_turns (user_id, joined_to) where joined_to is not null;
+create index chat_turns_interrupted on public.chat_turns (user_id, conversation_id, finished_at)
+  where superseded_how = 'interrupt';
+create index chat_turns_by_age on public.chat_turns (user_id, created_at);

@@ -1,6 +1,6 @@
 -- What has been said stays said. These triggers hold for every writer, service_role included.
 
-create function internal.guard_turn() returns trigger
+create function chat_internal.guard_turn() returns trigger
 language plpgsql set search_path = '' as $$
 declare
   withdrawn boolean := new.status = 'cancelled' and new.text = '' and new.idempotency_key is null;
@@ -24,19 +24,19 @@ begin
   return new;
 end $$;
 
-create trigger guard_turn before update on public.turns
-  for each row execute function internal.guard_turn();
+create trigger guard_turn before update on public.chat_turns
+  for each row execute function chat_internal.guard_turn();
 
-create function internal.guard_message() returns trigger
+create function chat_internal.guard_message() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   raise exception 'a line of the transcript does not change' using errcode = '55000';
 end $$;
 
-create trigger guard_message before update on public.messages
-  for each row execute function internal.guard_message();
+create trigger guard_message before update on public.chat_messages
+  for each row execute function chat_internal.guard_message();
 
-create function internal.guard_tool_call() returns trigger
+create function chat_internal.guard_tool_call() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   if old.status = 'done' and new is distinct from old then
@@ -45,5 +45,5 @@ begin
   return new;
 end $$;
 
-create trigger guard_tool_call before update on public.tool_calls
-  for each row execute function internal.guard_tool_call();
+create trigger guard_tool_call before update on public.chat_tool_calls
+  for each row execute function chat_internal.guard_tool_call();

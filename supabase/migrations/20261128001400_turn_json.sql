@@ -1,0 +1,43 @@
+-- A turn as the service reads it: names as in its own vocabulary, and every duration measured here, on the one clock.
+
+-- The messages that were joined into one run, in order; empty where there was none but the turn's own.
+create function chat_internal.joined(t public.chat_turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when t.strategy = 'coalesce' and (t.joined_to is not null or exists (
+      select 1 from public.chat_turns j where j.user_id = t.user_id and j.joined_to = t.id))
+    then (
+      select jsonb_agg(jsonb_build_object('turn_id', m.id, 'text', m.text, 'status', m.status)
+                       order by m.place, m.seq)
+      from (
+        select l.* from public.chat_turns l where l.user_id = t.user_id and l.id = coalesce(t.joined_to, t.id)
+        union all
+        select j.* from public.chat_turns j
+        where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)) m)
+    else '[]' end
+$$;
+
+create function chat_internal.turn_json(t public.chat_turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'turn_id', t.id, 'conversation_id', t.conversation_id, 'user_id', t.user_id, 'seq', t.seq,
+    'status', t.status, 'text', t.text, 'agent', t.agent, 'strategy', t.strategy, 'metadata', t.metadata,
+    'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
+    'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
+    'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
+    'joined_to', t.joined_to, 'joined', chat_internal.joined(t), 'reply', t.reply, 'error', t.error, 'draft', t.draft,
+    'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
+    'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
+    'starting_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.starting_at) end,
+    'running_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.running_at) end,
+    'working_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.first_started_at) end,
+    'cancelling_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.cancel_requested_at) end,
+    'remaining_ms', chat_internal.ms(t.deadline_at - clock.now),
+    'position', case when t.finished_at is not null then 0 else (
+      select count(*) from public.chat_turns earlier
+      where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id
+        and earlier.finished_at is null and earlier.joined_to is null
+        and (earlier.place, earlier.seq) < (coalesce(lead.place, t.place), coalesce(lead.seq, t.seq))) end,
+    'created_at', chat_internal.iso(t.created_at), 'finished_at', chat_internal.iso(t.finished_at))
+  from (select chat_internal.now() as now) clock
+  left join public.chat_turns lead on lead.id = t.joined_to and lead.user_id = t.user_id
+$$;

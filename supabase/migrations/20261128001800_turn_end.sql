@@ -1,0 +1,61 @@
+-- What the end of a turn does beyond its row. The caller holds the conversation's row lock.
+
+-- The error of a turn that another one displaced.
+create function chat_internal.superseded(t public.chat_turns, p_partial text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('code', 'superseded', 'superseded_by', t.superseded_by)
+    || case when p_partial ~ '\S' then jsonb_build_object('partial_text', p_partial) else '{}' end
+$$;
+
+-- What the end of a turn means for its conversation: the agent that spoke last answers the next message, and the
+-- transcript shows what was said.
+create function chat_internal.close_turn(t public.chat_turns, p_from text, p_partial text, p_now timestamptz)
+returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  speaker text := coalesce((
+    select run.value ->> 'agent' from jsonb_array_elements(t.runs) with ordinality run
+    where not run.value ? 'asked_by' order by run.ordinality desc limit 1), t.agent);
+begin
+  update public.chat_conversations set
+    updated_at = p_now,
+    answered_at = case when t.status = 'completed' then p_now else answered_at end,
+    active_agent = case
+      when t.status = 'completed' then speaker
+      -- what was said stands, and with it that control has moved
+      when t.status = 'cancelled' and t.handoffs <> '[]' and t.superseded_how is distinct from 'rollback' then t.agent
+      else active_agent end
+  where user_id = t.user_id and id = t.conversation_id;
+  if t.status = 'completed' then
+    perform chat_internal.add_line(t, 'assistant', speaker, t.reply, p_now);
+  elsif t.status = 'failed' then
+    perform chat_internal.add_line(t, 'user', null, t.text, p_now);
+  elsif t.superseded_how = 'interrupt' then
+    perform chat_internal.add_line(t, 'user', null, t.text, p_now);
+    if p_partial ~ '\S' then  -- providers refuse a message without anything to be seen in it
+      perform chat_internal.add_line(t, 'assistant', speaker, p_partial, p_now, true);
+    end if;
+  elsif t.superseded_how = 'rollback' or (p_from = 'queued' and t.runs = '[]' and t.joined_to is null) then
+    perform chat_internal.take_back_lines(t);
+  end if;
+  perform chat_internal.close_joined(t, p_now);
+end $$;
+
+-- A turn that waits can be ended at once: every create is preceded by a write that a final turn refuses, so its holder,
+-- if it has one, can start nothing any more.
+create function chat_internal.end_waiting(t public.chat_turns, p_now timestamptz) returns public.chat_turns
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.chat_turns set
+    status = 'cancelled', cancel_requested = true, cancel_requested_at = coalesce(cancel_requested_at, p_now),
+    finished_at = p_now, updated_at = p_now,
+    error = case when superseded_by is not null then chat_internal.superseded(t, null) end
+  where id = t.id returning * into t;
+  perform chat_internal.close_turn(t, 'queued', null, p_now);
+  if t.superseded_how = 'rollback' and t.attempt > 0 then
+    -- an attempt that was refused may have left its message behind
+    update public.chat_conversations set thread_id = null, thread_provider = null, thread_cursor = null
+    where user_id = t.user_id and id = t.conversation_id;
+  end if;
+  return t;
+end $$;

@@ -1,0 +1,129 @@
+-- Accept a message, or say why not. A refusal leaves nothing behind. Accepting locks the user first, then the
+-- conversation: so keys, limits and rates are exact however many submit at once.
+
+-- The conversation a message is for, locked; null where it has to be made. A named id goes before a scope.
+create function chat_internal.find_conversation(p_user uuid, p_conversation uuid, p_scope_kind text, p_scope_key text)
+returns public.chat_conversations
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.chat_conversations;
+begin
+  if p_conversation is not null then
+    select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
+  elsif p_scope_kind is not null then
+    select * into c from public.chat_conversations
+    where user_id = p_user and scope_kind = p_scope_kind and scope_key = p_scope_key for update;
+  end if;
+  return c;
+end $$;
+
+-- A turn that is known already: the caller's own lost answer (same turn id) gets what it missed, claim included; the
+-- same key from another request is a replay.
+create function chat_internal.known_turn(t public.chat_turns, p_turn uuid, p_hash text, p_owner text, p_lease_ms int)
+returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.chat_conversations;
+  v timestamptz;
+begin
+  if t.request_hash <> p_hash then
+    return jsonb_build_object('outcome', 'key_mismatch');
+  end if;
+  if t.id <> p_turn then
+    return jsonb_build_object('outcome', 'replayed', 'turn', chat_internal.turn_json(t));
+  end if;
+  select * into c from public.chat_conversations where user_id = t.user_id and id = t.conversation_id for update;
+  select * into t from public.chat_turns where id = p_turn;
+  v := chat_internal.now();
+  if c.claim_op = p_turn::text and c.lease_owner is not null and t.status = 'starting' and t.ops[1] = p_turn::text then
+    c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
+    return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
+                              'claim', chat_internal.claim_json(c, t, p_turn::text));
+  end if;
+  return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t));
+end $$;
+
+-- p_owner null: accept only, claim nothing.
+create function public.chat_submit_turn(
+  p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
+  p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
+  p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
+  p_gather_ms int default 0) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.chat_conversations;
+  t public.chat_turns;
+  agent public.chat_agents;
+  v timestamptz;
+  n bigint := 0;
+  slot timestamptz;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
+  select * into t from public.chat_turns
+  where user_id = p_user and (id = p_turn or (p_key is not null and idempotency_key = p_key))
+  order by id = p_turn desc limit 1;
+  if found then
+    return chat_internal.known_turn(t, p_turn, p_hash, p_owner, p_lease_ms);
+  end if;
+
+  c := chat_internal.find_conversation(p_user, p_conversation, p_scope_kind, p_scope_key);
+  v := chat_internal.now();
+  select created_at into slot from public.chat_turns
+  where user_id = p_user and created_at > v - interval '1 minute'
+  order by created_at desc offset greatest(p_per_minute, 1) - 1 limit 1;
+  if found then
+    return jsonb_build_object('outcome', 'rate_limited',
+                              'retry_ms', chat_internal.ms(slot + interval '1 minute' - v));
+  end if;
+  if p_agent is not null then
+    agent := chat_internal.find_agent(p_user, p_agent);
+  else
+    agent := chat_internal.agent_or_default(p_user, c.active_agent);
+  end if;
+  if agent.id is null then
+    return jsonb_build_object('outcome', 'unknown_agent');
+  end if;
+  select count(*) into n from public.chat_turns where user_id = p_user and finished_at is null;
+  if n >= p_open_per_user then
+    return jsonb_build_object('outcome', 'too_many_open', 'open', n);
+  end if;
+  n := chat_internal.open_turns(p_user, c.id);
+  if p_strategy = 'reject' and n > 0 then
+    return jsonb_build_object('outcome', 'run_in_progress', 'turn_id', (chat_internal.head(c)).id);
+  end if;
+  if n >= p_open_per_conversation then
+    return jsonb_build_object('outcome', 'queue_full', 'open', n);
+  end if;
+
+  if c.id is null then
+    insert into public.chat_conversations (user_id, id, scope_kind, scope_key, active_agent, created_at, updated_at)
+    values (p_user, coalesce(p_conversation, p_new_conversation),
+            case when p_conversation is null then p_scope_kind end,
+            case when p_conversation is null then p_scope_key end, agent.slug, v, v)
+    returning * into c;
+  end if;
+  insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
+                            idempotency_key, request_hash, deadline_at, created_at, updated_at)
+  values (p_turn, p_user, c.id, c.next_seq, chat_internal.place_for(c, p_strategy), p_text, agent.slug,
+          p_agent is not null, p_strategy, p_metadata::jsonb, p_key, p_hash, v + chat_internal.span(p_ttl_ms), v, v)
+  returning * into t;
+  update public.chat_conversations set next_seq = next_seq + 1, updated_at = v
+  where user_id = p_user and id = c.id returning * into c;
+
+  if p_strategy in ('interrupt', 'rollback') then
+    perform chat_internal.displace_head(c, t, v);
+  elsif p_strategy = 'coalesce' and p_gather_ms > 0 then
+    perform chat_internal.gather(c, p_gather_ms, v);
+  end if;
+  select * into t from public.chat_turns where id = t.id;
+  select * into c from public.chat_conversations where user_id = p_user and id = c.id;
+
+  if p_owner is null or not chat_internal.claimable(c, t, v) or (chat_internal.head(c)).id <> t.id
+     or not chat_internal.lease_free(c, p_turn::text, v) then
+    return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t));
+  end if;
+  c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
+  t := chat_internal.start_turn(c, t, p_turn::text, v);
+  return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
+                            'claim', chat_internal.claim_json(c, t, p_turn::text));
+end $$;

@@ -1,0 +1,56 @@
+-- The only writer of a turn's state: fenced by the lease's token, compare-and-set on the status, without effect when
+-- the same write arrives again.
+
+create function public.chat_advance_turn(
+  p_user uuid, p_conversation uuid, p_turn uuid, p_epoch bigint, p_op text, p_to text, p_patch text, p_lease_ms int)
+returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  c public.chat_conversations;
+  t public.chat_turns;
+  v timestamptz;
+  was text;
+  patch jsonb := p_patch::jsonb;
+begin
+  select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  select * into t from public.chat_turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if p_op = any (t.ops) then
+    return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+  end if;
+  if c.lease_epoch <> p_epoch then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  v := chat_internal.now();
+  perform chat_internal.keep_lease(c, p_lease_ms, v);
+  if t.finished_at is not null then
+    return jsonb_build_object('outcome', 'final', 'turn', chat_internal.turn_json(t));
+  end if;
+  if p_to is not null and (not chat_internal.may_move(t.status, p_to)
+                           or (p_to = 'starting' and t.id <> (chat_internal.head(c)).id)) then
+    return jsonb_build_object('outcome', 'conflict', 'turn', chat_internal.turn_json(t));
+  end if;
+  if p_to is null and patch = '{}' then
+    return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+  end if;
+  was := t.status;
+  perform chat_internal.patch_conversation(c, patch);
+  if patch ? 'handoff' then
+    perform chat_internal.add_line(
+      t, 'assistant', patch -> 'handoff' ->> 'from', coalesce(patch -> 'handoff' ->> 'said', ''), v, false,
+      patch -> 'handoff' ->> 'to');
+  end if;
+  t := chat_internal.move_turn(t, p_to, patch, p_op, v);
+  if p_to = 'starting' then
+    perform chat_internal.add_line(t, 'user', null, t.text, v);
+    perform chat_internal.join_waiting(t, v);
+  elsif t.finished_at is not null then
+    perform chat_internal.close_turn(t, was, patch ->> 'partial', v);
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+end $$;

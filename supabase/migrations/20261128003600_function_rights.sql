@@ -1,0 +1,42 @@
+-- Who may call what. Postgres lets every role call a new function, and hosted projects add their own grants to that: so
+-- all of it is taken back, and service_role alone may call the functions here.
+
+-- Everything in chat_internal, and these of public. A later migration that adds functions calls it again with its own.
+create function chat_internal.restrict_to_service_role(variadic p_functions regproc[]) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  f regprocedure;
+begin
+  for f in
+    select p.oid from pg_proc p
+    where p.oid = any (p_functions) or p.pronamespace = 'chat_internal'::regnamespace
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', f);
+    execute format('grant execute on function %s to service_role', f);
+  end loop;
+end $$;
+
+select chat_internal.restrict_to_service_role(
+  'public.chat_submit_turn',
+  'public.chat_claim_turn',
+  'public.chat_release_lease',
+  'public.chat_advance_turn',
+  'public.chat_withdraw_turn',
+  'public.chat_begin_tool_call',
+  'public.chat_finish_tool_call',
+  'public.chat_keep_scratch',
+  'public.chat_list_scratch',
+  'public.chat_drop_scratch',
+  'public.chat_cancel_turn',
+  'public.chat_edit_turn',
+  'public.chat_get_turn',
+  'public.chat_list_conversations',
+  'public.chat_get_conversation',
+  'public.chat_list_messages',
+  'public.chat_list_agents',
+  'public.chat_get_agent',
+  'public.chat_remember_assistant',
+  'public.chat_list_orphans',
+  'public.chat_read_project',
+  'public.chat_write_project',
+  'public.chat_ping');
