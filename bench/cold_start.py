@@ -16,7 +16,7 @@ def measure() -> dict[str, float]:
     modules = ("functions_framework.aio", "main", "functions.composition")
     taken: dict[str, list[float]] = {module: [] for module in modules}
     for _ in range(ROUNDS):
-        for module in modules:  # side by side: whatever slows the machine slows all
+        for module in modules:  # side by side, so that a slow machine slows all of them
             timed = [sys.executable, "-c", CLOCK.format(module)]
             taken[module].append(float(subprocess.check_output(timed, env={**os.environ, **SETTINGS})))
     framework, main, adapters = (statistics.median(taken[module]) for module in modules)

@@ -41,7 +41,7 @@ async def _rounds(one: Running, provider: httpx.AsyncClient, wire: str) -> dict[
     for _ in range(1 + ROUNDS):
         ours.append(await _timed(_through(one, token, conversation), b'"type":"text-delta"'))
         theirs.append(await _timed(_alone(provider, stream), b"delta\n"))
-    # whatever is made once is made in the first round
+    # what is made once is made in the first round
     (our_first, our_end), (first, end) = _medians(ours[1:]), _medians(theirs[1:])
     return {
         f"{wire}_first_token_ratio": round(our_first / first, 3),

@@ -47,7 +47,7 @@ async def measure() -> dict[str, float]:
 
 async def _cost(one: Running, count: int, prepare: Prepare, accept: str = JSON) -> float:
     tokens = [one.token(str(uuid.uuid4())) for _ in range(count // QUEUE)]
-    # whatever is made once is made before
+    # what is made once is made before
     await asyncio.gather(*(one.send(token, message="hello") for token in tokens))
     before, waiting = one.resident_kib(), []
     for token, path in await prepare(one, tokens):

@@ -33,7 +33,7 @@ def settings_for(supabase: str, keys: Keys, openai: str | None, origins: str | N
         SUPABASE_SECRET_KEY=keys.secret,
         SUPABASE_JWT_SECRET=keys.jwt_secret,
     )
-    settings.pop("SUPABASE_JWKS_URL", None)  # whoever it is of, these tokens are not theirs
+    settings.pop("SUPABASE_JWKS_URL", None)  # the local stack signs its tokens with another key
     if openai:
         settings["OPENAI_BASE_URL"] = openai
     settings["OPENAI_API_KEY"] = settings.get("OPENAI_API_KEY") or DUMMY_KEY

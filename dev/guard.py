@@ -1,4 +1,4 @@
-"""Leaves nothing behind: whatever ends the launcher, a small process of its own stops what was started.
+"""Leaves nothing behind: however the launcher ends, a small process of its own stops what was started.
 
 The guard is this file run as a program. It reads from a pipe which process groups and paths it answers for; when the
 pipe closes it stops the groups and removes the paths. A pipe and not PR_SET_PDEATHSIG: the end of the writer is seen

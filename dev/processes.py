@@ -44,7 +44,7 @@ class Child:
 
 @dataclass(eq=False)
 class Processes:
-    """Everything started, and its temporary directory. Leaving the context stops all of it, whatever happened.
+    """Everything started, and its temporary directory. Leaving the context stops all of it, also after an error.
 
     `report` receives a sentence when a child ends once everything is up.
     """
@@ -66,7 +66,7 @@ class Processes:
     ) -> None:
         for watcher in self._watchers:
             watcher.cancel()
-        # In a thread, so that the loop goes on reaping children: a dead one that nobody reaped still looks alive.
+        # In a thread, so that the loop goes on reaping children: a dead one that was not reaped still looks alive.
         await asyncio.to_thread(self._guard.close)
         for child in self.children:
             await child.process.wait()

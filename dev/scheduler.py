@@ -45,7 +45,7 @@ class Scheduler:
                 await asyncio.sleep(self._interval_seconds)
                 trouble = await self._call(http)
                 if trouble and trouble != said:
-                    say(f"warning: the sweep for turns that nobody waits for failed: {trouble}")
+                    say(f"warning: the sweep for unattended turns failed: {trouble}")
                 said = trouble
 
     async def _call(self, http: httpx.AsyncClient) -> str:

@@ -94,7 +94,7 @@ class Faults:
             released.set()
             await app
         else:
-            # What was accepted goes on by itself; only the handler that waits to answer has nobody left.
+            # What was accepted goes on by itself; only the handler that waits to answer has no client left.
             app.cancel()
             await asyncio.wait({app})
 
@@ -115,7 +115,7 @@ class Faults:
 
 
 async def _read_ahead(receive: Receive) -> Receive:
-    """The request is on its way already: it arrives whole, whatever becomes of its client meanwhile."""
+    """The request is on its way already: it arrives whole, also where its client leaves meanwhile."""
     read = [await receive()]
     while read[-1].get("more_body"):
         read.append(await receive())

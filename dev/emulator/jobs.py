@@ -13,7 +13,7 @@ from dev.emulator.ids import now
 class Job(ABC):
     """A run or a response: queued, at work, then ended by its plan, by a cancel or by its age.
 
-    Its seconds are the thing that is emulated, so it sleeps them; whoever waits for a job awaits `ended`.
+    Its seconds are the thing that is emulated, so it sleeps them; a request that waits for a job awaits `ended`.
     """
 
     def __init__(self, job_id: str, config: Config, plan: Plan, *, metadata: dict[str, str], foreign: bool) -> None:

@@ -13,7 +13,7 @@ FLOOR_SECONDS = 0.1  # a hint of nothing is no reason to ask without a pause
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_seconds(headers: Mapping[str, str]) -> float | None:
     """Seconds from `retry-after-ms` (observed at OpenAI and Azure) or `Retry-After` (RFC 9110: seconds or a date).
 
     Never negative and never above the cap; None where there is none or it makes no sense. A date is measured from the

@@ -48,7 +48,7 @@ class EventSource:
         self._parser = EventParser()
 
     async def read(self) -> list[ServerEvent] | None:
-        """The events of the next bytes; None where the stream is over, in whatever way."""
+        """The events of the next bytes; None where the stream has ended or broken off."""
         try:
             return self._parser.feed(await anext(self._bytes))
         except (StopAsyncIteration, EventTooLarge, httpx.HTTPError, httpx.StreamError, OSError):
@@ -148,7 +148,7 @@ class Wire:
         except TimeoutError as error:
             raise OutcomeUnknown(f"The provider did not answer within {limit:g} s.") from error
         except Exception as error:
-            # Whatever the network can do has been told by the sender; what is left failed before it was reached.
+            # The sender has typed every failure of the network; what is left failed before the network was reached.
             raise ProviderRefused(f"The request could not be built ({type(error).__name__}).") from error
 
 

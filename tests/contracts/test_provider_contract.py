@@ -308,7 +308,7 @@ async def test_every_end_is_told(on: World, directive: str, status: str | None, 
         assert done.error_code == code
 
 
-async def test_a_status_that_nobody_knows_is_kept_as_a_word(on: World) -> None:
+async def test_an_unknown_status_is_kept_as_a_word(on: World) -> None:
     thread = await on.provider.create_thread([])
     state = await on.start(thread, "[[never]]Hello")
     path = f"/runs/{state.run_id}$" if on.wire == "assistants" else f"/responses/{state.run_id}$"
@@ -424,7 +424,7 @@ async def test_who_is_brought_in_is_told_so_where_the_thread_shows_no_calls() ->
         assert not (await on.emulator.state())["threads"][0]["messages"]
 
 
-async def test_outputs_that_nobody_waits_for_are_refused(on: World) -> None:
+async def test_outputs_that_no_run_waits_for_are_refused(on: World) -> None:
     thread = await on.provider.create_thread([])
     done, _ = await on.answer(thread, "Hello")
 
@@ -432,7 +432,7 @@ async def test_outputs_that_nobody_waits_for_are_refused(on: World) -> None:
         await on.provider.submit_tool_outputs(thread, done.run_id or "", [ToolOutput("call_1", "x")])
 
 
-async def test_a_call_that_nobody_answered_poisons_a_conversation() -> None:
+async def test_a_call_without_an_output_poisons_a_conversation() -> None:
     async with world("responses") as on:
         thread = await on.provider.create_thread([])
         asked = await on.ended(thread, await on.start(thread, "[[tool look]]Hello"))

@@ -86,7 +86,7 @@ def gone(directory: Path) -> bool:
             if mark in (process / "environ").read_bytes() and process.name != str(os.getpid()):
                 return False
         except OSError:
-            continue  # it ended while we looked, or is somebody else's
+            continue  # it ended while we looked, or belongs to another user
     return [path.name for path in directory.iterdir()] == ["stderr"]
 
 
@@ -177,4 +177,4 @@ def group_of(url: str) -> int:
             continue
         if b"--port" in words and words[words.index(b"--port") + 1] == port:
             return os.getpgid(int(process.name))
-    raise AssertionError(f"nobody listens on {url}")
+    raise AssertionError(f"no server listens on {url}")

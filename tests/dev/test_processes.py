@@ -22,7 +22,7 @@ time.sleep(600)
 
 
 def ignore(_: str) -> None:
-    """Nobody reads it."""
+    """Its output is not read."""
 
 
 def python(code: str) -> list[str]:

@@ -50,7 +50,7 @@ async def test_a_call_that_fails_is_said_once(tmp_path: Path) -> None:
         running = asyncio.create_task(scheduler.run(said.append))
         await until(lambda: times(processes, "swept with Bearer") >= 3)
         running.cancel()
-    assert said == ["warning: the sweep for turns that nobody waits for failed: it answered 503"]
+    assert said == ["warning: the sweep for unattended turns failed: it answered 503"]
 
 
 @pytest.mark.parametrize("given", [{}, {"MAINTENANCE_SECRET": ""}])

@@ -210,7 +210,7 @@ def test_scenes_are_saved_as_the_tool_takes_them() -> None:
     assert [list(each) for each in json.loads(made.arguments)["scenes"]] == [["description"]] * 2
 
 
-def test_a_task_that_was_not_handed_over_is_nobodys() -> None:
+def test_a_task_that_was_not_handed_over_belongs_to_no_agent() -> None:
     text = call("transfer_to_b", task="[[say b]]") + " hi"
     refused = Called("transfer_to_b", json.dumps({"task": "[[say b]]"}), '{"error": "no"}')
     prompt = Prompt(text, 1, tools=frozenset({"transfer_to_b"}), since=(refused,), outputs=(ToolOutput("t", "no"),))

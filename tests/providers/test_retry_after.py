@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from shared.providers.retry_after import poll_after, retry_after
+from shared.providers.retry_after import poll_after, retry_seconds
 
 MOMENT = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ MOMENT = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_numbers(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+    assert retry_seconds(headers) == seconds
 
 
 @pytest.mark.parametrize(("later", "seconds"), [(12, 12.0), (7200, 60.0), (-30, 0.0)])
@@ -47,13 +47,13 @@ def test_a_date_is_measured_from_the_answers_own(later: int, seconds: float) -> 
         "retry-after": format_datetime(MOMENT + timedelta(seconds=later), usegmt=True),
     }
 
-    assert retry_after(headers) == seconds
+    assert retry_seconds(headers) == seconds
 
 
 def test_a_date_alone_is_measured_from_now() -> None:
     headers = {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)}
 
-    assert 25 < (retry_after(headers) or 0) <= 30
+    assert 25 < (retry_seconds(headers) or 0) <= 30
 
 
 def test_the_poll_hint() -> None:

@@ -49,7 +49,7 @@ class Called:
     name: str
     arguments: str
     output: str | None
-    """None: nobody has answered it."""
+    """None: it has no output."""
 
     @property
     def failed(self) -> bool:

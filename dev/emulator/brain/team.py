@@ -201,7 +201,7 @@ class _Player:
 
 
 def _arguments(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """What is known, as far as the tool takes it, and something of the right kind for whatever else it requires."""
+    """What is known, as far as the tool takes it, and a value of the right type for each other required field."""
     properties = schema.get("properties")
     required = schema.get("required") or []
     if not isinstance(properties, Mapping):

@@ -1,4 +1,4 @@
-"""The assistants behind agents that name none: made once, remembered, made anew where somebody has deleted them."""
+"""The assistants behind agents that name none: made once, remembered, made anew after a deletion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Assistants:
         self._remember = remember
         self._known: dict[str, str] = {}  # by agent id
         self._made: set[str] = set()  # by this process; the agent's row tells it of those that others made
-        self._gone: set[str] = set()  # of ours, deleted by somebody; the record may still name them
+        self._gone: set[str] = set()  # of ours, deleted at the provider; the record may still name them
         self._making = asyncio.Lock()
 
     async def of(self, agent: Agent) -> str:

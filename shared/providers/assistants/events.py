@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.assistants.runs import content, run_state
+from shared.providers.assistants.runs import message_text, run_state
 from shared.providers.streams.events import RunEvents, place_in, raw_text
 
 _KINDS = ("thread.run", "thread.message")
 
 
-class RunHearing(RunEvents):
+class ThreadRunEvents(RunEvents):
     """Run objects tell the status, message objects and their deltas the words."""
 
     def __init__(self, said: str = "") -> None:
@@ -41,13 +41,13 @@ class RunHearing(RunEvents):
     def _message(self, kind: str, data: Mapping[str, Any]) -> None:
         place = self._places.setdefault(fields.identifier(data) or "", len(self._places))
         silent = kind != "delta" and fields.text(data, "role") != "assistant"
-        message = self.words.message(place, silent=silent)
+        message = self.run_text.message(place, silent=silent)
         if kind == "delta":
             for part in fields.objects(fields.inner(data, "delta"), "content"):
                 words = raw_text(fields.inner(part, "text"), "value") or raw_text(part, "text")
                 message.add(place_in(part, "index") or 0, words or raw_text(part, "refusal"))
         elif kind in ("completed", "incomplete"):
-            message.end(content(data))
+            message.end(message_text(data))
 
 
 def _unnamed(data: Mapping[str, Any]) -> str:

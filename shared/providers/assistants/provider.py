@@ -14,17 +14,17 @@ from shared.core.turns import RunStart
 from shared.ports import Clock, TextHeard
 from shared.providers import fields
 from shared.providers.assistants.assistants import Assistants, RememberAssistant, required_id
-from shared.providers.assistants.events import RunHearing
+from shared.providers.assistants.events import ThreadRunEvents
 from shared.providers.assistants.runs import Mark, answer_text, made_by, mark, own_run, run_body, run_state, seed
 from shared.providers.refusals.meaning import (
     cancel_refused,
-    gone,
+    is_gone,
     misses_assistant,
     nothing_started,
     refuses_stream,
     start_refused,
 )
-from shared.providers.streams.open_streams import LiveRuns
+from shared.providers.streams.open_streams import OpenStreams
 from shared.providers.streams.run_stream import StreamRules
 from shared.providers.text import clean
 from shared.providers.wire import Answer, Wire
@@ -52,7 +52,7 @@ class AssistantsProvider:
         """`clock` is taken so that both wires are made alike; this one needs none."""
         self._wire = Wire(client, timeout_seconds, {"OpenAI-Beta": "assistants=v2"})
         self._assistants = Assistants(self._wire, remember_assistant)
-        self._live = LiveRuns()
+        self._open_streams = OpenStreams()
         self._streams = True  # until the server has refused to
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
@@ -136,11 +136,11 @@ class AssistantsProvider:
         return replace(run_state(answer.body, answer.headers), run_id=run_id)
 
     async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        """Only what this process has opened: the wire lets nobody else attach."""
-        if (live := self._live.get(run_id)) is None:
+        """Only what this process has opened: the wire lets no other process attach."""
+        if (stream := self._open_streams.get(run_id)) is None:
             return
-        async with contextlib.aclosing(live.follow()) as events:
-            async for event in events:
+        async with contextlib.aclosing(stream.follow()) as told:
+            async for event in told:
                 yield replace(event, run_id=run_id) if isinstance(event, RunState) else event
 
     async def submit_tool_outputs(
@@ -150,7 +150,7 @@ class AssistantsProvider:
         body = {"tool_outputs": [{"tool_call_id": given.call_id, "output": clean(given.output)} for given in outputs]}
         thread_id = _thread_id(thread)
         path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
-        self._live.drop(run_id)  # it has told that the run waits
+        self._open_streams.drop(run_id)  # it has told that the run waits
         try:
             answer = await self._streamed(path, body, thread_id, stream=stream, said=said)
         except ProviderError as error:
@@ -164,7 +164,7 @@ class AssistantsProvider:
         try:
             await self._wire.delete("threads", thread.thread_id)
         except ProviderError as error:
-            return gone(error)
+            return is_gone(error)
         return True
 
     async def erase_turn(self, start: RunStart) -> bool:
@@ -181,7 +181,7 @@ class AssistantsProvider:
         self, path: tuple[str, ...], body: dict[str, Any], thread_id: str, *, stream: bool, said: str = ""
     ) -> Answer:
         """The run as the server names it first; its stream, where one was wanted and there is one, is read on."""
-        if not stream or not self._streams or self._live.full:
+        if not stream or not self._streams or self._open_streams.full:
             return await self._wire.post(*path, body=body)
         try:
             opened = await self._wire.open("POST", *path, body={**body, "stream": True})
@@ -195,18 +195,18 @@ class AssistantsProvider:
             return await self._wire.post(*path, body=body)
         if isinstance(opened, Answer):
             return opened
-        hearing = RunHearing(said)
+        events = ThreadRunEvents(said)
 
         async def whole(end: RunState) -> RunState:
-            if hearing.words.whole:
-                return replace(end, text=hearing.words.text)
+            if events.run_text.whole:
+                return replace(end, text=events.run_text.text)
             return replace(end, text=await self._text(thread_id, str(end.run_id)))
 
         rules = StreamRules(self._run_budget_seconds, whole=whole)
-        return await self._live.begin(opened, hearing, rules, self._timeout_seconds)
+        return await self._open_streams.begin(opened, events, rules, self._timeout_seconds)
 
     async def _with_another(self, start: RunStart, present: Collection[Mark], *, stream: bool) -> Answer:
-        """The create once more, since it was refused for an assistant of ours that somebody has deleted."""
+        """The create once more, since it was refused for an assistant of ours that was deleted at the provider."""
         thread_id = _thread_id(start.thread)
         try:
             body = run_body(start, await self._assistants.of(start.agent), present)

@@ -149,7 +149,7 @@ def answer_text(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str:
         roles = [fields.text(message, "role") for message in newest_first]
         said = list(newest_first[: roles.index("user")] if "user" in roles else newest_first)
     said = [message for message in said if fields.text(message, "role") == "assistant" and not _is_added(message)]
-    texts = [text for message in reversed(said) if (text := content(message))]
+    texts = [text for message in reversed(said) if (text := message_text(message))]
     return "\n\n".join(texts)
 
 
@@ -158,7 +158,7 @@ def _is_added(message: Mapping[str, Any]) -> bool:
     return any(fields.text(fields.inner(message, "metadata"), key) for key in _ADDED)
 
 
-def content(message: Mapping[str, Any]) -> str:
+def message_text(message: Mapping[str, Any]) -> str:
     if plain := fields.text(message, "content"):
         return plain
     parts = []

@@ -23,9 +23,9 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.providers.refusals.error_body import Fault, read_body
+from shared.providers.refusals.error_body import Fault, read_error
 from shared.providers.refusals.sentences import Sentence
-from shared.providers.retry_after import retry_after
+from shared.providers.retry_after import retry_seconds
 from shared.providers.text import ID_CHARS, clean, excerpt
 
 """Ids are opaque and may be long; beyond this they are no ids."""
@@ -80,12 +80,12 @@ _NEVER_SENT = frozenset(
 
 
 def from_answer(status: int, headers: Mapping[str, str] | None, body: bytes | str | None) -> ProviderError:
-    """The error that this answer means. Never raises, whatever it is given.
+    """The error that this answer means. Never raises.
 
     `headers` in lower case or case-insensitive, as httpx has them; `body` is read up to a bound.
     """
     try:
-        return _read(status, headers or {}, read_body(body))
+        return _read(status, headers or {}, read_error(body))
     except Exception:  # a reader of foreign bytes must not become the failure itself
         return OutcomeUnknown(f"The provider answered {status} with something unreadable.", status=status)
 
@@ -100,7 +100,7 @@ def from_transport(error: BaseException) -> ProviderError:
         if family & _NEVER_SENT:
             return NotSent(f"The provider could not be reached ({type(seen).__name__}).")
         if "TransportError" in family:
-            break  # the transport's own word stands, whatever it met on the way to it
+            break  # the transport's own word stands; its causes say less
         seen = seen.__cause__ or seen.__context__
     return OutcomeUnknown(f"The exchange with the provider broke off ({type(error).__name__}).")
 
@@ -126,7 +126,7 @@ def _read(status: int, headers: Mapping[str, str], fault: Fault) -> ProviderErro
 def _lock(
     status: int, fault: Fault, sentence: Sentence, common: dict[str, Any], *, codes_only: bool = False
 ) -> ProviderError | None:
-    """Another run is in the way, or function calls that nobody answered."""
+    """Another run is in the way, or function calls have no output."""
     locked = status in _LOCK_STATUSES and any(map(_is_lock, fault.codes))
     if not locked and not codes_only and status in _SENTENCE_STATUSES and _may_be_read(fault):
         call_id = sentence.unanswered_call()
@@ -201,7 +201,7 @@ def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, 
         details["param"] = excerpt(fault.param)
     if about := _about(status, fault):
         details["about"] = about
-    return {"status": status, "retry_after": retry_after(headers), "details": details}
+    return {"status": status, "retry_after": retry_seconds(headers), "details": details}
 
 
 def _about(status: int, fault: Fault) -> str | None:

@@ -1,4 +1,4 @@
-"""What an error body says, whatever it is wrapped in: the codes, the message, the parameter.
+"""What an error body says, in any of the known wrappings: the codes, the message, the parameter.
 
 Seen in the wild: `{"error": {...}}`, `{"error": "text"}`, `{"detail": ...}`, a bare `{"message", "code"}`, lists of
 them, JSON inside a string, a Python repr, an SSE frame, an SDK's log line around any of these, HTML, nothing.
@@ -24,7 +24,7 @@ _CODE_KEYS = ("code", "type", "error_code", "errorCode", "reason", "kind", "name
 _TEXT_KEYS = ("message", "detail", "error", "msg", "error_description", "error_message", "errorMessage", "title")
 _WRAPPERS = ("error", "detail", "errors", "message", "innererror", "response", "body", "data")
 
-# What clients and gateways write before the provider's own words. Anything else before them is somebody's sentence.
+# What clients and gateways write before the provider's own words. Anything else before them is a quoted sentence.
 _PREFIX = re.compile(
     r"(?:(?:"
     r"[A-Za-z_][\w.]{0,80}(?:Error|Exception)(?!\w)"  # openai.BadRequestError, ClientResultException
@@ -51,7 +51,7 @@ class Fault:
     structured: bool = False  # an object was read; False for prose, HTML and nothing at all
 
 
-def read_body(body: bytes | str | None) -> Fault:
+def read_error(body: bytes | str | None) -> Fault:
     """Never raises; a body that says nothing is an empty Fault."""
     if body is None:
         return Fault()
@@ -109,7 +109,7 @@ def _parse(text: str) -> Any:
     if text[:1] in ("{", "[") and shallow:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an odd escape in foreign text is nobody's business
+                warnings.simplefilter("ignore")  # an odd escape in foreign text needs no warning
                 return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             pass

@@ -21,7 +21,7 @@ def lacks_route(error: ProviderError) -> bool:
     return error.status in ABSENT and isinstance(error, ProviderRefused | OutcomeUnknown)
 
 
-def gone(error: ProviderError) -> bool:
+def is_gone(error: ProviderError) -> bool:
     """Whether something that could not be deleted is not there."""
     return error.status in (404, 410) or isinstance(error, NotFoundAtProvider | ThreadGone)
 

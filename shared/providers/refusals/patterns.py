@@ -11,7 +11,7 @@ RUN = r"(?:run|response|task|request|generation)"
 STILL = r"(?:already|currently|still|now)"
 ONE = r"(?:an? |another |one |the |\d+ )?(?:other )?"
 
-# Whoever speaks of a value speaks of the request, not of the thread.
+# A sentence about a value is about the request, not about the thread.
 ABOUT_VALUE = r"invalid|values?|expected|got|received|field|string|pars(?:e|ing)|validation|moderation|flagged|policy"
 
 STOP = re.compile(r"[\u3002\uff0c\uff1b\uff1a\uff01\uff1f\u3001\u2026]")

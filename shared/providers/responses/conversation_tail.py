@@ -9,7 +9,7 @@ from shared.core.errors import ProviderError
 from shared.core.runs import RunState
 from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
-from shared.providers.responses.conversations import Conversations, End
+from shared.providers.responses.conversations import Conversations, NewestItems
 from shared.providers.responses.items import call_ids, found_run, leftovers, missing, traces
 
 
@@ -50,10 +50,10 @@ class ConversationTail:
         # Of several runs something must have been left; where that is not found, the thread is to be given up.
         return end.whole and (bool(found) or len(start.known_run_ids) < 2)
 
-    async def _end(self, conversation: str, cursor: str | None) -> End:
+    async def _end(self, conversation: str, cursor: str | None) -> NewestItems:
         try:
             return await self._conversations.end(conversation, cursor)
         except ProviderError as error:
             if lacks_route(error):
-                return End((), whole=False)
+                return NewestItems((), whole=False)
             raise

@@ -19,7 +19,7 @@ _PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class NewestItems:
     """The items after the last one known, newest first."""
 
     items: Sequence[Item]
@@ -46,7 +46,7 @@ class Conversations:
         cursor = next((made for item in fields.objects(newest, "data") if (made := fields.identifier(item))), None)
         return Thread(self._provider, thread_id, cursor)
 
-    async def end(self, thread_id: str, cursor: str | None) -> End:
+    async def end(self, thread_id: str, cursor: str | None) -> NewestItems:
         """What came after `cursor`; the whole conversation where that is None. Bounded to a few pages."""
         items: list[Item] = []
         query: dict[str, str | int] = {"limit": ITEMS_PER_PAGE}
@@ -55,13 +55,13 @@ class Conversations:
             listed = fields.objects(page, "data")
             for item in listed:
                 if cursor is not None and fields.identifier(item) == cursor:
-                    return End(items, whole=True)
+                    return NewestItems(items, whole=True)
                 items.append(item)
             last = fields.identifier(listed[-1]) if listed else None
             if page.get("has_more") is not True or last is None or last == query.get("after"):
-                return End(items, whole=cursor is None)
+                return NewestItems(items, whole=cursor is None)
             query["after"] = last
-        return End(items, whole=False)
+        return NewestItems(items, whole=False)
 
     async def drop(self, thread_id: str, item_ids: Sequence[str]) -> None:
         """Take items out. Raises what the server answers where it cannot."""

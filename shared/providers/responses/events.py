@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.responses.items import content, run_state
+from shared.providers.responses.items import item_text, response_state
 from shared.providers.streams.events import RunEvents, place_in, raw_text
 from shared.providers.streams.text_assembly import StreamUnreliable
 from shared.providers.text import clean
@@ -14,7 +14,7 @@ from shared.providers.text import clean
 _QUEUE = ("response.created", "response.queued")
 
 
-class ResponseHearing(RunEvents):
+class ResponseEvents(RunEvents):
     """Numbers tell a skipped event from a repeated one; without them the order is trusted as it comes."""
 
     def __init__(self, *, attached: bool = False) -> None:
@@ -27,7 +27,7 @@ class ResponseHearing(RunEvents):
         """Take the response as a plain answer has it."""
         self._status(response)
         if self.end is not None:
-            self.words.complete(self.end.text)
+            self.run_text.complete(self.end.text)
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         kind = raw_text(data, "type") or name
@@ -58,7 +58,7 @@ class ResponseHearing(RunEvents):
     def _status(self, response: Mapping[str, Any]) -> None:
         if self.run is None and fields.identifier(response):
             self.run = response
-        state = run_state(response)
+        state = response_state(response)
         if state.terminal or state.status == "requires_action":
             self.run = self.run or response
             self.end, self.over = state, True
@@ -69,29 +69,29 @@ class ResponseHearing(RunEvents):
         match kind:
             case "output_item.added":
                 speaks = not item or fields.text(item, "role") == "assistant"
-                self.words.message(self._place(data, item), silent=not speaks)
+                self.run_text.message(self._place(data, item), silent=not speaks)
             case "output_item.done":
                 speaks = fields.text(item, "role") == "assistant"
-                message = self.words.message(self._place(data, item), silent=not speaks)
-                message.end(content(item) if speaks else "")
+                message = self.run_text.message(self._place(data, item), silent=not speaks)
+                message.end(item_text(item) if speaks else "")
             case "output_text.delta" | "refusal.delta":
-                self.words.message(self._place(data, item)).add(at, raw_text(data, "delta"))
+                self.run_text.message(self._place(data, item)).add(at, raw_text(data, "delta"))
             case "output_text.done":
-                self.words.message(self._place(data, item)).end_part(at, clean(raw_text(data, "text")))
+                self.run_text.message(self._place(data, item)).end_part(at, clean(raw_text(data, "text")))
             case "refusal.done":
-                self.words.message(self._place(data, item)).end_part(at, clean(raw_text(data, "refusal")))
+                self.run_text.message(self._place(data, item)).end_part(at, clean(raw_text(data, "refusal")))
             case "content_part.done":
                 told = fields.text(part, "text") or fields.text(part, "refusal")
-                self.words.message(self._place(data, item)).end_part(at, told)
+                self.run_text.message(self._place(data, item)).end_part(at, told)
 
     def _place(self, data: Mapping[str, Any], item: Mapping[str, Any]) -> int:
-        """Where the item stands in the output; by its id, or the order in which items come, where nobody says."""
+        """Where the item stands in the output; by its id, or the order in which items come, where no index is given."""
         place = place_in(data, "output_index")
         item_id = fields.identifier(data, "item_id") or fields.identifier(item)
         if place is None and item_id is not None:
-            place = self._places.get(item_id, self.words.places)
+            place = self._places.get(item_id, self.run_text.places)
         if place is None:
-            place = max(self.words.places - 1, 0)
+            place = max(self.run_text.places - 1, 0)
         if item_id is not None:
             self._places.setdefault(item_id, place)
         return place

@@ -15,7 +15,7 @@ from shared.providers.text import clean, clean_json
 Item = Mapping[str, Any]
 
 
-def run_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
+def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
     """One response object. A completed one that asks for functions is in `requires_action`: it waits for their outputs.
 
     A response without a status counts as ended where it has output, as servers without background answer.
@@ -27,7 +27,7 @@ def run_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = N
     return RunState(
         run_id=fields.identifier(response),
         status="requires_action" if status == "completed" and calls else status,
-        text=said(output) or fields.text(response, "output_text"),
+        text=items_text(output) or fields.text(response, "output_text"),
         tool_calls=calls,
         usage=fields.usage(response),
         error_code=code,
@@ -39,13 +39,13 @@ def run_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = N
     )
 
 
-def said(items: Sequence[Item]) -> str:
+def items_text(items: Sequence[Item]) -> str:
     """What the assistant says in these items, in order; a refusal is said as well."""
-    texts = [text for item in items if fields.text(item, "role") == "assistant" and (text := content(item))]
+    texts = [text for item in items if fields.text(item, "role") == "assistant" and (text := item_text(item))]
     return "\n\n".join(texts)
 
 
-def content(item: Item) -> str:
+def item_text(item: Item) -> str:
     """The text of a message, whether it is given as a string or in parts."""
     if plain := fields.text(item, "content"):
         return plain
@@ -105,7 +105,7 @@ def _output_item(given: ToolOutput) -> dict[str, Any]:
 
 def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tuple[Displaced, ...]:
     """Of the interrupted turns, those whose question does not stand among these items."""
-    asked = {content(item) for item in newest_first if fields.text(item, "role") == "user"}
+    asked = {item_text(item) for item in newest_first if fields.text(item, "role") == "user"}
     return tuple(one for one in displaced if clean(one.text) not in asked)
 
 
@@ -118,7 +118,7 @@ def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
         after.append(item)
         if fields.text(item, "role") != "user":
             continue
-        if content(item) == asked or _concerns(after, calls):
+        if item_text(item) == asked or _concerns(after, calls):
             found += _ids(after)
         after = []
     return found + (_ids(after) if _concerns(after, calls) else [])
@@ -143,7 +143,7 @@ def _ids(items: Sequence[Item]) -> list[str]:
 def _same(item: Item, own: Item) -> bool:
     """Whether an item of a conversation is what an item of our input has become."""
     if _kind(own) == "message":
-        return fields.text(item, "role") == fields.text(own, "role") and content(item) == content(own)
+        return fields.text(item, "role") == fields.text(own, "role") and item_text(item) == item_text(own)
     return _kind(item) == _kind(own) and fields.identifier(item, "call_id") == fields.identifier(own, "call_id")
 
 
@@ -165,7 +165,7 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
     end = next((index for index, item in enumerate(after) if fields.text(item, "role") == "user"), len(after))
     answer = after[:end]
     calls = tool_calls(answer)
-    text = said(answer)
+    text = items_text(answer)
     run_id = next((made for item in answer if (made := _made_by(item))), None)
     if not (text or calls) or {run_id, _last_id(answer)} & set(start.known_run_ids):
         return None

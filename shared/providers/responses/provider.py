@@ -27,7 +27,7 @@ from shared.core.turns import RunStart
 from shared.ports import Clock, TextHeard
 from shared.providers.refusals.meaning import (
     cancel_refused,
-    gone,
+    is_gone,
     lacks_route,
     refuses_background,
     refuses_conversation,
@@ -37,7 +37,7 @@ from shared.providers.refusals.meaning import (
 from shared.providers.responses.background_probe import created_or_found
 from shared.providers.responses.conversation_tail import ConversationTail
 from shared.providers.responses.conversations import Conversations
-from shared.providers.responses.items import run_state
+from shared.providers.responses.items import response_state
 from shared.providers.responses.request import create_body
 from shared.providers.responses.streams import ResponseStreams, in_background
 from shared.providers.wire import Answer, Wire
@@ -81,8 +81,8 @@ class ResponsesProvider:
         """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
-        self._ends = ConversationTail(self._conversations)
-        self._listening = ResponseStreams(self._wire, run_budget_seconds)
+        self._tail = ConversationTail(self._conversations)
+        self._streams = ResponseStreams(self._wire, run_budget_seconds)
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
@@ -126,9 +126,9 @@ class ResponsesProvider:
     async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:
         conversation = self._conversation(start.thread)
         if (start.repeated or start.displaced) and conversation is not None:
-            start = await self._ends.tidied(start, conversation)
+            start = await self._tail.tidied(start, conversation)
         background = self._background == "on" or self._habits.background is not False
-        stream = stream and self._habits.streams and not self._listening.runs.full
+        stream = stream and self._habits.streams and not self._streams.open_streams.full
         while True:
             try:
                 return await self._create(start, conversation, background=background, stream=stream)
@@ -153,7 +153,7 @@ class ResponsesProvider:
         conversation = self._conversation(start.thread)
         if conversation is None:
             return None
-        return await self._ends.found(start, conversation)
+        return await self._tail.found(start, conversation)
 
     async def find_active_run(self, thread: Thread) -> RunState | None:
         """The wire has no list of responses."""
@@ -165,11 +165,13 @@ class ResponsesProvider:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
             if lacks_route(error) or error.status in (404, 410):
-                if (live := self._listening.runs.get(run_id)) is not None and (heard := live.state(run_id)) is not None:
+                if (open_stream := self._streams.open_streams.get(run_id)) is not None and (
+                    heard := open_stream.state(run_id)
+                ) is not None:
                     return heard  # in the foreground its stream may be the only one that knows of it
                 raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
             raise
-        return _named(run_state(answer.body, answer.headers), run_id)
+        return _named(response_state(answer.body, answer.headers), run_id)
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
         """Only a response in the background can be cancelled."""
@@ -182,10 +184,10 @@ class ResponsesProvider:
             ):
                 refusal.code = "runs_in_foreground"
             raise refusal from error
-        return _named(run_state(answer.body, answer.headers), run_id)
+        return _named(response_state(answer.body, answer.headers), run_id)
 
     def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        return self._listening.listen(run_id, attach=self.attachable)
+        return self._streams.listen(run_id, attach=self.attachable)
 
     async def submit_tool_outputs(
         self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
@@ -194,7 +196,7 @@ class ResponsesProvider:
 
     async def erase_turn(self, start: RunStart) -> bool:
         conversation = self._conversation(start.thread)
-        return True if conversation is None else await self._ends.erase(start, conversation)
+        return True if conversation is None else await self._tail.erase(start, conversation)
 
     async def delete_thread(self, thread: Thread) -> bool:
         if thread.thread_id is None:
@@ -202,7 +204,7 @@ class ResponsesProvider:
         try:
             await self._conversations.delete(thread.thread_id)
         except ProviderError as error:
-            return gone(error)
+            return is_gone(error)
         return True
 
     async def ping(self) -> bool:
@@ -239,20 +241,20 @@ class ResponsesProvider:
 
     async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
         if body.get("stream"):
-            return await self._listening.create(body, seconds)
+            return await self._streams.create(body, seconds)
         return await self._wire.post("responses", body=body, seconds=seconds)
 
     async def _accepted(
         self, start: RunStart, conversation: str | None, answer: Answer, *, background: bool
     ) -> RunState:
         """The run as the server describes it, which shows what the server does."""
-        state = run_state(answer.body, answer.headers)
+        state = response_state(answer.body, answer.headers)
         ended = state.terminal or state.status == "requires_action"
         if state.run_id is None and not ended:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         if background:
             # A create that streams is answered at once, whether its run is in the background or not.
-            streams = state.run_id is not None and self._listening.runs.get(state.run_id) is not None
+            streams = state.run_id is not None and self._streams.open_streams.get(state.run_id) is not None
             self._habits.background = in_background(answer.body) or (not ended and not streams)
         if conversation is None or _same(state.thread_id, conversation):
             return state
@@ -262,7 +264,7 @@ class ResponsesProvider:
         if state.run_id is not None and not ended:
             with contextlib.suppress(ProviderError):
                 await self.cancel_run(start.thread, state.run_id)
-            self._listening.runs.drop(state.run_id)
+            self._streams.open_streams.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
 
 

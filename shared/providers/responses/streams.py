@@ -1,4 +1,4 @@
-"""Responses that are streamed: by their create, or by whoever attaches to them."""
+"""Responses that are streamed: by their create, or by an instance that attaches to them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from shared.core.errors import ProviderError
 from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers import fields
-from shared.providers.responses.events import ResponseHearing
-from shared.providers.streams.open_streams import LiveRuns
-from shared.providers.streams.run_stream import LiveRun, StreamRules
+from shared.providers.responses.events import ResponseEvents
+from shared.providers.streams.open_streams import OpenStreams
+from shared.providers.streams.run_stream import RunStream, StreamRules
 from shared.providers.wire import Answer, EventSource, Wire
 
 
@@ -21,7 +21,7 @@ class ResponseStreams:
     def __init__(self, wire: Wire, run_budget_seconds: float) -> None:
         self._wire = wire
         self._run_budget_seconds = run_budget_seconds
-        self.runs = LiveRuns()
+        self.open_streams = OpenStreams()
 
     async def create(self, body: Mapping[str, Any], seconds: float) -> Answer:
         """The response as its stream names it, which is then read on; or the plain answer of another server.
@@ -31,49 +31,49 @@ class ResponseStreams:
         opened = await self._wire.open("POST", "responses", body=body, seconds=seconds)
         if isinstance(opened, Answer):
             return opened
-        hearing = ResponseHearing()
-        return await self.runs.begin(opened, hearing, self._rules(hearing), seconds)
+        events = ResponseEvents()
+        return await self.open_streams.begin(opened, events, self._rules(events), seconds)
 
     async def listen(self, run_id: str, *, attach: bool) -> AsyncGenerator[TextHeard | RunState, None]:
-        """What was opened here; else, with `attach`, what the server tells whoever comes, from the beginning."""
-        live = self.runs.get(run_id)
-        if (live is None or live.broken) and attach and not self.runs.full:
+        """What was opened here; else, with `attach`, a stream of the server's, from the beginning."""
+        stream = self.open_streams.get(run_id)
+        if (stream is None or stream.broken) and attach and not self.open_streams.full:
             attached = await self._attached(run_id)
-            if isinstance(attached, ResponseHearing):
+            if isinstance(attached, ResponseEvents):
                 for event in _whole(attached):
                     yield event
                 return
-            live = attached or live
-        if live is None:
+            stream = attached or stream
+        if stream is None:
             return
-        async with contextlib.aclosing(live.follow()) as events:
-            async for event in events:
+        async with contextlib.aclosing(stream.follow()) as told:
+            async for event in told:
                 yield replace(event, run_id=run_id) if isinstance(event, RunState) else event
 
-    async def _attached(self, run_id: str) -> LiveRun | ResponseHearing | None:
+    async def _attached(self, run_id: str) -> RunStream | ResponseEvents | None:
         """None where the server gives no stream; the whole where it answers plainly instead."""
-        hearing = ResponseHearing(attached=True)
+        events = ResponseEvents(attached=True)
         try:
             opened = await self._wire.open("GET", "responses", run_id, query={"stream": "true"})
         except ProviderError:
             return None
         if isinstance(opened, Answer):
-            hearing.look(opened.body)
-            return hearing
-        live = self.runs.add(opened, hearing, self._rules(hearing))
-        self.runs.name(live, run_id)
-        return live
+            events.look(opened.body)
+            return events
+        stream = self.open_streams.add(opened, events, self._rules(events))
+        self.open_streams.name(stream, run_id)
+        return stream
 
-    def _rules(self, hearing: ResponseHearing) -> StreamRules:
+    def _rules(self, events: ResponseEvents) -> StreamRules:
         async def reopen(number: int) -> EventSource | None:
-            run_id = fields.identifier(hearing.run)
-            if run_id is None or not in_background(hearing.run or {}):
+            run_id = fields.identifier(events.run)
+            if run_id is None or not in_background(events.run or {}):
                 return None
             query: dict[str, str | int] = {"stream": "true", "starting_after": number}
             opened = await self._wire.open("GET", "responses", run_id, query=query)
             if isinstance(opened, EventSource):
                 return opened
-            hearing.look(opened.body)
+            events.look(opened.body)
             return None
 
         return StreamRules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
@@ -85,8 +85,8 @@ def in_background(response: Mapping[str, Any]) -> bool:
     return said is True or (said is None and response.get("status") == "queued")
 
 
-def _whole(hearing: ResponseHearing) -> list[TextHeard | RunState]:
-    if hearing.end is None:
+def _whole(events: ResponseEvents) -> list[TextHeard | RunState]:
+    if events.end is None:
         return []
-    text = hearing.end.text
-    return [TextHeard(0, text), hearing.end] if text else [hearing.end]
+    text = events.end.text
+    return [TextHeard(0, text), events.end] if text else [events.end]

@@ -14,10 +14,10 @@ DONE = "[DONE]"
 
 
 class RunEvents:
-    """Takes one event after the other; `take` raises Uncertain where the words cannot be certain any more."""
+    """Takes one event after the other; `take` raises StreamUnreliable where the text cannot be certain any more."""
 
     def __init__(self, base: str = "") -> None:
-        self.words = RunText(base)
+        self.run_text = RunText(base)
         self.run: Mapping[str, Any] | None = None  # the first object that named the run
         self.refusal: str | None = None  # an error that came before the run was named
         self.begun = False  # past its queue: may be let go
@@ -38,9 +38,9 @@ class RunEvents:
             raise StreamUnreliable("an event that is no object")
         self.read(event.name, data, event.data)
         if not self.muted:
-            self.words.flow()
+            self.run_text.flow()
         if self.end is not None:
-            self.words.complete(self.end.text)
+            self.run_text.complete(self.end.text)
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         raise NotImplementedError

@@ -20,10 +20,10 @@ from shared.providers.wire import Answer, EventSource
 log = logging.getLogger("multi_agent_chat")
 SILENCE_SECONDS = 15.0
 """Without an event for so long a listener is sent to ask for the run instead. Comments are no events."""
-UNHEARD_SECONDS = 10.0
-"""How long a stream is kept that nobody listens to."""
+NO_LISTENER_SECONDS = 10.0
+"""How long a stream without a listener is kept."""
 HELD_SECONDS = 60.0
-"""How long a stream is kept at most that nobody listens to and whose run has not begun."""
+"""How long a stream without a listener is kept at most while its run has not begun."""
 MOST_REOPENED = 20
 Reopen = Callable[[int], Awaitable[EventSource | None]]
 Whole = Callable[[RunState], Awaitable[RunState]]
@@ -39,9 +39,9 @@ class StreamRules:
     whole: Whole | None = None  # the end with all that was said, where the stream does not tell it
 
 
-class LiveRun:
-    def __init__(self, source: EventSource, hearing: RunEvents, rules: StreamRules) -> None:
-        self.hearing = hearing
+class RunStream:
+    def __init__(self, source: EventSource, events: RunEvents, rules: StreamRules) -> None:
+        self.events = events
         self.rules = rules
         self._source: EventSource | None = source
         self._loop = asyncio.get_running_loop()
@@ -57,37 +57,37 @@ class LiveRun:
 
     async def named(self, seconds: float) -> Answer:
         """The first object that names the run, within `seconds`. Raises as a create does."""
-        hearing, source = self.hearing, self._source
+        events, source = self.events, self._source
         limit = self._loop.time() + seconds
-        while hearing.run is None and not hearing.over and not self.over:
+        while events.run is None and not events.over and not self.over:
             if not await self._change(limit):
                 self.stop()
                 raise OutcomeUnknown(f"The provider did not name the run within {seconds:g} s.")
         status, headers = (source.status, source.headers) if source is not None else (200, {})
-        if hearing.run is not None:
-            return Answer(dict(hearing.run), headers)
-        if hearing.refusal is not None:
-            raise from_answer(status, headers, hearing.refusal)
+        if events.run is not None:
+            return Answer(dict(events.run), headers)
+        if events.refusal is not None:
+            raise from_answer(status, headers, events.refusal)
         raise OutcomeUnknown("The provider's stream ended before it named the run.", status=status)
 
     async def follow(self) -> AsyncGenerator[TextHeard | RunState, None]:
         """From the beginning; ends when nothing more is to be heard, or nothing was for too long."""
-        words, told, at = self.hearing.words, 0, len(self.hearing.words.base)
+        run_text, told, at = self.events.run_text, 0, len(self.events.run_text.base)
         joined_at = self._loop.time()
         self._listeners += 1
         try:
             while True:
-                if told < len(words.pieces):
-                    fresh = "".join(words.pieces[told:])
-                    told = len(words.pieces)
+                if told < len(run_text.pieces):
+                    fresh = "".join(run_text.pieces[told:])
+                    told = len(run_text.pieces)
                     yield TextHeard(at, fresh)
                     at += len(fresh)
                 elif self.over:
                     break
                 elif not await self._change(max(self._heard_at, joined_at) + SILENCE_SECONDS):
                     return
-            if self.hearing.end is not None:
-                yield self.hearing.end
+            if self.events.end is not None:
+                yield self.events.end
         finally:
             self._listeners -= 1
             self._left_at = self._loop.time()
@@ -97,12 +97,12 @@ class LiveRun:
     @property
     def broken(self) -> bool:
         """Whether it ended without having told the end of its run."""
-        return self.over and self.hearing.end is None
+        return self.over and self.events.end is None
 
     def state(self, run_id: str) -> RunState | None:
         """The run as far as its stream has told; None where it broke off."""
-        if self.hearing.end is not None or self.over:
-            return self.hearing.end
+        if self.events.end is not None or self.over:
+            return self.events.end
         return RunState(run_id, "in_progress")
 
     def stop(self) -> None:
@@ -110,10 +110,10 @@ class LiveRun:
 
     @property
     def _foreground(self) -> bool:
-        return self.hearing.run is not None and self.rules.foreground(self.hearing.run)
+        return self.events.run is not None and self.rules.foreground(self.events.run)
 
     def _may_go(self) -> bool:
-        return self.hearing.begun and not self._foreground
+        return self.events.begun and not self._foreground
 
     async def _change(self, until: float) -> bool:
         """Wait for something new; False where `until` came first."""
@@ -134,34 +134,34 @@ class LiveRun:
         self._changed = asyncio.Event()
 
     async def _pump(self) -> None:
-        hearing, source, opened = self.hearing, self._source, 0
+        events, source, opened = self.events, self._source, 0
         try:
             async with asyncio.timeout(self.rules.total_seconds):
                 while source is not None:
-                    before = hearing.number
+                    before = events.number
                     await self._read(source)
                     await source.close()
-                    barren = hearing.number == before
+                    barren = events.number == before
                     source, opened = None, opened + 1
                     if (
                         self.rules.reopen is not None
-                        and hearing.number is not None
-                        and not (hearing.over or barren or self._is_idle() or opened > MOST_REOPENED)
+                        and events.number is not None
+                        and not (events.over or barren or self._is_idle() or opened > MOST_REOPENED)
                     ):
-                        source = self._source = await self.rules.reopen(hearing.number)
-                if hearing.end is not None and self.rules.whole is not None:
-                    hearing.end = await self.rules.whole(hearing.end)
-                    hearing.words.complete(hearing.end.text)
+                        source = self._source = await self.rules.reopen(events.number)
+                if events.end is not None and self.rules.whole is not None:
+                    events.end = await self.rules.whole(events.end)
+                    events.run_text.complete(events.end.text)
         except (TimeoutError, ProviderError, StreamUnreliable):  # the run is asked for then
-            if hearing.end is not None and self.rules.whole is not None:
-                hearing.end = None  # its words are not known
+            if events.end is not None and self.rules.whole is not None:
+                events.end = None  # its words are not known
         finally:
             if source is not None:
                 await source.close()
 
     async def _read(self, source: EventSource) -> None:
         """To the end of this stream, or until it is not worth reading any more."""
-        while not self.hearing.over:
+        while not self.events.over:
             reading = asyncio.ensure_future(source.read())
             try:
                 # A read that was broken off ends its stream, so it is waited for in pieces.
@@ -172,16 +172,16 @@ class LiveRun:
                 if not reading.done():
                     reading.cancel()
                     await asyncio.wait({reading})
-            events = reading.result()
-            if events is None:
+            arrived = reading.result()
+            if arrived is None:
                 return
             try:
-                for event in events:
+                for event in arrived:
                     self._take(event)
             except StreamUnreliable:
                 return
             finally:
-                if events:
+                if arrived:
                     self._heard_at = self._loop.time()
                     self._tell()
             if self._is_idle():
@@ -190,15 +190,15 @@ class LiveRun:
     def _take(self, event: ServerEvent) -> None:
         """Of a run in the foreground the stream alone may ever tell the end: there it is heard on for that."""
         try:
-            self.hearing.take(event)
+            self.events.take(event)
         except StreamUnreliable:
             if not self._foreground:
                 raise
-            self.hearing.muted = True
+            self.events.muted = True
 
     def _is_idle(self) -> bool:
-        """Whether nobody would miss this stream."""
+        """Whether this stream has no use any more."""
         now = self._loop.time()
         if self._foreground or self._listeners:
             return False
-        return now >= self._left_at + (UNHEARD_SECONDS if self.hearing.begun else HELD_SECONDS)
+        return now >= self._left_at + (NO_LISTENER_SECONDS if self.events.begun else HELD_SECONDS)

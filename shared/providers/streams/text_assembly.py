@@ -133,7 +133,7 @@ class RunText:
         self.pieces.append(words)
         self.length += len(words)
         if self.length > MAX_TEXT_CHARS:
-            raise StreamUnreliable("more text than anybody reads")
+            raise StreamUnreliable("more text than a reply may hold")
 
 
 def _rest(whole: str, said: str) -> list[str]:

@@ -213,7 +213,7 @@ async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_once(api: resp
     assert (made.call_count, route.call_count) == (2, 4)
 
 
-async def test_an_assistant_of_somebody_elses_is_not_made_anew(
+async def test_an_assistant_made_elsewhere_is_not_made_anew(
     provider: AssistantsProvider, api: respx.MockRouter
 ) -> None:
     made = api.post("/assistants").respond(json={"id": "asst_new"})
@@ -258,7 +258,7 @@ async def test_an_assistant_that_may_have_been_made_is_no_run(api: respx.MockRou
             await assistants(client).start_run(start(THREAD, agent=agent(assistant_id=None)))
 
 
-async def test_a_run_that_was_named_by_nobody_may_exist(provider: AssistantsProvider, api: respx.MockRouter) -> None:
+async def test_a_run_that_was_not_named_may_exist(provider: AssistantsProvider, api: respx.MockRouter) -> None:
     api.post("/threads/thread_1/runs").respond(json={"status": "queued"})
 
     with pytest.raises(OutcomeUnknown):

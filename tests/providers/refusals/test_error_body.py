@@ -1,4 +1,4 @@
-"""Bodies that nobody has recorded: every wrapping, every spelling, and texts that only look like a conflict."""
+"""Bodies beside the recorded ones: every wrapping, every spelling, and texts that only look like a conflict."""
 
 import json
 
@@ -141,7 +141,7 @@ def test_ids_are_opaque(run_id: str, end: str) -> None:
         "Thread thread_abc already has an active run " + "x" * (ID_CHARS + 1),
     ],
 )
-def test_a_conflict_may_name_nobody(message: str) -> None:
+def test_a_conflict_may_name_no_run(message: str) -> None:
     error = from_answer(400, {}, body(message))
 
     assert isinstance(error, ActiveRun)

@@ -1,4 +1,4 @@
-"""Whatever comes in, one error of the tree comes out, and it gives nothing away."""
+"""Any body gives one error of the tree, and nothing of the body shows in it."""
 
 import json
 from typing import Any

@@ -604,7 +604,7 @@ async def test_a_message_that_was_answered_is_no_leftover(client: AsyncOpenAI, a
 
 
 @pytest.mark.parametrize("status", [404, 405, 500])
-async def test_a_leftover_that_stays_stops_nobody(client: AsyncOpenAI, api: respx.MockRouter, status: int) -> None:
+async def test_a_leftover_that_stays_stops_no_create(client: AsyncOpenAI, api: respx.MockRouter, status: int) -> None:
     api.get("/conversations/conv_1/items").mock(return_value=page(OURS, *BEFORE))
     api.delete("/conversations/conv_1/items/u1").respond(status)
     api.post("/responses").respond(json=QUEUED)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.providers.assistants.events import RunHearing
+from shared.providers.assistants.events import ThreadRunEvents
 from shared.providers.assistants.runs import answer_text
-from shared.providers.responses.events import ResponseHearing
-from shared.providers.responses.items import run_state
+from shared.providers.responses.events import ResponseEvents
+from shared.providers.responses.items import response_state
 from shared.providers.sse import ServerEvent
 from shared.providers.streams.events import RunEvents
 from shared.providers.streams.text_assembly import StreamUnreliable
@@ -19,10 +19,10 @@ from shared.providers.streams.text_assembly import StreamUnreliable
 Json = dict[str, Any]
 
 
-def hear(hearing: RunEvents, *events: Json) -> str:
+def feed(reader: RunEvents, *events: Json) -> str:
     for event in events:
-        hearing.take(ServerEvent(event.get("event", ""), json.dumps(event.get("data", event))))
-    return hearing.words.text
+        reader.take(ServerEvent(event.get("event", ""), json.dumps(event.get("data", event))))
+    return reader.run_text.text
 
 
 def added(at: int, **item: Any) -> Json:
@@ -91,7 +91,7 @@ SPEAKS = {"role": "assistant"}
     ],
 )
 def test_only_certain_words_are_told(events: list[Json], heard: str) -> None:
-    assert hear(ResponseHearing(), *events) == heard
+    assert feed(ResponseEvents(), *events) == heard
 
 
 @pytest.mark.parametrize(
@@ -105,38 +105,38 @@ def test_only_certain_words_are_told(events: list[Json], heard: str) -> None:
 )
 def test_what_cannot_be_certain_is_said_to_be(events: list[Json]) -> None:
     with pytest.raises(StreamUnreliable):
-        hear(ResponseHearing(), *events)
+        feed(ResponseEvents(), *events)
 
 
 @pytest.mark.parametrize("data", ["{", "[1]", "null", "x" * 10, "[" * 100_000])
 def test_a_frame_that_cannot_be_read_is_no_frame_to_skip(data: str) -> None:
     with pytest.raises(StreamUnreliable):
-        ResponseHearing().take(ServerEvent("response.output_text.delta", data))
+        ResponseEvents().take(ServerEvent("response.output_text.delta", data))
 
 
 def test_repeated_events_are_heard_once() -> None:
     events = [delta(0, words) | {"sequence_number": at} for at, words in enumerate("abc")]
 
-    assert hear(ResponseHearing(), *events[:2], *events) == "abc"
+    assert feed(ResponseEvents(), *events[:2], *events) == "abc"
 
 
 def test_who_attaches_has_to_hear_the_beginning() -> None:
     for first in ({"type": "response.created", "response": {"id": "r"}}, delta(0, "a") | {"sequence_number": 0}):
-        hearing = ResponseHearing(attached=True)
-        hear(hearing, first)
-    hearing = ResponseHearing(attached=True)
+        reader = ResponseEvents(attached=True)
+        feed(reader, first)
+    reader = ResponseEvents(attached=True)
     with pytest.raises(StreamUnreliable):
-        hear(hearing, delta(0, "b") | {"sequence_number": 7})
+        feed(reader, delta(0, "b") | {"sequence_number": 7})
 
 
 def test_the_end_is_the_response_and_what_was_not_heard_follows() -> None:
     item = done(0, "Hello")["item"]
     response = {"id": "r", "status": "completed", "output": [item | {"id": "m1"}], "conversation": {"id": "c"}}
-    hearing = ResponseHearing()
+    reader = ResponseEvents()
 
-    assert hear(hearing, delta(0, "Hel"), {"type": "response.completed", "response": response}) == "Hello"
-    assert hearing.end == run_state(response)
-    assert hearing.over
+    assert feed(reader, delta(0, "Hel"), {"type": "response.completed", "response": response}) == "Hello"
+    assert reader.end == response_state(response)
+    assert reader.over
 
 
 WORDS = st.text(st.sampled_from("ab\n \u00e4\U0001f600\x00"), max_size=6)
@@ -151,15 +151,15 @@ def test_what_is_heard_is_always_a_prefix(messages: list[list[list[str]]], rando
         for index, pieces in enumerate(parts)
     ]
     output = [done(at, *("".join(pieces) for pieces in parts))["item"] for at, parts in enumerate(messages)]
-    whole = run_state({"id": "r", "status": "completed", "output": output}).text
-    hearing = ResponseHearing()
+    whole = response_state({"id": "r", "status": "completed", "output": output}).text
+    reader = ResponseEvents()
     while queues := [queue for queue in queues if queue]:
-        heard = hear(hearing, random.choice(queues).pop(0))
+        heard = feed(reader, random.choice(queues).pop(0))
         assert whole.startswith(heard)
     for at, item in enumerate(output):
-        hear(hearing, {"type": "response.output_item.done", "output_index": at, "item": item})
+        feed(reader, {"type": "response.output_item.done", "output_index": at, "item": item})
 
-    assert hearing.words.text == whole
+    assert reader.run_text.text == whole
 
 
 # --- the other wire ---------------------------------------------------------------------------------------------------
@@ -193,32 +193,32 @@ def message(kind: str, message_id: str, text: str = "", role: str = "assistant")
     ],
 )
 def test_a_run_is_heard(events: list[Json], said: str, heard: str) -> None:
-    hearing = RunHearing(said)
+    reader = ThreadRunEvents(said)
 
-    assert hear(hearing, *events) == heard
+    assert feed(reader, *events) == heard
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "incomplete", "expired", "requires_action"])
 def test_a_run_ends_or_waits(status: str) -> None:
-    hearing = RunHearing()
-    hear(hearing, event("thread.run.created", id="run_1", status="queued"), message("completed", "m1", "Hello"))
-    hear(hearing, event(f"thread.run.{status}", id="run_1", status=status))
+    reader = ThreadRunEvents()
+    feed(reader, event("thread.run.created", id="run_1", status="queued"), message("completed", "m1", "Hello"))
+    feed(reader, event(f"thread.run.{status}", id="run_1", status=status))
 
-    assert hearing.end is not None
-    assert hearing.end.status == status
-    assert hearing.over
-    assert hearing.words.whole
+    assert reader.end is not None
+    assert reader.end.status == status
+    assert reader.over
+    assert reader.run_text.whole
 
 
 def test_both_ways_to_the_text_agree() -> None:
-    hearing = RunHearing()
+    reader = ThreadRunEvents()
     listed = [
         {"role": "assistant", "run_id": "run_1", "content": [{"text": {"value": text}}]} for text in ("b", "", "a")
     ]
     for at, text in enumerate(("a", "", "b")):
-        hear(hearing, words(f"m{at}", text), message("completed", f"m{at}", text))
+        feed(reader, words(f"m{at}", text), message("completed", f"m{at}", text))
 
-    assert hearing.words.text == answer_text(listed, "run_1") == "a\n\nb"
+    assert reader.run_text.text == answer_text(listed, "run_1") == "a\n\nb"
 
 
 KEYS = "id item item_id output_index content_index delta text part role content response status output"
@@ -237,9 +237,9 @@ NAMES = [f"response.{name}" for name in RESPONSE_EVENTS] + [f"thread.{name}" for
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES), JSON), max_size=6))
 def test_nothing_that_a_server_sends_does_any_harm(events: list[tuple[str, Any]]) -> None:
-    for hearing in (ResponseHearing(), RunHearing()):
+    for reader in (ResponseEvents(), ThreadRunEvents()):
         for name, data in events:
             if isinstance(data, dict) and name.startswith("response."):
                 data = {**data, "type": name}
             with contextlib.suppress(StreamUnreliable):
-                hearing.take(ServerEvent(name, json.dumps(data)))
+                reader.take(ServerEvent(name, json.dumps(data)))

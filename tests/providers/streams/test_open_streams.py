@@ -1,4 +1,4 @@
-"""Listening to runs, over real sockets: what is heard agrees with what a look tells, whatever the stream does."""
+"""Listening to runs, over real sockets: what is heard agrees with what a look tells."""
 
 import asyncio
 import json
@@ -147,7 +147,7 @@ async def test_who_comes_late_or_twice_hears_it_all(on: World) -> None:
     assert late.end is not None
 
 
-async def test_a_run_that_nobody_streams_is_not_heard(on: World) -> None:
+async def test_a_run_without_a_stream_tells_nothing(on: World) -> None:
     thread = await on.provider.create_thread([])
     state = await on.start(thread, "Hello")
 
@@ -199,8 +199,8 @@ async def test_a_run_in_the_foreground_is_heard_too(background: str) -> None:
 async def test_a_run_in_the_foreground_outlives_its_listener_and_is_known_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its connection is its life, and a server that stores nothing can tell nobody of it."""
-    monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.0)
+    """Its connection is its life, and a server that stores nothing can tell no later request of it."""
+    monkeypatch.setattr(run_stream, "NO_LISTENER_SECONDS", 0.0)
     async with running_emulator() as emulator, openai_client(emulator.base_url) as client:
         provider = responses(client, state="transcript", background="off")
         thread = Thread("responses")
@@ -277,7 +277,7 @@ async def test_another_process_attaches_from_the_beginning() -> None:
         assert (await heard(on.provider, thread, state.run_id)).end == got.end
 
 
-async def test_nobody_attaches_on_the_other_wire() -> None:
+async def test_no_process_attaches_on_the_other_wire() -> None:
     async with world("assistants") as on, openai_client(on.emulator.base_url) as client:
         thread = await on.provider.create_thread([])
         state = await streamed(on, thread, "Hello")
@@ -286,12 +286,12 @@ async def test_nobody_attaches_on_the_other_wire() -> None:
         assert await heard(assistants(client), thread, state.run_id) == Heard()
 
 
-# --- streams that nobody listens to -----------------------------------------------------------------------------------
+# --- streams without a listener ---------------------------------------------------------------------------------------
 
 
 async def test_a_stream_is_not_let_go_before_its_run_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server was seen to leave such a run queued for ever."""
-    monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.0)
+    monkeypatch.setattr(run_stream, "NO_LISTENER_SECONDS", 0.0)
     async with world("responses", early_drop_sticks=True, latency_seconds=0.3) as on:
         thread = await on.provider.create_thread([])
         state = await streamed(on, thread, "Hello")
@@ -322,7 +322,7 @@ STARTED: dict[str, list[tuple[str, Any]]] = {
 @pytest.mark.parametrize("how", ["cancelled", "sent away", "never listened"])
 async def test_who_stops_listening_closes_the_connection(wire: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "never listened":
-        monkeypatch.setattr(run_stream, "UNHEARD_SECONDS", 0.2)
+        monkeypatch.setattr(run_stream, "NO_LISTENER_SECONDS", 0.2)
     async with raw_server(frames(*STARTED[wire]), then="hang") as (server, client):
         provider: Provider = responses(client) if wire == "responses" else assistants(client)
         thread = Thread(wire, "thread_1")
@@ -342,7 +342,7 @@ async def test_who_stops_listening_closes_the_connection(wire: str, how: str, mo
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_who_comes_late_waits_as_long_as_anybody(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_listener_waits_as_long_as_an_early_one(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_stream, "SILENCE_SECONDS", 0.5)
     said: dict[str, list[tuple[str, Any]]] = {
         "responses": [("", {"type": "response.output_text.delta", "output_index": 0, "delta": "Late."})],
@@ -485,7 +485,7 @@ async def test_a_malformed_frame_is_heard_again() -> None:
     ids=["no JSON", "no object", "skipped", "otherwise"],
 )
 async def test_the_end_of_a_run_in_the_foreground_is_heard_behind_what_cannot_be_read(bad: str) -> None:
-    """Nobody else may know of it."""
+    """Only its stream may know of it."""
     run = {"id": "r1", "status": "in_progress", "background": False, "conversation": {"id": "thread_1"}}
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "abc"}]}
     begun = frames(
