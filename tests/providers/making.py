@@ -14,7 +14,8 @@ from shared.core.model import Agent, Message
 from shared.core.runs import Thread, ToolOutput
 from shared.core.turns import RunStart
 from shared.providers.assistants.provider import AssistantsProvider
-from shared.providers.responses.provider import Background, ResponsesProvider, State
+from shared.providers.responses.habits import Background
+from shared.providers.responses.provider import ResponsesProvider, State
 
 BASE_URL = "http://provider.test/v1"
 KEY = "sk-test"

@@ -9,8 +9,8 @@ import respx
 
 from shared.core.errors import ActiveRun
 from shared.core.runs import Thread
+from shared.providers.responses.habits import Background
 from shared.providers.responses.items import found_run
-from shared.providers.responses.provider import Background
 from tests.providers.making import BASE_URL, assistants, openai_client, responses, start
 
 BUSY = {"error": {"message": "Another process is currently operating.", "code": "conversation_locked", "type": "x"}}

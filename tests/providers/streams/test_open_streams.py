@@ -12,7 +12,7 @@ from dev.emulator.testing import running_emulator
 from shared.core.errors import ActiveRun, NotFoundAtProvider, OutcomeUnknown
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.ports import Provider, TextHeard
-from shared.providers.responses.provider import Background
+from shared.providers.responses.habits import Background
 from shared.providers.streams import open_streams, run_stream
 from tests.contracts.test_provider_contract import WIRES, World, world
 from tests.providers.making import assistants, openai_client, raw_server, responses, start

@@ -1,0 +1,121 @@
+"""Requests that set a run going: its create, and the outputs that it waits for; streamed where the server does that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.core.errors import OutcomeUnknown, ProviderError
+from shared.core.runs import RunState, ToolOutput
+from shared.core.turns import RunStart
+from shared.providers.assistants.assistants import Assistants
+from shared.providers.assistants.events import ThreadRunEvents
+from shared.providers.assistants.runs import Mark, mark, run_body, run_state
+from shared.providers.assistants.thread_reads import ThreadReads
+from shared.providers.refusals.meaning import misses_assistant, nothing_started, refuses_stream, start_refused
+from shared.providers.streams.open_streams import OpenStreams
+from shared.providers.streams.run_stream import StreamRules
+from shared.providers.text import clean
+from shared.providers.wire import Answer, Wire
+
+
+class RunCreates:
+    def __init__(
+        self,
+        wire: Wire,
+        assistants: Assistants,
+        reads: ThreadReads,
+        open_streams: OpenStreams,
+        timeout_seconds: float,
+        run_budget_seconds: float,
+    ) -> None:
+        self._wire, self._assistants, self._reads, self._open_streams = wire, assistants, reads, open_streams
+        self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
+        self._streams = True  # until the server has refused to
+
+    async def create(self, start: RunStart, thread_id: str, *, stream: bool) -> RunState:
+        path = ("threads", thread_id, "runs")
+        try:
+            assistant_id = await self._assistants.of(start.agent)
+            present = await self._present(thread_id, start)
+        except ProviderError as error:
+            raise nothing_started(error) from error
+        try:
+            answer = await self._streamed(path, run_body(start, assistant_id, present), thread_id, stream=stream)
+        except ProviderError as error:
+            if not misses_assistant(error) or not self._assistants.forget(start.agent, assistant_id):
+                raise start_refused(error) from error
+            answer = await self._with_another(start, thread_id, present, stream=stream)
+        state = run_state(answer.body, answer.headers)
+        if state.run_id is None:
+            raise OutcomeUnknown("The provider started a run and did not name it.")
+        return await self._with_text(thread_id, state) if state.terminal else state
+
+    async def submit(
+        self, thread_id: str, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
+    ) -> RunState:
+        """All outputs in one call: the wire takes them no other way. `said`: the run's text until now."""
+        body = {"tool_outputs": [{"tool_call_id": given.call_id, "output": clean(given.output)} for given in outputs]}
+        path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
+        self._open_streams.drop(run_id)  # it has told that the run waits
+        try:
+            answer = await self._streamed(path, body, thread_id, stream=stream, said=said)
+        except ProviderError as error:
+            raise start_refused(error) from error
+        state = replace(run_state(answer.body, answer.headers), run_id=run_id)
+        return await self._with_text(thread_id, state) if state.terminal else state
+
+    async def _streamed(
+        self, path: tuple[str, ...], body: dict[str, Any], thread_id: str, *, stream: bool, said: str = ""
+    ) -> Answer:
+        """The run as the server names it first; its stream, where one was wanted and there is one, is read on."""
+        if not stream or not self._streams or self._open_streams.full:
+            return await self._wire.post(*path, body=body)
+        try:
+            opened = await self._wire.open("POST", *path, body={**body, "stream": True})
+        except ProviderError as error:
+            if not refuses_stream(error):
+                raise
+            self._streams = False
+            if isinstance(error, OutcomeUnknown):
+                raise
+            # The one repetition of a create: the server has just said that it started nothing, and why.
+            return await self._wire.post(*path, body=body)
+        if isinstance(opened, Answer):
+            return opened
+        events = ThreadRunEvents(said)
+
+        async def whole(end: RunState) -> RunState:
+            if events.run_text.whole:
+                return replace(end, text=events.run_text.text)
+            return replace(end, text=await self._reads.run_text(thread_id, str(end.run_id)))
+
+        rules = StreamRules(self._run_budget_seconds, whole=whole)
+        return await self._open_streams.begin(opened, events, rules, self._timeout_seconds)
+
+    async def _with_another(
+        self, start: RunStart, thread_id: str, present: Collection[Mark], *, stream: bool
+    ) -> Answer:
+        """The create once more, since it was refused for an assistant of ours that was deleted at the provider."""
+        try:
+            body = run_body(start, await self._assistants.of(start.agent), present)
+        except ProviderError as error:
+            raise nothing_started(error) from error
+        try:
+            return await self._streamed(("threads", thread_id, "runs"), body, thread_id, stream=stream)
+        except ProviderError as error:
+            raise start_refused(error) from error
+
+    async def _present(self, thread_id: str, start: RunStart) -> set[Mark]:
+        """Marks of what is in the thread already: what a refused or cancelled run leaves is undocumented."""
+        if not (start.repeated or start.displaced):
+            return set()
+        return {mark(message) for message in await self._reads.messages(thread_id)}
+
+    async def _with_text(self, thread_id: str, state: RunState) -> RunState:
+        """For a create that was answered when its run was over. What cannot be read now is asked for again."""
+        try:
+            return replace(state, text=await self._reads.run_text(thread_id, str(state.run_id)))
+        except ProviderError:
+            return replace(state, status="unknown")

@@ -1,0 +1,40 @@
+"""What stands in a thread: its newest messages and runs, and what a run has said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.providers import fields
+from shared.providers.assistants.runs import answer_text
+from shared.providers.wire import Wire
+
+NEWEST_RUNS = 20
+NEWEST_MESSAGES = 100  # the most a list gives, as the vendor documents
+
+
+class ThreadReads:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def run_text(self, thread_id: str, run_id: str) -> str:
+        return answer_text(await self.messages(thread_id, {"run_id": run_id}), run_id)
+
+    async def messages(self, thread_id: str, query: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
+        """Newest first, so that a server that ignores the query still answers with the end of a long thread."""
+        wanted: dict[str, str | int] = {"order": "desc", "limit": NEWEST_MESSAGES, **(query or {})}
+        answer = await self._wire.get("threads", thread_id, "messages", query=wanted)
+        return _newest_first(fields.objects(answer.body, "data"))
+
+    async def runs(self, thread_id: str, limit: int = NEWEST_RUNS) -> list[Mapping[str, Any]]:
+        answer = await self._wire.get("threads", thread_id, "runs", query={"order": "desc", "limit": limit})
+        return _newest_first(fields.objects(answer.body, "data"))
+
+
+def _newest_first(listed: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The list in the order that was asked for, also from a server that did not listen."""
+    first, last = (listed[0], listed[-1]) if listed else ({}, {})
+    made = first.get("created_at"), last.get("created_at")
+    if isinstance(made[0], int) and isinstance(made[1], int) and made[0] < made[1]:
+        return listed[::-1]
+    return listed
