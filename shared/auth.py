@@ -16,7 +16,8 @@ from typing import Any, TypeGuard
 import httpx
 import jwt
 
-from shared.core.errors import ChatError, Forbidden, Unauthorized
+from shared.core.error_codes import ErrorCode
+from shared.core.errors import Forbidden, KeysUnavailable, Unauthorized
 from shared.core.model import User
 from shared.ports import Clock
 
@@ -38,26 +39,19 @@ _PUBLISHED = {"ES256", "RS256"}
 _KEY_ROLES = {"anon", "service_role"}  # roles of API keys, not of people
 
 
-class KeysUnavailable(ChatError):
-    """No key to judge by, and none to be had right now: neither a yes nor a no."""
-
-    code = "auth_unavailable"
-    retryable = True
-
-
 def bearer_token(header: str | None) -> str:
     """The token of an Authorization header. Raises Unauthorized."""
     scheme, _, token = (header or "").strip(" \t").partition(" ")
     token = token.strip(" \t")
     if not scheme or (scheme.lower() == "bearer" and not token):
-        raise Unauthorized("Send a user's token as Authorization: Bearer <token>.", code="missing_token")
+        raise Unauthorized("Send a user's token as Authorization: Bearer <token>.", code=ErrorCode.MISSING_TOKEN)
     if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_BYTES or not _TOKEN.fullmatch(token):
         raise _invalid()
     return token
 
 
 def _invalid() -> Unauthorized:
-    return Unauthorized("The token is not valid.", code="invalid_token")
+    return Unauthorized(code=ErrorCode.INVALID_TOKEN)
 
 
 class KeySet:
@@ -79,7 +73,7 @@ class KeySet:
                 if self._wanted(kid):  # the request before us in the line may have fetched it
                     await self._fetch()
         if kid not in self._keys and self._failed:
-            raise KeysUnavailable("Signing keys cannot be fetched.", retry_after=RETRY_SECONDS)
+            raise KeysUnavailable(retry_after=RETRY_SECONDS)
         return self._keys.get(kid)
 
     def _wanted(self, kid: str) -> bool:
@@ -194,7 +188,7 @@ class TokenVerifier:
         if not _is_time(expires) or not _is_time(not_before) or not _is_time(claims.get("iat", 0)):
             raise _invalid()
         if now >= expires + LEEWAY_SECONDS:
-            raise Unauthorized("The token has expired.", code="token_expired")
+            raise Unauthorized(code=ErrorCode.TOKEN_EXPIRED)
         if now < not_before - LEEWAY_SECONDS:
             raise _invalid()
         if role in _KEY_ROLES:  # an API key carries neither audience nor subject: say what is wrong with it

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.warnings import InsecureKeyLengthWarning
 
 from shared import auth
-from shared.auth import KeySet, KeysUnavailable, TokenVerifier, bearer_token
-from shared.core.errors import ChatError, Forbidden, Unauthorized
+from shared.auth import KeySet, TokenVerifier, bearer_token
+from shared.core.errors import ChatError, Forbidden, KeysUnavailable, Unauthorized
 from tests.http.tokens import ALICE, ISSUER, SECRET, claims, token
 
 EC = ec.generate_private_key(ec.SECP256R1())

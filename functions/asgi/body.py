@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from functions.asgi import strict_json
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 1024
@@ -23,7 +24,7 @@ async def read_json(request: Request) -> Any:
     """The body as strict JSON. Raises InvalidRequest with the code that says what is wrong with it."""
     check_encoding(request.headers)
     if not is_json(request.headers.get("content-type", "")):
-        raise InvalidRequest("Send application/json in UTF-8.", code="unsupported_media_type")
+        raise InvalidRequest(code=ErrorCode.UNSUPPORTED_MEDIA_TYPE)
     return strict_json.parse(await read_body(request))
 
 
@@ -34,12 +35,12 @@ async def read_nothing(request: Request) -> None:
     if not body:
         return
     if not is_json(request.headers.get("content-type", "")):
-        raise InvalidRequest("Send application/json in UTF-8.", code="unsupported_media_type")
+        raise InvalidRequest(code=ErrorCode.UNSUPPORTED_MEDIA_TYPE)
     document = strict_json.parse(body)
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.")
     if document:
-        raise InvalidRequest("This request takes no fields.", code="unknown_field")
+        raise InvalidRequest("This request takes no fields.", code=ErrorCode.UNKNOWN_FIELD)
 
 
 def is_json(content_type: str) -> bool:
@@ -62,7 +63,7 @@ def is_json(content_type: str) -> bool:
 def check_encoding(headers: Headers) -> None:
     encodings = [part.strip().lower() for value in headers.getlist("content-encoding") for part in value.split(",")]
     if any(encoding not in ("", "identity") for encoding in encodings):
-        raise InvalidRequest("A compressed body is not accepted.", code="unsupported_encoding")
+        raise InvalidRequest(code=ErrorCode.UNSUPPORTED_ENCODING)
 
 
 async def read_body(request: Request) -> bytes:
@@ -83,8 +84,8 @@ async def read_body(request: Request) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        raise InvalidRequest("The body stopped coming.", code="request_timeout", retryable=True) from None
+        raise InvalidRequest(code=ErrorCode.REQUEST_TIMEOUT, retryable=True) from None
 
 
 def _too_large() -> InvalidRequest:
-    return InvalidRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.", code="body_too_large")
+    return InvalidRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.", code=ErrorCode.BODY_TOO_LARGE)

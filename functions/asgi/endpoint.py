@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from functions.asgi.call import JSON, call_of
 from functions.asgi.request_checks import chosen
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest, NotFound
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -38,9 +39,9 @@ class Endpoint:
             response = await handler(request)
         else:
             details = {"allow": self._allow}
-            raise InvalidRequest("This method is not allowed here.", code="method_not_allowed", details=details)
+            raise InvalidRequest(code=ErrorCode.METHOD_NOT_ALLOWED, details=details)
         await response(scope, receive, send)
 
 
 async def no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound("Not found.")
+    raise NotFound()

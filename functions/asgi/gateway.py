@@ -19,6 +19,7 @@ from functions.asgi.cors import cors_headers, is_preflight, preflight_headers
 from functions.asgi.errors import error_response, noted
 from functions.asgi.request_checks import check_single, check_sizes, request_id, split_path
 from shared import logs
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
 from shared.ports import Clock
 
@@ -83,8 +84,7 @@ class Gateway:
             return
         if self._inside >= self._max_concurrent:
             raise ChatError(
-                "This instance has too much to do.",
-                code="overloaded",
+                code=ErrorCode.OVERLOADED,
                 retryable=True,
                 retry_after=OVERLOADED_RETRY_SECONDS,
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from starlette.datastructures import Headers
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
 MAX_URL_BYTES = 8 * 1024
@@ -44,11 +45,11 @@ def split_path(path: str) -> tuple[str, str]:
 def check_sizes(url_bytes: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Raises InvalidRequest: `uri_too_long`, `headers_too_large`."""
     if url_bytes > MAX_URL_BYTES:
-        raise InvalidRequest(f"The address is longer than {MAX_URL_BYTES} bytes.", code="uri_too_long")
+        raise InvalidRequest(f"The address is longer than {MAX_URL_BYTES} bytes.", code=ErrorCode.URI_TOO_LONG)
     sizes = [len(name) + len(value) + 4 for name, value in headers]  # ": " and the line's end
     if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEADER_BYTES:
         message = f"More than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes of them."
-        raise InvalidRequest(message, code="headers_too_large")
+        raise InvalidRequest(message, code=ErrorCode.HEADERS_TOO_LARGE)
 
 
 def check_single(headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -57,13 +58,13 @@ def check_single(headers: Iterable[tuple[bytes, bytes]]) -> None:
     for name, _ in headers:
         if name in SINGLE and name in seen:
             raise InvalidRequest(
-                "A header that must be single was sent more than once.",
-                code="duplicate_header",
+                code=ErrorCode.DUPLICATE_HEADER,
                 details={"field": name.decode("ascii")},
             )
         seen.add(name)
     if {b"content-length", b"transfer-encoding"} <= seen:
-        raise InvalidRequest("Content-Length and Transfer-Encoding exclude each other.", code="malformed_request")
+        message = "Content-Length and Transfer-Encoding exclude each other."
+        raise InvalidRequest(message, code=ErrorCode.MALFORMED_REQUEST)
 
 
 def chosen(headers: Headers, offers: Sequence[str]) -> str:
@@ -77,7 +78,7 @@ def chosen(headers: Headers, offers: Sequence[str]) -> str:
     wanted = [(_wanted(ranges, offer), offer) for offer in offers]
     (quality, _), best = max(wanted, key=lambda pair: pair[0])
     if quality == 0:
-        raise InvalidRequest(f"Only {' or '.join(offers)} can be sent.", code="not_acceptable")
+        raise InvalidRequest(f"Only {' or '.join(offers)} can be sent.", code=ErrorCode.NOT_ACCEPTABLE)
     return best
 
 

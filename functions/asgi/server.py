@@ -31,6 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from functions.asgi.cors import cors_headers
 from functions.asgi.errors import error_body, error_headers, status_of
 from functions.asgi.request_checks import MAX_URL_BYTES
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
 # Above what the app takes, so that whatever can be parsed reaches the app.
@@ -87,7 +88,7 @@ class JsonH11Protocol(H11Protocol):
             self._head = self._head.partition(b"\r\n\r\n")[0]
             self._origin = _origin(self._head)
             if self._head_complete and _doubled(self._head):
-                self.send_400_response("duplicate_header")
+                self.send_400_response(ErrorCode.DUPLICATE_HEADER)
                 return
         super().data_received(data)
         if self._head_complete:
@@ -102,7 +103,7 @@ class JsonH11Protocol(H11Protocol):
             return
         self._refused = True
         code = self._code(msg)
-        error = InvalidRequest(_SENTENCES[code], code=code)
+        error = InvalidRequest(code=code)
         request_id = uuid.uuid4().hex
         body = json.dumps(error_body(error, request_id), separators=(",", ":")).encode()
         headers = cors_headers(self._origin, type(self).allowed_origins()) | error_headers(error)
@@ -120,21 +121,13 @@ class JsonH11Protocol(H11Protocol):
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
-    def _code(self, msg: str) -> str:
-        if msg in _SENTENCES:
-            return msg
+    def _code(self, msg: str) -> ErrorCode:
+        if msg == ErrorCode.DUPLICATE_HEADER:
+            return ErrorCode.DUPLICATE_HEADER
         if not self._head_complete and len(self._head) > MAX_HEAD_BYTES:
             first_line = self._head.partition(b"\r\n")[0]
-            return "uri_too_long" if len(first_line) > MAX_URL_BYTES else "headers_too_large"
-        return "malformed_request"
-
-
-_SENTENCES = {
-    "duplicate_header": "A header that must be single was sent more than once.",
-    "uri_too_long": f"The address is longer than {MAX_URL_BYTES} bytes.",
-    "headers_too_large": "The headers are too large.",
-    "malformed_request": "This is not a well-formed HTTP request.",
-}
+            return ErrorCode.URI_TOO_LONG if len(first_line) > MAX_URL_BYTES else ErrorCode.HEADERS_TOO_LARGE
+        return ErrorCode.MALFORMED_REQUEST
 
 
 def _origin(head: bytes) -> str | None:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
 MAX_DEPTH = 8
@@ -47,7 +48,7 @@ def has_forbidden_character(text: str) -> bool:
 
 
 def _refusal(message: str) -> InvalidRequest:
-    return InvalidRequest(message, code="invalid_json")
+    return InvalidRequest(message, code=ErrorCode.INVALID_JSON)
 
 
 def _depth(text: str) -> int:

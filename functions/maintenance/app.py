@@ -22,6 +22,7 @@ from functions.maintenance.delete_threads import Deleting, Scratches, ThreadDele
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from shared import logs
 from shared.clock import LoopClock
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Unauthorized
 from shared.ports import Clock
 from shared.settings import Settings
@@ -78,7 +79,7 @@ def build_app(
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    raise ChatError("MAINTENANCE_SECRET is not set.", code="maintenance_off")
+    raise ChatError(code=ErrorCode.MAINTENANCE_OFF)
 
 
 class _Handler:
@@ -106,7 +107,7 @@ class _Handler:
         scheme, _, given = (header or "").strip(" \t").partition(" ")
         if not scheme:
             message = "Show the maintenance secret as Authorization: Bearer <secret>."
-            raise Unauthorized(message, code="missing_token")
+            raise Unauthorized(message, code=ErrorCode.MISSING_TOKEN)
         right = hmac.compare_digest(given.strip(" \t").encode("latin-1"), self._secret.encode("latin-1"))
         if scheme.lower() != "bearer" or not right:
-            raise Unauthorized("The maintenance secret is not right.", code="invalid_token")
+            raise Unauthorized("The maintenance secret is not right.", code=ErrorCode.INVALID_TOKEN)

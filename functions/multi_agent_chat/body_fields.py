@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from functions.asgi.strict_json import has_forbidden_character
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 from shared.core.model import Scope, ScopeKind
 from shared.core.turns import MultitaskStrategy
@@ -31,8 +32,8 @@ _BLANK = re.compile(
 _Word = TypeVar("_Word", MultitaskStrategy, ScopeKind)
 
 
-def invalid(field: str, message: str, code: str = "invalid_request") -> InvalidRequest:
-    return InvalidRequest(message, code=code, details={"field": field})
+def invalid(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, details={"field": field})
 
 
 def is_uuid(value: object) -> bool:
@@ -57,7 +58,7 @@ def known(document: Any, names: Collection[str], where: str = "") -> Mapping[str
         if name not in names:
             shown = f"{prefix}{name}" if _SHOWABLE_NAME.fullmatch(name) else where
             details = {"field": shown} if shown else {}
-            raise InvalidRequest("There is no such field.", code="unknown_field", details=details)
+            raise InvalidRequest(code=ErrorCode.UNKNOWN_FIELD, details=details)
     return document
 
 
@@ -160,9 +161,7 @@ def metadata(document: Mapping[str, Any]) -> Mapping[str, str]:
 
 def idempotency_key(header: str | None) -> str | None:
     if header is not None and not _IDEMPOTENCY_KEY.fullmatch(header):
-        raise InvalidRequest(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters.", code="invalid_idempotency_key"
-        )
+        raise InvalidRequest(code=ErrorCode.INVALID_IDEMPOTENCY_KEY)
     return header
 
 

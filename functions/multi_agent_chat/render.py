@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from functions.asgi.errors import TABLE, sentence_of
+from functions.asgi.errors import sentence_of
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Handoff
@@ -96,9 +97,10 @@ def retry_seconds(turn: Turn) -> int:
 
 def stored_error(error: JsonObject) -> dict[str, Any]:
     """A turn's final failure; code and sentence are ours, as stored ones may quote a provider."""
-    code = str(error.get("code"))
-    if code not in TABLE:
-        code = "run_failed"
+    try:
+        code = ErrorCode(str(error.get("code")))
+    except ValueError:  # a row outlives the version that wrote it
+        code = ErrorCode.RUN_FAILED
     return {"code": code, "message": sentence_of(code), "retryable": bool(error.get("retryable", False))}
 
 
@@ -158,7 +160,7 @@ def error_of(turn: Turn, replayed: bool) -> Conflict | TurnFailed | None:
         return _superseded(turn)
     details = {"turn": turn_answer(turn, replayed, quoting=False)}
     if turn.status is TurnStatus.CANCELLED:
-        return Conflict(sentence_of("cancelled"), code="cancelled", details=details)
+        return Conflict(code=ErrorCode.CANCELLED, details=details)
     error = stored_error(turn.error or {})
     return TurnFailed(error["message"], code=error["code"], retryable=error["retryable"], details=details)
 
@@ -172,4 +174,4 @@ def state_of(turn: Turn) -> dict[str, Any]:
 
 def _superseded(turn: Turn) -> Conflict:
     details = {"turn_id": turn.turn_id, "superseded_by": turn.superseded_by}
-    return Conflict(sentence_of("superseded"), code="superseded", details=details)
+    return Conflict(code=ErrorCode.SUPERSEDED, details=details)

@@ -62,5 +62,5 @@ def id_in(request: Request) -> str:
     """The path's id; what is no id at all is answered like one that does not exist."""
     value = str(request.path_params["id"])
     if not body_fields.is_uuid(value):
-        raise NotFound("Not found.")
+        raise NotFound()
     return value

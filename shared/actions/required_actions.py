@@ -10,6 +10,7 @@ from enum import StrEnum
 from shared.actions.tool_calls import OutOfTime, ToolCalls
 from shared.core import handoff
 from shared.core.chat_events import EventName, HandoffMade
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, RateLimited
 from shared.core.handoff import Plan, Stop, TurnLimits
 from shared.core.model import Agent
@@ -36,7 +37,7 @@ class NextStep(StrEnum):
 class ActionResult:
     next: NextStep
     run: RunState | None = None
-    code: str = ""
+    code: ErrorCode = ErrorCode.INTERNAL_ERROR
 
 
 class RequiredActions:
@@ -70,7 +71,7 @@ class RequiredActions:
             # it was given its outputs and shows the same calls: it is late to take note of them, or asks for ever
             hold.asked_again += len(run.tool_calls)
             if hold.asked_again > self._limits.tool_calls:
-                return ActionResult(NextStep.STOP, code="tool_limit")
+                return ActionResult(NextStep.STOP, code=ErrorCode.TOOL_LIMIT)
             await hold.sleep(self._pace.min_seconds)
         hold.check()
         try:
@@ -103,7 +104,7 @@ class RequiredActions:
         goes_on = not self._providers(hold.agent.provider).outputs_start_run
         if goes_on and before and before[-1].handoff is not None and before[-1].run_id == run.run_id:
             left = self._limits.tool_calls - sum(len(step.calls) for step in hold.steps)
-            return (handoff.after_handoff(run.tool_calls) if left > 0 else Stop("tool_limit")), known
+            return (handoff.after_handoff(run.tool_calls) if left > 0 else Stop(ErrorCode.TOOL_LIMIT)), known
         planned = handoff.plan(
             hold.agent,
             run.tool_calls,
@@ -148,7 +149,7 @@ class RequiredActions:
     ) -> ActionResult:
         """Give the run its outputs. Where it is not known whether they arrived, the run itself tells."""
         if hold.thread is None or run.run_id is None:
-            return ActionResult(NextStep.STOP, code="run_not_found")
+            return ActionResult(NextStep.STOP, code=ErrorCode.RUN_NOT_FOUND)
         stream = self._instance.watched(hold.turn)
         submit = functools.partial(
             provider.submit_tool_outputs, hold.thread, run.run_id, outputs, stream=stream, said=run.text
@@ -169,7 +170,7 @@ class RequiredActions:
                 state = now
                 break
         if state is None:
-            return ActionResult(NextStep.STOP, code="provider_unavailable")
+            return ActionResult(NextStep.STOP, code=ErrorCode.PROVIDER_UNAVAILABLE)
         record = RunRecord(run.run_id, hold.agent.slug, state.status)
         await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         return ActionResult(NextStep.FOLLOW, run=state)
@@ -179,7 +180,7 @@ class RequiredActions:
         steps = hold.steps
         if (made := steps[-1].handoff) is not None:
             if target is None:
-                return ActionResult(NextStep.STOP, code="unknown_agent")
+                return ActionResult(NextStep.STOP, code=ErrorCode.UNKNOWN_AGENT)
             first = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
             said = handoff.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
             step = replace(step, handoff=made, said=said)

@@ -5,16 +5,24 @@
     │   ├── InvalidRequest, NotFound, Unauthorized, Forbidden
     │   └── Conflict, TooMany
     ├── TurnFailed              the turn's final outcome is a typed failure
-    ├── ProviderError           what a provider answered, read once by providers/errors.py
+    ├── ProviderError           what a provider answered, read once by providers/refusals
     │   ├── ActiveRun           another run is active on the thread: the event behind this project
-    │   ├── RateLimited, ThreadGone, UnansweredCalls, NotCancellable, NotFoundAtProvider
+    │   ├── RateLimited         refused for now
+    │   ├── ThreadGone          the provider no longer has the thread
+    │   ├── UnansweredCalls     the thread waits for outputs of function calls
+    │   ├── NotCancellable      the run cannot be cancelled
+    │   │   └── RunsInForeground    and never will be, because it has no id until it ends
+    │   ├── NotFoundAtProvider  the provider does not know the run
     │   ├── ProviderRefused     a definite no that no repetition changes
+    │   ├── ConversationIgnored the server took the run and keeps no conversation
+    │   ├── NotSent             the request never reached the provider
     │   └── OutcomeUnknown      the request may or may not have taken effect
     ├── StoreUnavailable        the database cannot be used now: nothing is half accepted; `fault` says why
     ├── StoreRefused            the database refuses a call of ours: a fault of this program
+    ├── KeysUnavailable         the keys that verify tokens cannot be fetched
     └── Fenced                  a newer holder of the lease exists; this one must stop writing
 
-`code` is stable and snake_case; the HTTP status of each code stands in one table, functions/…/http_errors.py.
+Each has a code of error_codes.py; the sentences that people get to read stand in functions/asgi/errors.py.
 """
 
 from __future__ import annotations
@@ -23,18 +31,24 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from shared.core.error_codes import ErrorCode
+
 
 class ChatError(Exception):
-    """Base of all typed errors. `retry_after` is in seconds."""
+    """Base of all typed errors. `retry_after` is in seconds.
 
-    code = "internal_error"
+    `message` is for a caller of ours only in a RequestError, and only where it says more than the sentence of the code;
+    in all others it may quote a provider or the database, and no answer carries it.
+    """
+
+    code: ErrorCode = ErrorCode.INTERNAL_ERROR
     retryable = False
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
         details: Mapping[str, Any] | None = None,
@@ -52,44 +66,44 @@ class RequestError(ChatError):
 
 
 class InvalidRequest(RequestError):
-    code = "invalid_request"
+    code = ErrorCode.INVALID_REQUEST
 
 
 class Unauthorized(RequestError):
-    code = "invalid_token"
+    code = ErrorCode.INVALID_TOKEN
 
 
 class Forbidden(RequestError):
-    code = "forbidden"
+    code = ErrorCode.FORBIDDEN
 
 
 class NotFound(RequestError):
     """No such object, or another user's: the two are indistinguishable from outside."""
 
-    code = "not_found"
+    code = ErrorCode.NOT_FOUND
 
 
 class Conflict(RequestError):
-    code = "conflict"
+    code = ErrorCode.CONFLICT
 
 
 class TooMany(RequestError):
-    code = "rate_limited"
+    code = ErrorCode.RATE_LIMITED
     retryable = True
 
 
 class TurnFailed(ChatError):
     """The turn ended without a reply; the same answer for every later read and retry."""
 
-    code = "run_failed"
+    code = ErrorCode.RUN_FAILED
 
 
 class ProviderError(ChatError):
     """What a provider answered. `status` is its HTTP status, None where there was no answer."""
 
-    code = "provider_error"
+    code = ErrorCode.PROVIDER_ERROR
 
-    def __init__(self, message: str, *, status: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, message: str = "", *, status: int | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.status = status
 
@@ -97,9 +111,9 @@ class ProviderError(ChatError):
 class ActiveRun(ProviderError):
     """Another run is active on the thread. `run_id` is its id where the error names one."""
 
-    code = "run_conflict"
+    code = ErrorCode.RUN_CONFLICT
 
-    def __init__(self, message: str, *, run_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, message: str = "", *, run_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.run_id = run_id
 
@@ -107,22 +121,22 @@ class ActiveRun(ProviderError):
 class RateLimited(ProviderError):
     """Refused for now; not before `retry_after` seconds where given. Nothing was started."""
 
-    code = "provider_rate_limited"
+    code = ErrorCode.PROVIDER_RATE_LIMITED
     retryable = True
 
 
 class ThreadGone(ProviderError):
     """The provider no longer has the thread: seed a new one. Not raised when the whole API is absent."""
 
-    code = "thread_gone"
+    code = ErrorCode.THREAD_GONE
 
 
 class UnansweredCalls(ProviderError):
-    """The conversation waits for outputs of function calls that nobody will bring: post synthetic ones."""
+    """The conversation waits for outputs of function calls that no request will bring: post synthetic ones."""
 
-    code = "unanswered_calls"
+    code = ErrorCode.UNANSWERED_CALLS
 
-    def __init__(self, message: str, *, call_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, message: str = "", *, call_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
         self.call_id = call_id
 
@@ -130,38 +144,42 @@ class UnansweredCalls(ProviderError):
 class NotCancellable(ProviderError):
     """The run cannot be cancelled: it has just ended, is already cancelling, or runs in the foreground."""
 
-    code = "not_cancellable"
+    code = ErrorCode.NOT_CANCELLABLE
+
+
+class RunsInForeground(NotCancellable):
+    """A response in the foreground: it takes no cancel, however often it is asked."""
 
 
 class NotFoundAtProvider(ProviderError):
     """The provider does not know this run. Says nothing of the thread."""
 
-    code = "run_not_found"
+    code = ErrorCode.RUN_NOT_FOUND
 
 
 class ProviderRefused(ProviderError):
     """A definite no: bad key, no quota, unknown model, an API that this host does not have, a bad request."""
 
-    code = "provider_refused"
+    code = ErrorCode.PROVIDER_REFUSED
 
 
 class ConversationIgnored(ProviderError):
     """The server took the run but does not keep conversations: send the transcript instead."""
 
-    code = "conversation_ignored"
+    code = ErrorCode.CONVERSATION_IGNORED
 
 
 class NotSent(ProviderError):
     """The request never reached the provider: refused connection, DNS, TLS, no free connection."""
 
-    code = "provider_unreachable"
+    code = ErrorCode.PROVIDER_UNREACHABLE
     retryable = True
 
 
 class OutcomeUnknown(ProviderError):
     """The request may or may not have taken effect: look before repeating it."""
 
-    code = "provider_unavailable"
+    code = ErrorCode.PROVIDER_UNAVAILABLE
     retryable = True
 
 
@@ -174,7 +192,7 @@ class StoreFault(StrEnum):
 
 
 class StoreUnavailable(ChatError):
-    code = "store_unavailable"
+    code = ErrorCode.STORE_UNAVAILABLE
     retryable = True
 
     def __init__(self, message: str, *, fault: StoreFault = StoreFault.DATABASE_AWAY, **given: Any) -> None:
@@ -186,6 +204,13 @@ class StoreRefused(ChatError):
     """The database is there and says no to a call of ours: a fault of this program, not of its surroundings."""
 
 
+class KeysUnavailable(ChatError):
+    """There is no key to judge a token by, and none can be fetched now: neither a yes nor a no."""
+
+    code = ErrorCode.AUTH_UNAVAILABLE
+    retryable = True
+
+
 class Fenced(ChatError):
-    code = "fenced"
+    code = ErrorCode.FENCED
     retryable = True

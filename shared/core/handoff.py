@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.core.error_codes import ErrorCode
 from shared.core.model import Agent, Peer
 from shared.core.runs import Handoff, Step, ToolCall, ToolOutput
 from shared.core.tool_messages import ASK, TRANSFER, refusal
@@ -52,7 +53,7 @@ class Plan:
 class Stop:
     """The turn ends here, for `code`, an error of its own."""
 
-    code: str
+    code: ErrorCode
 
 
 def plan(
@@ -68,9 +69,9 @@ def plan(
 ) -> Plan | Stop:
     """What `agent`, who has said `text` in this run, wants with `calls`; `steps` are the runs of the turn before it."""
     if working_seconds >= limits.budget_seconds:
-        return Stop("run_timeout")
+        return Stop(ErrorCode.RUN_TIMEOUT)
     if _tool_calls(steps) + _count(calls) > limits.tool_calls:
-        return Stop("tool_limit")
+        return Stop(ErrorCode.TOOL_LIMIT)
     answers: list[ToolOutput] = []
     wanted: list[ToolCall] = []
     questions: list[Question] = []
@@ -97,9 +98,9 @@ def plan(
             answers.append(_handed_over(call, peer, handoff))
     if handoff is not None:
         if len(handoffs) + 1 > limits.handoffs:
-            return Stop("handoff_limit")
+            return Stop(ErrorCode.HANDOFF_LIMIT)
         if not (text.strip() or wanted or questions) and _goes_round(handoff.to_agent, steps, handoffs):
-            return Stop("handoff_loop")
+            return Stop(ErrorCode.HANDOFF_LOOP)
     return Plan(tuple(answers), tuple(wanted), tuple(questions), handoff)
 
 

@@ -88,7 +88,7 @@ class Provider(Protocol):
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
         """Ask for the run's end: a request, not a fact.
 
-        Raises NotCancellable; with code `runs_in_foreground` where no cancel can ever end this run.
+        Raises NotCancellable; RunsInForeground where no cancel can ever end this run.
         """
         ...
 

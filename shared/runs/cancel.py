@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 
-from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ThreadGone
+from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, RunsInForeground, ThreadGone
 from shared.core.pace import GROWTH, Pace
 from shared.core.runs import RunState, Thread
 from shared.core.turns import RunRecord, TurnStatus
@@ -59,7 +59,7 @@ class _Effort:
                 if over or state.terminal:
                     return CancelResult(state, self.said)
             except NotCancellable as refusal:  # it has just ended, which the next look shows, or never can be
-                never = refusal.code == "runs_in_foreground"
+                never = isinstance(refusal, RunsInForeground)
             except (NotFoundAtProvider, ThreadGone):
                 return CancelResult(None, self.said)
             except ProviderError:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from shared.core.conflict import events
-from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, ProviderRefused, ThreadGone
+from shared.core.errors import (
+    NotCancellable,
+    NotFoundAtProvider,
+    ProviderError,
+    ProviderRefused,
+    RunsInForeground,
+    ThreadGone,
+)
 from shared.core.runs import RunState, Thread
 from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
@@ -80,7 +87,7 @@ class RunLookup:
         try:
             await self._hold.keep(self._provider.cancel_run(self._thread, run_id))
         except NotCancellable as refusal:
-            return events.CancelRefused(never=refusal.code == "runs_in_foreground")
+            return events.CancelRefused(never=isinstance(refusal, RunsInForeground))
         except (NotFoundAtProvider, ProviderRefused):
             return events.CancelRefused()
         except ProviderError:

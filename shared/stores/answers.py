@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
@@ -13,7 +14,7 @@ from shared.stores.rows import read_claim, read_scratch, read_turn
 
 T = TypeVar("T")
 
-RETRY_AFTER_SECONDS = 2.0  # where the queue has to shrink first: nobody knows when
+RETRY_AFTER_SECONDS = 2.0  # where the queue has to shrink first, which takes as long as its answers
 
 
 def by_outcome(readers: dict[str, Callable[[JsonObject], T]]) -> Callable[[JsonObject], T]:
@@ -54,7 +55,7 @@ def turn_of(answer: JsonObject) -> Turn:
 
 
 def gone(_: JsonObject) -> Turn:
-    raise Fenced("The turn is no longer there.")
+    raise Fenced
 
 
 def nothing(_: JsonObject) -> None:
@@ -65,27 +66,19 @@ def refusal(answer: JsonObject) -> ChatError:
     """The error for an outcome. Raises KeyError where the outcome is not known here."""
     outcome = answer["outcome"]
     if outcome == "rate_limited":
-        return TooMany("Too many messages in the last minute.", retry_after=answer["retry_ms"] / 1000)
+        return TooMany(retry_after=answer["retry_ms"] / 1000)
     return _REFUSALS[outcome]()
 
 
 _REFUSALS: dict[str, Callable[[], ChatError]] = {
-    "not_found": lambda: NotFound("No such object."),
-    "key_mismatch": lambda: InvalidRequest(
-        "This Idempotency-Key was used for another message.", code="idempotency_key_reused"
-    ),
-    "unknown_agent": lambda: InvalidRequest("There is no agent of this name.", code="unknown_agent"),
-    "run_in_progress": lambda: Conflict(
-        "Another message of this conversation is being answered.", code="run_in_progress", retryable=True
-    ),
-    "queue_full": lambda: TooMany(
-        "Too many messages of this conversation are waiting.", code="queue_full", retry_after=RETRY_AFTER_SECONDS
-    ),
-    "too_many_open": lambda: TooMany(
-        "Too many messages of yours are waiting.", code="too_many_open", retry_after=RETRY_AFTER_SECONDS
-    ),
-    "already_started": lambda: Conflict("The message is being answered already.", code="already_started"),
-    "fenced": lambda: Fenced("A newer holder of the lease exists."),
+    "not_found": NotFound,
+    "key_mismatch": lambda: InvalidRequest(code=ErrorCode.IDEMPOTENCY_KEY_REUSED),
+    "unknown_agent": lambda: InvalidRequest(code=ErrorCode.UNKNOWN_AGENT),
+    "run_in_progress": lambda: Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True),
+    "queue_full": lambda: TooMany(code=ErrorCode.QUEUE_FULL, retry_after=RETRY_AFTER_SECONDS),
+    "too_many_open": lambda: TooMany(code=ErrorCode.TOO_MANY_OPEN, retry_after=RETRY_AFTER_SECONDS),
+    "already_started": lambda: Conflict(code=ErrorCode.ALREADY_STARTED),
+    "fenced": Fenced,
     # a step that the turn's status does not allow: the holder's picture of the turn is out of date
-    "conflict": lambda: Fenced("The turn does not stand where its holder thinks."),
+    "conflict": Fenced,
 }

@@ -14,6 +14,7 @@ from shared.core import chat_events
 from shared.core.chat_events import EventName
 from shared.core.conflict import commands, events
 from shared.core.conflict.protocol import ConflictProtocol, Rules
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     ActiveRun,
     ConversationIgnored,
@@ -104,7 +105,7 @@ class Admission:
                 return await self._cancel_active_run(run_id)
             case commands.RotateThread():
                 await self._held.advance(TurnUpdate(forget_thread=True))
-                self._note(EventName.THREAD_ROTATED, code="run_not_ending")
+                self._note(EventName.THREAD_ROTATED, code=ErrorCode.RUN_NOT_ENDING)
                 return events.ThreadRotated()
             case commands.FindRun():
                 return await self._find()

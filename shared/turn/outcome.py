@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.chat_events import EventName
+from shared.core.error_codes import ErrorCode
 from shared.core.handoff import said_since_handoff
 from shared.core.runs import RunState
 from shared.core.turns import RunRecord, TurnStatus
@@ -27,10 +28,10 @@ async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool
     note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 
 
-async def fail(hold: HeldTurn, code: str, run: RunState | None = None, *, forget_thread: bool = False) -> None:
-    """`code` is a row of the table of errors; what the agent had said so far is kept beside it."""
+async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, forget_thread: bool = False) -> None:
+    """What the agent had said so far is kept beside it."""
     words = said(hold, run)
-    error = {"code": code}
+    error: dict[str, str] = {"code": code}
     if run is not None and run.error_code is not None:
         error["provider_code"] = run.error_code
     if words.strip():
@@ -62,7 +63,7 @@ async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -
 
 
 async def retry_or_fail(
-    hold: HeldTurn, code: str, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
+    hold: HeldTurn, code: ErrorCode, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
 ) -> bool:
     """True where the turn is to be started once more, after a pause that doubles; else it has failed with `code`."""
     if hold.turn.failures + 1 >= MAX_FAILURES:

@@ -10,6 +10,7 @@ from shared.core.chat_events import EventName
 from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
 from shared.core.conflict.protocol import Rules
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, Fenced
 from shared.core.handoff import TurnLimits
 from shared.core.pace import Pace
@@ -149,8 +150,8 @@ class TurnServer:
                 return
             event = TurnCame(Intent.NONE, failures=hold.turn.failures)
 
-    async def _refuse(self, hold: HeldTurn, reason: str) -> None:
-        if reason == "run_in_progress":
+    async def _refuse(self, hold: HeldTurn, reason: ErrorCode) -> None:
+        if reason is ErrorCode.RUN_IN_PROGRESS:
             await self._instance.store.withdraw_turn(hold.lease, hold.turn.turn_id)
             note(EventName.TURN_WITHDRAWN, hold.turn)
             raise rejected()
@@ -178,22 +179,24 @@ class TurnServer:
             case (Verdict.ENDED, RunState() as ended):
                 return await self._ended(hold, ended, deadline)
             case (Verdict.TIMED_OUT, last):
-                return await self._fail_open(hold, "run_timeout", last, deadline)
+                return await self._fail_open(hold, ErrorCode.RUN_TIMEOUT, last, deadline)
             case (Verdict.STUCK, last):
                 ending = await self._stop.end(hold)
                 if ending.run is not None and ending.run.status in ("completed", "requires_action"):
                     return await self._ended(hold, ending.run, deadline)
                 return await outcome.retry_or_fail(
-                    hold, "run_timeout", ending.run or last, pause_seconds=0.0, forget_thread=ending.run is None
+                    hold, ErrorCode.RUN_TIMEOUT, ending.run or last, pause_seconds=0.0, forget_thread=ending.run is None
                 )
             case (Verdict.THREAD_GONE, last):
-                return await outcome.retry_or_fail(hold, "thread_gone", last, pause_seconds=0.0, forget_thread=True)
+                return await outcome.retry_or_fail(
+                    hold, ErrorCode.THREAD_GONE, last, pause_seconds=0.0, forget_thread=True
+                )
             case (Verdict.GONE, last):
                 requests = RunRequests(self._instance.store, provider, self._options.carry)
                 if (left := await answer_left_in_thread(hold, provider, requests)) is not None:
                     return await self._ended(hold, left, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
-                await outcome.fail(hold, "run_not_found", last)
+                await outcome.fail(hold, ErrorCode.RUN_NOT_FOUND, last)
             case _:
                 note(EventName.TURN_DETACHED, hold.turn)
         return False
@@ -205,14 +208,14 @@ class TurnServer:
         if run.status == "completed" and (reply := outcome.said(hold, run)).strip():
             await outcome.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
         elif run.status == "completed":
-            await outcome.fail(hold, "empty_reply", run)
+            await outcome.fail(hold, ErrorCode.EMPTY_REPLY, run)
         elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS:
-            return await outcome.retry_or_fail(hold, "run_failed", run, pause_seconds=RETRY_SECONDS)
+            return await outcome.retry_or_fail(hold, ErrorCode.RUN_FAILED, run, pause_seconds=RETRY_SECONDS)
         else:
-            await outcome.fail(hold, f"run_{run.status}", run)
+            await outcome.fail(hold, ErrorCode(f"run_{run.status}"), run)
         return False
 
-    async def _fail_open(self, hold: HeldTurn, code: str, run: RunState | None, deadline: float) -> bool:
+    async def _fail_open(self, hold: HeldTurn, code: ErrorCode, run: RunState | None, deadline: float) -> bool:
         """The turn fails with its run still open, unless its run comes first."""
         answered = await self._stop.fail_with_open_run(hold, code, run)
         return answered is not None and await self._ended(hold, answered, deadline)
@@ -237,4 +240,4 @@ class TurnServer:
 
 def rejected() -> Conflict:
     """What the sender of a message with strategy reject is told; nothing of it was kept."""
-    return Conflict("Another message of this conversation is being answered.", code="run_in_progress", retryable=True)
+    return Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.actions.required_actions import RequiredActions
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderError
 from shared.core.pace import Pace
 from shared.core.runs import RunState, Thread
@@ -44,7 +45,7 @@ class TurnStop:
         """Ask for the end of the turn's run and wait for it."""
         return await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
 
-    async def fail_with_open_run(self, hold: HeldTurn, code: str, run: RunState | None) -> RunState | None:
+    async def fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None) -> RunState | None:
         """The turn fails with its run still open: end that, or leave its thread to it.
 
         The run itself where it came first with an answer: then nothing was recorded.
@@ -74,7 +75,7 @@ class TurnStop:
         if ending.run is not None and answered and (reply := outcome.said(hold, ending.run)).strip():
             await outcome.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
         elif not hold.turn.cancel_requested:
-            await outcome.fail(hold, "turn_expired", ending.run, forget_thread=stray)
+            await outcome.fail(hold, ErrorCode.TURN_EXPIRED, ending.run, forget_thread=stray)
         elif displaced and ending.never:
             await hold.advance(TurnUpdate(undisturbed=True))
             return True

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.error_codes import ErrorCode
 from shared.core.handoff import Plan, Stop, TurnLimits, plan, said_since_handoff
 from shared.core.model import Agent, Peer
 from shared.core.runs import Handoff, Step, ToolCall, ToolSpec
@@ -137,11 +138,11 @@ def test_when_handing_over_ends(before: Any, text: str, more: tuple[ToolCall, ..
 def test_calls_are_counted_over_the_whole_turn_and_handoffs_are_not_among_them() -> None:
     before = history(step("boss", calls=(call("save"), call("save"), call("ask_helper"))), step("boss", to="both"))
     assert isinstance(planned(call("save"), **before), Plan)
-    assert planned(call("save"), call("nope", call_id="d"), **before) == Stop("tool_limit")
+    assert planned(call("save"), call("nope", call_id="d"), **before) == Stop(ErrorCode.TOOL_LIMIT)
 
 
 def test_nothing_more_is_started_once_the_budget_is_used_up() -> None:
-    assert planned(call("save"), working_seconds=300.0) == Stop("run_timeout")
+    assert planned(call("save"), working_seconds=300.0) == Stop(ErrorCode.RUN_TIMEOUT)
 
 
 def test_what_an_agent_said_since_control_came_to_it_is_told_once() -> None:

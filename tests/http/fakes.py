@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.chat import NewMessage
 from shared.core.chat_events import ChatEvent
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import Agent, Message, Scope, ScopeKind, User
 from shared.core.runs import Usage
@@ -172,7 +173,7 @@ class FakeChat:
         await self._obey()
         turn = self._turn(user.id, turn_id)
         if turn.status is not TurnStatus.QUEUED:
-            raise Conflict("The message is being answered already.", code="already_started")
+            raise Conflict("The message is being answered already.", code=ErrorCode.ALREADY_STARTED)
         return replace(turn, text=text)
 
     def _turn(self, user_id: str, turn_id: str) -> Turn:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Handoff
@@ -150,7 +151,7 @@ async def test_a_failed_turn_is_its_error(http: httpx.AsyncClient, chat: FakeCha
     error = {"code": code, "message": quoted, "provider_code": quoted, "partial_text": "Once upon"}
     chat.taken = {"status": TurnStatus.FAILED, "reply": None, "error": error, "text": "my secret"}
     response = await http.post("/", json={"message": "my secret"}, headers=bearer())
-    code = "run_failed" if code == "never heard of" else code
+    code = ErrorCode.RUN_FAILED if code == "never heard of" else code
     body = assert_error(response, status, code)
     turn = body["details"]["turn"]
     assert turn["status"] == "failed"
@@ -297,13 +298,13 @@ async def test_health_is_bad_when_one_of_them_does_not_answer(http: httpx.AsyncC
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (Conflict("busy", code="run_in_progress", retryable=True), 409),
-        (InvalidRequest("other message", code="idempotency_key_reused"), 422),
-        (InvalidRequest("who?", code="unknown_agent"), 422),
-        (TooMany("full", code="queue_full", retry_after=2.2), 429),
-        (TooMany("full", code="too_many_open"), 429),
-        (TooMany("slow down", code="rate_limited", retry_after=31), 429),
-        (ChatError("relation turns does not exist: canary", code="store_unavailable", retryable=True), 503),
+        (Conflict("busy", code=ErrorCode.RUN_IN_PROGRESS, retryable=True), 409),
+        (InvalidRequest("other message", code=ErrorCode.IDEMPOTENCY_KEY_REUSED), 422),
+        (InvalidRequest("who?", code=ErrorCode.UNKNOWN_AGENT), 422),
+        (TooMany("full", code=ErrorCode.QUEUE_FULL, retry_after=2.2), 429),
+        (TooMany("full", code=ErrorCode.TOO_MANY_OPEN), 429),
+        (TooMany("slow down", code=ErrorCode.RATE_LIMITED, retry_after=31), 429),
+        (ChatError("relation turns does not exist: canary", code=ErrorCode.STORE_UNAVAILABLE, retryable=True), 503),
         (RuntimeError("canary"), 500),
         (KeyError("canary"), 500),
         (TimeoutError("canary"), 500),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.core.error_codes import ErrorCode
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimTurn:
@@ -63,9 +65,9 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The turn ends here, for `reason` (an error code)."""
+    """The turn ends here, for `reason`."""
 
-    reason: str
+    reason: ErrorCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.core.error_codes import ErrorCode
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
@@ -90,7 +92,7 @@ class StartDeferred:
 class StartRefused:
     """A definite "never": repeating changes nothing."""
 
-    reason: str
+    reason: ErrorCode
 
 
 @dataclass(frozen=True, slots=True)

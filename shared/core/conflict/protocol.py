@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.core.conflict import commands, events
+from shared.core.error_codes import ErrorCode
 from shared.core.runs import is_terminal
 from shared.core.turns import MultitaskStrategy
 
@@ -77,7 +78,7 @@ class ConflictProtocol:
     suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
-    refused: str | None = None  # why the last create was, though it may have been so because of a lost one
+    refused: ErrorCode | None = None  # why the last create was, though it may have been so because of a lost one
     after_pause: commands.Command | None = None
 
     def fold(self, event: events.Event, now: float) -> tuple[ConflictProtocol, commands.Command]:
@@ -162,7 +163,7 @@ class ConflictProtocol:
 
     def _queued(self, behind: int, now: float) -> tuple[ConflictProtocol, commands.Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
-            return self._end(commands.Refuse("run_in_progress"))
+            return self._end(commands.Refuse(ErrorCode.RUN_IN_PROGRESS))
         # the next in line looks often: what it would wait for nothing is added to everybody behind it
         pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.poll_min_seconds)
         until = min(now + pause, self.rules.deadline)
@@ -199,7 +200,7 @@ class ConflictProtocol:
     def _conflicted(self, active_run: str | None, now: float) -> tuple[ConflictProtocol, commands.Command]:
         # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
-            return self._end(commands.Refuse("run_in_progress"))
+            return self._end(commands.Refuse(ErrorCode.RUN_IN_PROGRESS))
         news = active_run is not None and active_run != self.active_run
         state = replace(self._looked_anew(), active_run=active_run, pauses=0 if news else self.pauses)
         # nor is its own attempt to be left behind, so a suspect waits as one that enqueues
@@ -231,7 +232,7 @@ class ConflictProtocol:
         if self.doubt_since is not None and now < self.doubt_since + self.rules.settle_seconds:
             return self._pause(now, commands.FindRun())
         if self.failures >= self.rules.max_failures:
-            return self._end(commands.Refuse("provider_unavailable"))
+            return self._end(commands.Refuse(ErrorCode.PROVIDER_UNAVAILABLE))
         lost = self.doubt_since != SETTLED
         return replace(self, doubt_since=None)._start(now, lost=lost)
 

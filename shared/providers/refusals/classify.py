@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     ActiveRun,
     NotCancellable,
@@ -150,7 +151,7 @@ def _missing(status: int, fault: Fault, sentence: Sentence, common: dict[str, An
         return NotFoundAtProvider("The provider does not know the run.", **common)
     if status == 405 or (status in (404, 410) and not _about_an_object(fault, sentence)):
         line = _line(status, fault, "has no such address at the provider")
-        return ProviderRefused(line, **{"code": "provider_api_absent", **common})
+        return ProviderRefused(line, **{"code": ErrorCode.PROVIDER_API_ABSENT, **common})
     return None
 
 
@@ -158,17 +159,17 @@ def _unusable(status: int, fault: Fault, sentence: Sentence, common: dict[str, A
     """Everything else that has a name of its own."""
     if _has(fault, _NOT_CANCELLABLE_CODE) or (status in (400, 404, 409, 422) and sentence.not_cancellable()):
         return NotCancellable(_line(status, fault, "cannot be cancelled"), **common)
-    code: str | None = None
+    code: ErrorCode | None = None
     if status == 402 or _has(fault, _QUOTA_CODE) or (status in (400, 403, 429) and sentence.no_quota()):
-        code = "provider_quota"
+        code = ErrorCode.PROVIDER_QUOTA
     elif _has(fault, _MODEL_CODE) or (status in (400, 404) and _may_be_read(fault) and sentence.no_model()):
-        code = "provider_model"
+        code = ErrorCode.PROVIDER_MODEL
     elif status == 429:
         return RateLimited(_line(status, fault, "came too soon"), **common)
     elif status in _AUTH_STATUSES or _has(fault, _AUTH_CODE):
-        code = "provider_auth"
+        code = ErrorCode.PROVIDER_AUTH
     elif _has(fault, _LENGTH_CODE) or (status in (400, 413, 422) and sentence.too_long()):
-        code = "context_too_long"
+        code = ErrorCode.CONTEXT_TOO_LONG
     return ProviderRefused(_line(status, fault, "was refused"), **{**common, "code": code}) if code else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     NotCancellable,
     NotFoundAtProvider,
@@ -28,7 +29,7 @@ def is_gone(error: ProviderError) -> bool:
 
 def cancel_refused(error: ProviderError) -> ProviderError:
     """A definite no to a cancel means that there is nothing to cancel, unless it is about the key or the quota."""
-    plain = isinstance(error, ProviderRefused) and error.code in ("provider_refused", "provider_background")
+    plain = isinstance(error, ProviderRefused) and error.code == ErrorCode.PROVIDER_REFUSED
     if lacks_route(error) or (plain and error.status in (400, 409, 422)):
         return NotCancellable(error.message, status=error.status, details=error.details)
     return error

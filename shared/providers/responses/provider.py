@@ -11,6 +11,7 @@ from shared.core.errors import (
     NotFoundAtProvider,
     ProviderError,
     ProviderRefused,
+    RunsInForeground,
 )
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
@@ -133,7 +134,7 @@ class ResponsesProvider:
             if isinstance(refusal, NotCancellable) and (
                 lacks_route(error) or error.details.get("about") == "background" or self._habits.background is False
             ):
-                refusal.code = "runs_in_foreground"
+                raise RunsInForeground(refusal.message, status=refusal.status, details=refusal.details) from error
             raise refusal from error
         return _named(response_state(answer.body, answer.headers), run_id)
 

@@ -47,6 +47,7 @@ from shared.core.conflict.events import (
     Woke,
 )
 from shared.core.conflict.protocol import SETTLED, ConflictProtocol, Phase, Rules, UnexpectedEvent
+from shared.core.error_codes import ErrorCode
 from shared.core.turns import MultitaskStrategy
 
 RULES = Rules(
@@ -190,11 +191,11 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
     ),
     "reject at the provider": (
         REJECT,
-        [(0, MINE, StartRun()), (0, StartConflicted("a"), Refuse("run_in_progress"))],
+        [(0, MINE, StartRun()), (0, StartConflicted("a"), Refuse(ErrorCode.RUN_IN_PROGRESS))],
     ),
     "reject in our queue": (
         REJECT,
-        [(0, Submitted(), ClaimTurn()), (0, Queued(1), Refuse("run_in_progress"))],
+        [(0, Submitted(), ClaimTurn()), (0, Queued(1), Refuse(ErrorCode.RUN_IN_PROGRESS))],
     ),
     "a replay of a rejecting turn that is being served waits for it": (
         REJECT,
@@ -322,13 +323,16 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         RULES,
         [(0, MINE, StartRun()), (0, StartDeferred(0), Sleep(0.25)), (0.25, Woke(), StartRun())],
     ),
-    "a definite no": (RULES, [(0, MINE, StartRun()), (0, StartRefused("provider_auth"), Refuse("provider_auth"))]),
+    "a definite no": (
+        RULES,
+        [(0, MINE, StartRun()), (0, StartRefused(ErrorCode.PROVIDER_AUTH), Refuse(ErrorCode.PROVIDER_AUTH))],
+    ),
     "a refusal after a lost create may be because of that one": (
         RULES,
         [
             (0, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (0, RunNotFound(), StartRun(repeats_lost=True)),
-            (1, StartRefused("provider_refused"), FindRun()),
+            (1, StartRefused(ErrorCode.PROVIDER_REFUSED), FindRun()),
             (1, RunFound(), Admit()),
         ],
     ),
@@ -337,10 +341,10 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
         [
             (0, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
             (0, RunNotFound(), StartRun(repeats_lost=True)),
-            (1, StartRefused("provider_refused"), FindRun()),
+            (1, StartRefused(ErrorCode.PROVIDER_REFUSED), FindRun()),
             (1, LookFailed(), Sleep(1.25)),
             (1.25, Woke(), FindRun()),
-            (1.3, RunNotFound(), Refuse("provider_refused")),
+            (1.3, RunNotFound(), Refuse(ErrorCode.PROVIDER_REFUSED)),
         ],
     ),
     "a lost create is looked for until it can no longer arrive": (
@@ -519,7 +523,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, StartUnknown(), FindRun()),
             (20, RunNotFound(), StartRun(repeats_lost=True)),
             (20, StartUnknown(), FindRun()),
-            (40, RunNotFound(), Refuse("provider_unavailable")),
+            (40, RunNotFound(), Refuse(ErrorCode.PROVIDER_UNAVAILABLE)),
         ],
     ),
     "the budget ends in our queue": (
@@ -590,7 +594,7 @@ EVENTS: list[Event] = [
     CancelRefused(),
     ThreadRotated(),
     StartDeferred(1),
-    StartRefused("x"),
+    StartRefused(ErrorCode.PROVIDER_REFUSED),
     StartUnknown(),
     RunFound(),
     RepeatEnded(),
@@ -652,7 +656,7 @@ ANSWERS: dict[type, list[Event]] = {
         StartDeferred(30),
         StartUnknown(),
         StartUnknown(30),
-        StartRefused("provider_auth"),
+        StartRefused(ErrorCode.PROVIDER_AUTH),
     ],
     CheckActiveRun: [*(ActiveRunStatus(status) for status in (*ACTIVE, *TERMINAL, None)), LookFailed()],
     CancelRun: [CancelAccepted(), CancelRefused(), CancelRefused(never=True), LookFailed()],

@@ -13,6 +13,7 @@ import pytest
 
 from shared import logs
 from shared.core.chat_events import HandoffMade, MessageDelta, RunStarted, ToolAnswered, ToolCalled, TurnQueued
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, InvalidRequest, StoreUnavailable, TooMany
 from shared.core.runs import Handoff
 from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
@@ -123,9 +124,9 @@ async def test_who_gets_a_stream(http: httpx.AsyncClient, chat: FakeChat, accept
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (Conflict("busy", code="run_in_progress", retryable=True), 409),
-        (InvalidRequest("other message", code="idempotency_key_reused"), 422),
-        (TooMany("full", code="queue_full", retry_after=2.2), 429),
+        (Conflict("busy", code=ErrorCode.RUN_IN_PROGRESS, retryable=True), 409),
+        (InvalidRequest("other message", code=ErrorCode.IDEMPOTENCY_KEY_REUSED), 422),
+        (TooMany("full", code=ErrorCode.QUEUE_FULL, retry_after=2.2), 429),
         (StoreUnavailable(CANARY), 503),
         (RuntimeError(CANARY), 500),
     ],

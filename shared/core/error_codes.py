@@ -1,0 +1,73 @@
+"""The codes of errors: stable, in snake_case, the same in answers, logs and rows.
+
+The HTTP status and the sentence of each stand in one table, functions/asgi/errors.py.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    INVALID_JSON = "invalid_json"
+    MALFORMED_REQUEST = "malformed_request"
+    DUPLICATE_HEADER = "duplicate_header"
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
+    MISSING_TOKEN = "missing_token"  # noqa: S105 (the name of an error)
+    INVALID_TOKEN = "invalid_token"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    REQUEST_TIMEOUT = "request_timeout"
+    CONFLICT = "conflict"
+    RUN_IN_PROGRESS = "run_in_progress"
+    ALREADY_STARTED = "already_started"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    BODY_TOO_LARGE = "body_too_large"
+    URI_TOO_LONG = "uri_too_long"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    INVALID_REQUEST = "invalid_request"
+    UNKNOWN_FIELD = "unknown_field"
+    CONTEXT_TOO_LONG = "context_too_long"
+    UNKNOWN_AGENT = "unknown_agent"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    RATE_LIMITED = "rate_limited"
+    QUEUE_FULL = "queue_full"
+    TOO_MANY_OPEN = "too_many_open"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    INTERNAL_ERROR = "internal_error"
+    RUN_FAILED = "run_failed"
+    RUN_CANCELLED = "run_cancelled"
+    RUN_INCOMPLETE = "run_incomplete"
+    EMPTY_REPLY = "empty_reply"
+    HANDOFF_LIMIT = "handoff_limit"
+    HANDOFF_LOOP = "handoff_loop"
+    TOOL_LIMIT = "tool_limit"
+    RUN_CONFLICT = "run_conflict"
+    RUN_NOT_FOUND = "run_not_found"
+    NOT_CANCELLABLE = "not_cancellable"
+    THREAD_GONE = "thread_gone"
+    UNANSWERED_CALLS = "unanswered_calls"
+    CONVERSATION_IGNORED = "conversation_ignored"
+    PROVIDER_ERROR = "provider_error"
+    PROVIDER_API_ABSENT = "provider_api_absent"
+    PROVIDER_AUTH = "provider_auth"
+    PROVIDER_MODEL = "provider_model"
+    PROVIDER_QUOTA = "provider_quota"
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_RATE_LIMITED = "provider_rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    MAINTENANCE_OFF = "maintenance_off"
+    AUTH_UNAVAILABLE = "auth_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+    FENCED = "fenced"
+    RUN_NOT_ENDING = "run_not_ending"
+    RUN_EXPIRED = "run_expired"
+    RUN_TIMEOUT = "run_timeout"
+    TURN_EXPIRED = "turn_expired"
