@@ -73,6 +73,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.PROVIDER_UNAVAILABLE: (503, "The provider cannot be reached."),
     ErrorCode.PROVIDER_UNREACHABLE: (503, "The provider cannot be reached."),
     ErrorCode.MAINTENANCE_OFF: (503, "The scheduled function has no secret to be called with."),
+    ErrorCode.NO_AGENTS: (503, "No agent is set up yet: the operator of this service has to apply the seed."),
     ErrorCode.AUTH_UNAVAILABLE: (503, "Tokens cannot be verified right now."),
     ErrorCode.STORE_UNAVAILABLE: (503, "The database cannot be reached."),
     ErrorCode.OVERLOADED: (503, "This instance has too much to do."),

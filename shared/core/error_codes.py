@@ -63,6 +63,7 @@ class ErrorCode(StrEnum):
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     PROVIDER_UNREACHABLE = "provider_unreachable"
     MAINTENANCE_OFF = "maintenance_off"
+    NO_AGENTS = "no_agents"
     AUTH_UNAVAILABLE = "auth_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"

@@ -17,6 +17,7 @@
     │   ├── ConversationIgnored the server took the run and keeps no conversation
     │   ├── NotSent             the request never reached the provider
     │   └── OutcomeUnknown      the request may or may not have taken effect
+    ├── NoAgents                nothing is set up that could answer: the operator's to mend, not the caller's
     ├── StoreUnavailable        the database cannot be used now: nothing is half accepted; `fault` says why
     ├── StoreRefused            the database refuses a call of ours: a fault of this program
     ├── KeysUnavailable         the keys that verify tokens cannot be fetched
@@ -183,6 +184,10 @@ class OutcomeUnknown(ProviderError):
     retryable = True
 
 
+class NoAgents(ChatError):
+    code = ErrorCode.NO_AGENTS
+
+
 class StoreFault(StrEnum):
     """Why the database could not be used. Its operator acts on it; the caller only waits."""
 
@@ -195,7 +200,7 @@ class StoreUnavailable(ChatError):
     code = ErrorCode.STORE_UNAVAILABLE
     retryable = True
 
-    def __init__(self, message: str, *, fault: StoreFault = StoreFault.DATABASE_AWAY, **given: Any) -> None:
+    def __init__(self, message: str = "", *, fault: StoreFault = StoreFault.DATABASE_AWAY, **given: Any) -> None:
         super().__init__(message, **given)
         self.fault = fault
 

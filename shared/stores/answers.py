@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
+from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NoAgents, NotFound, TooMany
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
 from shared.ports import Accepted, Busy, ToolTicket
@@ -74,6 +74,7 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "not_found": NotFound,
     "key_mismatch": lambda: InvalidRequest(code=ErrorCode.IDEMPOTENCY_KEY_REUSED),
     "unknown_agent": lambda: InvalidRequest(code=ErrorCode.UNKNOWN_AGENT),
+    "no_agents": NoAgents,
     "run_in_progress": lambda: Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True),
     "queue_full": lambda: TooMany(code=ErrorCode.QUEUE_FULL, retry_after=RETRY_AFTER_SECONDS),
     "too_many_open": lambda: TooMany(code=ErrorCode.TOO_MANY_OPEN, retry_after=RETRY_AFTER_SECONDS),

@@ -55,7 +55,7 @@ declare
   t public.chat_turns;
   agent public.chat_agents;
   v timestamptz;
-  n bigint := 0;
+  n bigint;
   slot timestamptz;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
@@ -81,7 +81,7 @@ begin
     agent := chat_internal.agent_or_default(p_user, c.active_agent);
   end if;
   if agent.id is null then
-    return jsonb_build_object('outcome', 'unknown_agent');
+    return jsonb_build_object('outcome', case when p_agent is null then 'no_agents' else 'unknown_agent' end);
   end if;
   select count(*) into n from public.chat_turns where user_id = p_user and finished_at is null;
   if n >= p_open_per_user then

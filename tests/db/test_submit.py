@@ -196,6 +196,15 @@ def test_who_answers(chat: Chat) -> None:
     assert claim["agent"]["slug"] == claim["turn"]["agent"] == "scene_describer", "who spoke last goes on"
 
 
+def test_without_any_agent_a_message_that_names_none_is_not_wrong(chat: Chat) -> None:
+    with chat.db.session(autocommit=False) as session:
+        session.connection.execute("delete from public.chat_agents")
+        assert chat.submit(session)["outcome"] == "no_agents"
+        assert chat.submit(session, agent="orchestrator")["outcome"] == "unknown_agent"
+        session.connection.rollback()
+    assert chat.submit()["outcome"] == "created"
+
+
 def test_without_a_lessee_nothing_is_claimed(chat: Chat) -> None:
     answer = chat.submit(owner=None, lease_ms=0)
     assert (answer["turn"]["status"], "claim" in answer) == ("queued", False)

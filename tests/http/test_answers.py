@@ -9,7 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError, Conflict, InvalidRequest, RequestError, TooMany
+from shared.core.errors import ChatError, Conflict, InvalidRequest, NoAgents, RequestError, TooMany
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Handoff
 from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
@@ -301,6 +301,7 @@ async def test_health_is_bad_when_one_of_them_does_not_answer(http: httpx.AsyncC
         (Conflict("busy", code=ErrorCode.RUN_IN_PROGRESS, retryable=True), 409),
         (InvalidRequest("other message", code=ErrorCode.IDEMPOTENCY_KEY_REUSED), 422),
         (InvalidRequest("who?", code=ErrorCode.UNKNOWN_AGENT), 422),
+        (NoAgents("canary"), 503),
         (TooMany("full", code=ErrorCode.QUEUE_FULL, retry_after=2.2), 429),
         (TooMany("full", code=ErrorCode.TOO_MANY_OPEN), 429),
         (TooMany("slow down", code=ErrorCode.RATE_LIMITED, retry_after=31), 429),

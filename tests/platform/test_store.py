@@ -14,10 +14,10 @@ from dev.data_api.app import DataApi, Options
 from dev.data_api.server import serving
 from dev.ports import HOST
 from dev.postgres import apply_sql
-from shared.core.errors import StoreFault, StoreUnavailable
+from shared.core.errors import NoAgents, StoreFault, StoreUnavailable
 from shared.ports import Store
 from shared.stores.supabase import SupabaseStore
-from tests.contracts.store import StoreContract
+from tests.contracts.store import LESSEE, StoreContract, message
 from tests.db.database import MIGRATIONS, SEED
 from tests.platform.hosted import KEYS, LOGIN, OWNER, Project, Server
 
@@ -52,6 +52,14 @@ class TestOnDataApi(StoreContract):
     async def test_browsers_and_strangers_are_refused(self, project: Project, key: str) -> None:
         async with _store(project, key) as store:
             assert await fault_of(store) is StoreFault.KEY_REFUSED
+
+
+async def test_a_project_without_the_seed_says_so(server: Server) -> None:
+    project = server.project("unseeded")
+    apply_sql(project.dsn(OWNER), *MIGRATIONS)
+    async with _store(project, KEYS.secret) as store:
+        with pytest.raises(NoAgents):
+            await store.submit_turn(message(), LESSEE)
 
 
 async def test_a_project_without_the_migrations_says_so(server: Server) -> None:

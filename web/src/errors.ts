@@ -41,6 +41,7 @@ const WORDS: Record<string, string> = {
   too_many_open: "Too many of your messages wait to be answered. Send it again in a while.",
   context_too_long: "This conversation has become too long for the assistant. Please start a new one.",
   body_too_large: "This message is too long.",
+  no_agents: "No assistant is set up here yet. Please tell the people who run this page.",
   unknown_agent: "This assistant is no longer there. Choose another one.",
   cancelled: "Stopped.",
   superseded: "Interrupted by a later message.",
