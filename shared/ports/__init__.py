@@ -16,6 +16,7 @@ from shared.ports.records import Scratch as Scratch
 from shared.ports.records import Submission as Submission
 from shared.ports.records import ToolTicket as ToolTicket
 from shared.ports.records import TurnUpdate as TurnUpdate
+from shared.ports.store import SCHEMA_VERSION as SCHEMA_VERSION
 from shared.ports.store import Store as Store
 from shared.ports.time import Clock as Clock
 from shared.ports.time import Wakeups as Wakeups

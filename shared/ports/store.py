@@ -21,6 +21,9 @@ from shared.ports.records import (
     TurnUpdate,
 )
 
+# The migration that this code was written for. A database whose version sorts before it lacks what is called here.
+SCHEMA_VERSION = "20261128003700"
+
 
 class Store(Protocol):
     """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
@@ -33,7 +36,7 @@ class Store(Protocol):
         """Accept the message; with a lessee, claim it at once where it is the head of a free queue.
 
         Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
-        (`idempotency_key_reused`, `unknown_agent`), TooMany (`queue_full`, `too_many_open`, `rate_limited`).
+        (`idempotency_key_reused`, `unknown_agent`), NoAgents, TooMany (`queue_full`, `too_many_open`, `rate_limited`).
         """
         ...
 
@@ -133,3 +136,7 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> bool: ...
+
+    async def schema_version(self) -> str:
+        """The version of the last migration that the database has, to be compared with SCHEMA_VERSION."""
+        ...

@@ -207,6 +207,9 @@ class SupabaseStore:
     async def ping(self) -> bool:
         return await self._rpc.call("chat_ping", by_outcome({"ok": lambda _: True}))
 
+    async def schema_version(self) -> str:
+        return await self._rpc.call("chat_schema_version", by_outcome({"ok": lambda answer: str(answer["version"])}))
+
 
 def _project(answer: JsonObject) -> JsonObject:
     project: JsonObject = answer["project"]

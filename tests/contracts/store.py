@@ -12,7 +12,7 @@ from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotF
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Thread, Usage
 from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.ports import Busy, Lease, Lessee, QueueLimits, Store, Submission, ToolTicket, TurnUpdate
+from shared.ports import SCHEMA_VERSION, Busy, Lease, Lessee, QueueLimits, Store, Submission, ToolTicket, TurnUpdate
 
 LESSEE = Lessee("owner", 15.0)
 ODD_TEXTS = (
@@ -308,3 +308,6 @@ class StoreContract:
 
     async def test_ping(self, store: Store) -> None:
         assert await store.ping()
+
+    async def test_the_schema_is_the_one_that_the_code_was_written_for(self, store: Store) -> None:
+        assert await store.schema_version() == SCHEMA_VERSION
