@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check browser pictures lint soak soak-simulation bench fmt lock clean
+.PHONY: help venv dev test check browser checker pictures lint soak soak-simulation bench fmt lock release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -39,11 +39,14 @@ dev: $(STAMP) ## start everything on this machine and print one URL
 
 test: check ## every check and every test
 
-check: $(STAMP) lint browser ## style, types, import directions, tests
+check: $(STAMP) lint browser checker ## style, types, import directions, tests
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 browser: $(STAMP) # for the tests of the page: found, or installed where that is possible
 	@$(BIN)/python -m tests.web.chromium
+
+checker: $(STAMP) # of the database functions: found, or installed where that is possible; else its tests are left out
+	@$(BIN)/python -m tests.platform.checked_postgres
 
 pictures: $(STAMP) browser # make the pictures of the README anew
 	$(BIN)/python -m tests.web.pictures
@@ -73,6 +76,9 @@ lock: $(STAMP) ## solve the requirements anew and write both files with hashes
 	@test -x $(BIN)/uv || $(PIP) install uv
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
+
+release: $(STAMP) ## write the checksums of the migrations: from then on no test lets a released one change
+	$(BIN)/python -m dev.release
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .dev build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

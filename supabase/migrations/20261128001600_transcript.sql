@@ -15,7 +15,7 @@ returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   line int;
-  said int;
+  said bigint;
 begin
   select count(*) into said from public.chat_messages m where m.turn_id = t.id and m.role = p_role;
   if p_role = 'user' and said > 0 then
@@ -35,7 +35,7 @@ end $$;
 create function chat_internal.take_back_lines(t public.chat_turns, p_joined_only boolean default false) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  lines int;
+  lines bigint;
   first int;
   ids uuid[];
 begin

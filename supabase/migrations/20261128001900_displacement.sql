@@ -9,7 +9,7 @@ declare
   following numeric;
 begin
   if h.id is null or p_strategy not in ('interrupt', 'rollback') then
-    return c.next_seq;
+    return c.next_seq::numeric;
   end if;
   select min(t.place) into following from public.chat_turns t
   where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and t.place > h.place;

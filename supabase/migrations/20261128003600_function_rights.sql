@@ -8,7 +8,7 @@ declare
   f regprocedure;
 begin
   for f in
-    select p.oid from pg_proc p
+    select p.oid::regprocedure from pg_proc p
     where p.oid = any (p_functions) or p.pronamespace = 'chat_internal'::regnamespace
   loop
     execute format('revoke all on function %s from public, anon, authenticated', f);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +101,8 @@ where n.nspname || '.' || c.relname ~ %(names)s and c.relkind in ('r', 'v', 'm',
 """
 
 
-def rights(
-    project: Project, names: str, roles: tuple[str, ...] = ("anon", "authenticated")
-) -> set[tuple[str, str, str]]:
+def rights(project: Project, names: str, *roles: str) -> set[tuple[str, str, str]]:
     """(object, role, right) for all objects whose `schema.name` matches the regular expression."""
-    arguments: Mapping[str, Any] = {"names": names, "roles": list(roles)}
     with project.connection() as connection:
-        found = connection.execute(RIGHTS.encode(), arguments).fetchall()
+        found = connection.execute(RIGHTS.encode(), {"names": names, "roles": list(roles)}).fetchall()
     return {(row["object"], row["role"], row["right"]) for row in found}

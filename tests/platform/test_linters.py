@@ -1,0 +1,99 @@
+"""What Supabase's linters say of the database: nothing, but for what each exception here gives a reason for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.postgres import apply_sql
+from tests.db.database import MIGRATIONS, SEED
+from tests.platform import checked_postgres
+from tests.platform.hosted import OWNER, SUPERUSER, Project, Server, hosted_server
+from tests.platform.supabase_cli import SupabaseCli
+
+# All warnings of plpgsql_check, where `supabase db lint` shows those of the default level.
+PLPGSQL_CHECK = """
+select f.oid::regprocedure::text as function, c.level, c.sqlstate, c.message, c.lineno
+from pg_proc f join pg_namespace n on n.oid = f.pronamespace join pg_language l on l.oid = f.prolang
+left join pg_trigger t on t.tgfoid = f.oid and not t.tgisinternal
+cross join lateral extensions.plpgsql_check_function_tb(f.oid, coalesce(t.tgrelid, 0), all_warnings => true) c
+where l.lanname = 'plpgsql' and n.nspname in ('public', 'chat_internal')
+"""
+CHECKED = """
+select count(*) from pg_proc f join pg_namespace n on n.oid = f.pronamespace join pg_language l on l.oid = f.prolang
+where l.lanname = 'plpgsql' and n.nspname in ('public', 'chat_internal')
+"""
+
+
+def migrated(server: Server, name: str) -> Project:
+    project = server.project(name)
+    apply_sql(project.dsn(OWNER), *MIGRATIONS, SEED)
+    return project
+
+
+@pytest.fixture(scope="module")
+def checked() -> Iterator[Project]:
+    """A project on a Postgres that has plpgsql_check."""
+    if trouble := checked_postgres.install():
+        pytest.skip(trouble)
+    with hosted_server(checked_postgres.find()) as server:
+        project = migrated(server, "checked")
+        project.run("create extension plpgsql_check with schema extensions", SUPERUSER)
+        yield project
+
+
+def test_supabase_db_lint_finds_nothing(checked: Project, supabase: SupabaseCli, tmp_path: Path) -> None:
+    done = supabase.run("db", "lint", "--level=warning", "--fail-on=warning", checkout=tmp_path, project=checked)
+    assert done.status == 0, done
+    assert "Linting schema: chat_internal" in done.said + done.printed
+
+
+def test_plpgsql_check_finds_nothing(checked: Project) -> None:
+    assert checked.rows(PLPGSQL_CHECK) == []
+    assert checked.rows(CHECKED)[0]["count"] > 20
+
+
+def test_plpgsql_check_would_find_a_mistake(checked: Project) -> None:
+    checked.run(
+        "create function public.chat_wrong() returns int language plpgsql as"
+        " $$ begin return (select no_such_column from public.chat_turns limit 1); end $$"
+    )
+    try:
+        assert [row["sqlstate"] for row in checked.rows(PLPGSQL_CHECK)] == ["42703"]
+    finally:
+        checked.run("drop function public.chat_wrong()")
+
+
+def test_supabase_db_advisors_find_nothing(server: Server, supabase: SupabaseCli, tmp_path: Path) -> None:
+    """They are the rules of splinter, which the CLI brings."""
+    found = advice(supabase, migrated(server, "advised"), tmp_path)
+    assert [finding for finding in found if not excepted(finding)] == []
+
+
+def test_supabase_db_advisors_would_find_a_mistake(server: Server, supabase: SupabaseCli, tmp_path: Path) -> None:
+    project = migrated(server, "ill_advised")
+    project.run("create table public.chat_open (id int); grant select on public.chat_open to anon")
+    found = {finding["name"] for finding in advice(supabase, project, tmp_path) if not excepted(finding)}
+    assert "rls_disabled_in_public" in found
+
+
+def advice(supabase: SupabaseCli, project: Project, checkout: Path) -> list[dict[str, Any]]:
+    done = supabase.run(
+        "db", "advisors", "--level=info", "--fail-on=none", "--output-format=json", checkout=checkout, project=project
+    )
+    assert done.status == 0, done
+    found: list[dict[str, Any]] = json.loads(done.printed)["results"]
+    return found
+
+
+def excepted(finding: dict[str, Any]) -> bool:
+    match finding["name"]:
+        case "unused_index":  # nothing has been asked of this database yet
+            return True
+        case "rls_enabled_no_policy":  # read by the service alone
+            return bool(finding["metadata"]["name"] == "chat_scratch_threads")
+    return False
