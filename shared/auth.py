@@ -16,6 +16,8 @@ from typing import Any, TypeGuard
 import httpx
 import jwt
 
+from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Forbidden, KeysUnavailable, Unauthorized
 from shared.core.model import User
@@ -32,7 +34,6 @@ RETRY_SECONDS = 5.0  # between two fetches when the last one failed
 FETCH_TIMEOUT_SECONDS = 3.0
 MAX_JWKS_BYTES = 64 * 1024
 
-_logger = logging.getLogger("multi_agent_chat")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PUBLISHED = {"ES256", "RS256"}
@@ -93,7 +94,7 @@ class KeySet:
                 keys = await self._download()
         except (httpx.HTTPError, TimeoutError, ValueError, RecursionError):
             self._failed = True
-            _logger.warning("keys.unavailable", extra={"event": {"stale_keys": len(self._keys)}})
+            logs.event(EventName.KEYS_MISSED, level=logging.WARNING, stale_keys=len(self._keys))
         else:
             self._keys, self._failed = keys, False
             self._fetched_at = self._clock.now()

@@ -7,11 +7,11 @@ import contextlib
 import functools
 import hashlib
 import json
-import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
@@ -22,8 +22,6 @@ from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import Accepted, Lessee, Provider, QueueLimits, Submission
 from shared.turn.serve import ServingOptions, TurnServer, WaitBudget, rejected
-
-log = logging.getLogger("multi_agent_chat")
 
 STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
 LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue
@@ -127,8 +125,14 @@ class ChatService:
         if ask.strategy.displaces:
             self._instance.notify(turn.conversation_id)
         name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
-        ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
-        log.info(name.value, extra={"event": ids | {"strategy": turn.strategy.value, "position": turn.position}})
+        logs.event(
+            name,
+            turn_id=turn.turn_id,
+            conversation_id=turn.conversation_id,
+            seq=turn.seq,
+            strategy=turn.strategy.value,
+            position=turn.position,
+        )
         return submitted
 
     async def _work(self, submitted: Accepted, asked: float, deadline: float) -> Turn:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent
@@ -186,13 +186,9 @@ def _forget(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-log = logging.getLogger("multi_agent_chat")
-
-
 def note(name: EventName, turn: Turn, **fields: Any) -> None:
     """One event, with the ids of its turn. Never anybody's words."""
-    ids = {"turn_id": turn.turn_id, "conversation_id": turn.conversation_id, "seq": turn.seq}
-    log.info(name.value, extra={"event": ids | fields})
+    logs.event(name, turn_id=turn.turn_id, conversation_id=turn.conversation_id, seq=turn.seq, **fields)
 
 
 def thread_after(hold: HeldTurn, run: RunState) -> Thread | None:

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line, one event a transition, and never what people or models wrote.
 
-Our own code logs `logger.info("turn.accepted", extra={"event": {"turn_id": ...}})`. Records of other libraries keep
-the first line of their template and lose their arguments: nobody knows what those hold.
+Our own code logs with `event` and in no other way. Records of other libraries keep the first line of their template and
+lose their arguments, because those may hold anything.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
+
+from shared.core.chat_events import EventName
 
 OURS = "multi_agent_chat"
 _logger = logging.getLogger(OURS)
@@ -43,9 +45,11 @@ _TRACE = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9])?")
 _MAX_FRAMES = 12
 
 
-def event(name: str, /, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Log one event: a dotted past-tense name and its fields, never the text of a message."""
-    _logger.log(level, name, extra={"event": fields})
+def event(
+    name: EventName, /, *, level: int = logging.INFO, exception: BaseException | None = None, **fields: Any
+) -> None:
+    """Log one event and its fields, never the text of a message. Of an exception its type and place are logged."""
+    _logger.log(level, name.value, exc_info=exception, extra={"event": fields})
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import logs
+from shared.core.chat_events import EventName
 
 CANARY = "canary-77e0-never-logged"
 Lines = Callable[[], list[dict[str, Any]]]
@@ -32,22 +35,22 @@ def lines() -> Iterator[Lines]:
 
 
 def test_an_event_is_one_line_of_json(lines: Lines) -> None:
-    logs.event("turn.accepted", turn_id="t1", seq=4)
-    logging.getLogger("multi_agent_chat").warning("run.conflicted", extra={"event": {"holder": "run_1"}})
+    logs.event(EventName.TURN_ACCEPTED, turn_id="t1", seq=4)
+    logs.event(EventName.RUN_CONFLICTED, level=logging.WARNING, active_run="run_1")
     first, second = lines()
     assert first["message"] == "turn.accepted"
     assert (first["severity"], first["turn_id"], first["seq"]) == ("INFO", "t1", 4)
     assert first["time"].endswith("+00:00")
-    assert (second["severity"], second["message"], second["holder"]) == ("WARNING", "run.conflicted", "run_1")
+    assert (second["severity"], second["message"], second["active_run"]) == ("WARNING", "run.conflicted", "run_1")
 
 
 async def test_bound_fields_reach_tasks_and_end_with_their_block(lines: Lines) -> None:
     async def inner() -> None:
-        logs.event("run.started")
+        logs.event(EventName.RUN_STARTED)
 
     with logs.bound(request_id="r1", **logs.trace_fields("0123456789abcdef0123456789ABCDEF/12;o=1", "my-project")):
         await asyncio.create_task(inner())
-    logs.event("turn.completed")
+    logs.event(EventName.TURN_COMPLETED)
     first, second = lines()
     assert first["request_id"] == "r1"
     assert first["logging.googleapis.com/trace"] == "projects/my-project/traces/0123456789abcdef0123456789abcdef"
@@ -116,5 +119,15 @@ def test_handlers_of_the_servers_are_taken_away(lines: Lines) -> None:
 
 
 def test_what_is_no_json_does_not_break_a_line(lines: Lines) -> None:
-    logs.event("turn.accepted", odd=object(), half="\ud800", many={1, 2})
+    logs.event(EventName.TURN_ACCEPTED, odd=object(), half="\ud800", many={1, 2})
     assert lines()[0]["odd"] == "object"
+
+
+def test_there_is_one_way_to_log_an_event() -> None:
+    """No other module of ours asks for a logger."""
+    root = Path(logs.__file__).parents[1]
+    for path in [*(root / "shared").rglob("*.py"), *(root / "functions").rglob("*.py")]:
+        if path == Path(logs.__file__):
+            continue
+        names = [node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        assert {"getLogger", "Logger", "LoggerAdapter"}.isdisjoint(names), path

@@ -12,10 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, InvalidRequest, NotFound, RequestError, TurnFailed
-
-_logger = logging.getLogger(logs.OURS)
 
 # The only place with sentences for people, but for what a request is told about a field or a limit of its own.
 TABLE: Mapping[ErrorCode, tuple[int, str]] = {
@@ -117,7 +116,7 @@ def noted(error: Exception) -> ChatError:
     # a turn's own failure was an event when it happened
     if status_of(chat_error.code) >= 500 and not isinstance(error, TurnFailed):
         level = logging.WARNING if isinstance(error, ChatError) else logging.ERROR
-        _logger.log(level, "request.failed", exc_info=error, extra={"event": {"code": chat_error.code}})
+        logs.event(EventName.REQUEST_FAILED, level=level, exception=error, code=chat_error.code)
     return chat_error
 
 

@@ -19,6 +19,7 @@ from functions.asgi.cors import cors_headers, is_preflight, preflight_headers
 from functions.asgi.errors import error_response, noted
 from functions.asgi.request_checks import check_single, check_sizes, request_id, split_path
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
 from shared.ports import Clock
@@ -111,7 +112,7 @@ class Gateway:
         }
         if call.code:
             fields["code"] = call.code
-        logs.event("request.answered", **fields)
+        logs.event(EventName.REQUEST_ANSWERED, **fields)
 
 
 _KEPT = (

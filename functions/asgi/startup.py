@@ -10,9 +10,8 @@ from starlette.types import ASGIApp
 
 from functions.asgi import server
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.settings import Settings, SettingsError, load_settings
-
-_logger = logging.getLogger(logs.OURS)
 
 
 def prepare() -> None:
@@ -25,7 +24,7 @@ def prepare() -> None:
     try:
         settings = _settings()
     except SettingsError as error:
-        _logger.error("settings.refused", extra={"event": {"faults": error.faults}})  # noqa: TRY400  # no trace: all is said
+        logs.event(EventName.SETTINGS_REFUSED, level=logging.ERROR, faults=error.faults)
         raise SystemExit(1) from None
     server.take_over(lambda: settings.allowed_origins)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from functions.maintenance.delete_threads import Deleting, Scratches, ThreadDele
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from shared import logs
 from shared.clock import LoopClock
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Unauthorized
 from shared.ports import Clock
@@ -98,8 +99,13 @@ class _Handler:
             deleted = await tidying
         finally:
             tidying.cancel()
-        counts = {"swept": report.swept, "finished": report.finished, "left": report.left, "threads_deleted": deleted}
-        logs.event("sweep.ended", **counts)
+        counts: dict[str, Any] = {
+            "swept": report.swept,
+            "finished": report.finished,
+            "left": report.left,
+            "threads_deleted": deleted,
+        }
+        logs.event(EventName.SWEEP_ENDED, **counts)
         return json_response(counts | {"elapsed_ms": round((self._clock.now() - arrived_at) * 1000)})
 
     def _check(self, header: str | None) -> None:

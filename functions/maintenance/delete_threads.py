@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.errors import ChatError
 from shared.core.runs import Thread
 from shared.ports import Clock
 
 LISTED = 200  # threads in one call; more of them are the next one's
 SIDE_BY_SIDE = 10
-
-_logger = logging.getLogger(logs.OURS)
 
 
 class Scratches(Protocol):
@@ -56,5 +55,5 @@ class ThreadDeletion:
                     await self._store.drop_scratch(thread)
                     deleted += 1
             except ChatError as error:
-                _logger.warning("tidy.stumbled", exc_info=error)
+                logs.event(EventName.DELETION_STUMBLED, level=logging.WARNING, exception=error)
         return deleted

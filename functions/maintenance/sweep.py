@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Conflict, NotFound
 from shared.core.model import User
 from shared.core.turns import Turn
@@ -20,8 +21,6 @@ LISTED = 500  # conversations in one sweep; more of them are the next one's
 SIDE_BY_SIDE = 50  # as cheap as waiting requests, and each holds at most one connection at a time
 OVERTIME_SECONDS = 0.45  # a waiting request's last look at its turn
 _ROLE = "authenticated"
-
-_logger = logging.getLogger(logs.OURS)
 
 
 class Waiting(Protocol):
@@ -88,9 +87,9 @@ class Sweep:
             except (Conflict, NotFound):  # taken back, or deleted: in both cases nothing is left to do
                 return True
             except (ChatError, TimeoutError) as error:
-                _logger.warning("sweep.stumbled", exc_info=error)
+                logs.event(EventName.SWEEP_STUMBLED, level=logging.WARNING, exception=error)
             except Exception as error:
-                _logger.exception("sweep.stumbled", exc_info=error)
+                logs.event(EventName.SWEEP_STUMBLED, level=logging.ERROR, exception=error)
             else:
                 return turn.status.final
         return False

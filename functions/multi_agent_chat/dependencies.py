@@ -71,4 +71,4 @@ async def _limited(work: Awaitable[T], seconds: float) -> T:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise StoreUnavailable("The database did not answer in time.", retry_after=1.0) from None
+        raise StoreUnavailable(retry_after=1.0) from None

@@ -37,6 +37,19 @@ class EventName(StrEnum):
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"
     THREAD_REPAIRED = "thread.repaired"
+    # of requests and processes, in logs alone
+    REQUEST_ANSWERED = "request.answered"
+    REQUEST_FAILED = "request.failed"
+    TOKEN_REFUSED = "token.refused"  # noqa: S105 (a name)
+    KEYS_MISSED = "keys.unavailable"
+    STORE_FAILED = "store.failed"
+    PROVIDER_STREAM_FAILED = "provider.stream_failed"
+    PROVIDER_CONVERSATIONS_MISSED = "provider.conversations_missed"
+    TOOL_FAILED = "tool.failed"
+    SETTINGS_REFUSED = "settings.refused"
+    SWEEP_ENDED = "sweep.ended"
+    SWEEP_STUMBLED = "sweep.stumbled"
+    DELETION_STUMBLED = "tidy.stumbled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import httpx
 from postgrest import AsyncPostgrestClient
 
 from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.errors import StoreFault, StoreRefused, StoreUnavailable
 from shared.core.model import JsonObject
 from shared.stores.error_answer import ErrorAnswer
@@ -66,13 +67,12 @@ class Rpc:
             pass
         fault = StoreFault.DATABASE_AWAY if answer is None else answer.fault
         fields: dict[str, Any] = {"error": seen} if answer is None else {"status": answer.status, "code": answer.code}
+        fields["function"] = function
         if answer is not None and answer.is_our_fault:
-            logs.event("store.failed", level=logging.ERROR, function=function, fault="call_refused", **fields)
-            raise StoreRefused(f"{function} was refused with {answer.code}.")
-        logs.event(
-            "store.failed", level=logging.WARNING, function=function, fault=fault.value, attempts=attempts, **fields
-        )
-        raise StoreUnavailable("The database cannot be reached.", fault=fault, retry_after=RETRY_AFTER_SECONDS)
+            logs.event(EventName.STORE_FAILED, level=logging.ERROR, fault="call_refused", **fields)
+            raise StoreRefused
+        logs.event(EventName.STORE_FAILED, level=logging.WARNING, fault=fault.value, attempts=attempts, **fields)
+        raise StoreUnavailable(fault=fault, retry_after=RETRY_AFTER_SECONDS)
 
     async def _send(self, function: str, parameters: dict[str, Any]) -> httpx.Response:
         # Not `execute()`: its errors leave the HTTP status out. `send` is typed for a blocking client alone.

@@ -21,12 +21,12 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import to_json
 
+from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.model import Agent, JsonObject
 from shared.core.runs import ToolSpec
 from shared.core.tool_messages import ASK, TRANSFER, error_output
 from shared.ports import Store
-
-log = logging.getLogger("multi_agent_chat")
 
 TIMEOUT_SECONDS = 10.0
 MAX_OUTPUT_CHARS = 32_000
@@ -77,7 +77,7 @@ class Tool:
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
                 return error_output("tool_timeout", "The tool took too long; whether it had an effect is unknown.")
-            log.warning("tool.failed", extra={"event": {"tool": self.spec.name, "error": type(error).__name__}})
+            logs.event(EventName.TOOL_FAILED, level=logging.WARNING, tool=self.spec.name, error=type(error).__name__)
             return error_output("tool_failed", "The tool failed; whether it had an effect is unknown.")
         if len(output) > MAX_OUTPUT_CHARS:
             return error_output("output_too_large", f"The output is longer than {MAX_OUTPUT_CHARS} characters.")

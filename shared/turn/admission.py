@@ -5,11 +5,11 @@ Nothing else in the project starts a run, and nothing is appended to a thread be
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from shared import logs
 from shared.core import chat_events
 from shared.core.chat_events import EventName
 from shared.core.conflict import commands, events
@@ -37,8 +37,6 @@ from shared.ports import Busy, Lessee, Peek, Provider, TurnUpdate
 from shared.runs.cancel import cancel_repeat
 from shared.runs.lookup import RunLookup
 from shared.runs.start import HistoryLimits, RunRequests, start_run
-
-log = logging.getLogger("multi_agent_chat")
 
 RETRY_SECONDS = 1.0  # before the next create where the refusal names no time
 CLAIM_MARGIN = 0.25  # of the start margin: a claim cut off by the deadline would keep others away for a whole lease
@@ -338,12 +336,11 @@ class Admission:
         return events.RepeatEnded()
 
     def _note(self, name: EventName, **fields: Any) -> None:
-        ids = {"turn_id": self._turn_id, "conversation_id": self._conversation_id}
-        log.info(name.value, extra={"event": ids | fields})
+        logs.event(name, turn_id=self._turn_id, conversation_id=self._conversation_id, **fields)
 
 
 async def _quietly(request: Awaitable[Any]) -> None:
     try:
         await request
     except (ProviderError, StoreUnavailable):
-        log.info(EventName.RUN_CANCELLED.value, extra={"event": {"refused": True}})
+        logs.event(EventName.RUN_CANCELLED, refused=True)

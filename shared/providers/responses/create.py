@@ -6,6 +6,8 @@ import contextlib
 import logging
 from typing import Any
 
+from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.errors import ConversationIgnored, OutcomeUnknown, ProviderError
 from shared.core.runs import RunState
 from shared.core.turns import RunStart
@@ -18,8 +20,6 @@ from shared.providers.responses.items import response_state
 from shared.providers.responses.request import create_body
 from shared.providers.responses.streams import ResponseStreams, in_background
 from shared.providers.wire import Answer, Wire
-
-log = logging.getLogger("multi_agent_chat")
 
 
 class ResponseCreates:
@@ -64,7 +64,7 @@ class ResponseCreates:
     def give_conversations_up(self) -> None:
         """From now on, in this process, the transcript travels, and no lock of the server's protects it."""
         self._habits.conversations = False
-        log.warning("provider.conversations_missed", extra={"event": {"provider": "responses"}})
+        logs.event(EventName.PROVIDER_CONVERSATIONS_MISSED, level=logging.WARNING, provider="responses")
 
     async def _create(self, start: RunStart, conversation: str | None, *, background: bool, stream: bool) -> RunState:
         habits = self._habits

@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
+from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.errors import OutcomeUnknown, ProviderError
 from shared.core.model import JsonObject
 from shared.core.runs import RunState
@@ -17,7 +19,6 @@ from shared.providers.streams.events import RunEvents
 from shared.providers.streams.text_assembly import StreamUnreliable
 from shared.providers.wire import Answer, EventSource
 
-log = logging.getLogger("multi_agent_chat")
 SILENCE_SECONDS = 15.0
 """Without an event for so long a listener is sent to ask for the run instead. Comments are no events."""
 NO_LISTENER_SECONDS = 10.0
@@ -126,7 +127,7 @@ class RunStream:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("provider.stream_failed", extra={"event": {"kind": type(error).__name__}})
+            logs.event(EventName.PROVIDER_STREAM_FAILED, level=logging.WARNING, kind=type(error).__name__)
         self._tell()
 
     def _tell(self) -> None:
