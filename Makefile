@@ -15,10 +15,12 @@ DEV_ARGS ?=
 SEEDS ?= 500
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header \
+TOOLS := .venv-tools
+RUNTIME := .dev/runtime
+COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check browser checker pictures lint soak soak-simulation bench fmt lock release clean
+.PHONY: help venv dev test check browser checker pictures lint soak soak-simulation bench fmt lock licences sbom audit release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -72,15 +74,35 @@ fmt: $(STAMP) ## write the code the way the checks want it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(STAMP) ## solve the requirements anew and write both files with hashes
-	@test -x $(BIN)/uv || $(PIP) install uv
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --output-file requirements-dev.txt
+lock: $(TOOLS)/.installed ## solve the requirements anew and write the files with hashes
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(COMPILE) --group tools --output-file requirements-tools.txt
+
+licences: $(TOOLS)/.installed $(RUNTIME)/.installed ## list the licences of what runs; fails at one that was not agreed to
+	$(TOOLS)/bin/pip-licenses --python $(RUNTIME)/bin/python --ignore-packages pip setuptools --partial-match \
+	  --allow-only "MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL-2.0;Mozilla Public License 2.0;Unlicense"
+
+sbom: $(TOOLS)/.installed $(RUNTIME)/.installed ## write the bill of materials of what runs to .dev/sbom.json
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file .dev/sbom.json $(RUNTIME)/bin/python
+
+audit: $(TOOLS)/.installed ## look for known vulnerabilities of what runs; says so where no advisory database can be reached
+	@$(BIN)/python -m dev.audit $(TOOLS)/bin/pip-audit requirements.txt
+
+$(TOOLS)/.installed: requirements-tools.txt
+	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+$(RUNTIME)/.installed: requirements.txt
+	@rm -rf $(RUNTIME) && $(PYTHON) -m venv $(RUNTIME)
+	@$(RUNTIME)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
 
 release: $(STAMP) ## write the checksums of the migrations: from then on no test lets a released one change
 	$(BIN)/python -m dev.release
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .dev build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .dev build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name node_modules -type d -prune -exec rm -rf {} +
