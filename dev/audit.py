@@ -34,7 +34,7 @@ def report(output: str) -> tuple[list[str], int]:
         return [], 0
     known = [package for package in packages if "skip_reason" not in package]
     faults = [
-        f"{package['name']} {package['version']}: {each['id']}, fixed in {', '.join(each['fix_versions']) or 'no version'}"
+        f"{package['name']} {package['version']}: {each['id']}, fixed in {', '.join(each['fix_versions']) or 'none'}"
         for package in known
         for each in package["vulns"]
     ]
