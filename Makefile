@@ -86,7 +86,7 @@ licences: $(TOOLS)/.installed $(RUNTIME)/.installed ## list the licences of what
 sbom: $(TOOLS)/.installed $(RUNTIME)/.installed ## write the bill of materials of what runs to .dev/sbom.json
 	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file .dev/sbom.json $(RUNTIME)/bin/python
 
-audit: $(TOOLS)/.installed ## look for known vulnerabilities of what runs; says so where no advisory database can be reached
+audit: $(STAMP) $(TOOLS)/.installed ## look for known vulnerabilities of what runs; says so where no advisory database can be reached
 	@$(BIN)/python -m dev.audit $(TOOLS)/bin/pip-audit requirements.txt
 
 $(TOOLS)/.installed: requirements-tools.txt
