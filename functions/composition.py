@@ -17,6 +17,7 @@ from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.provider import ResponsesProvider
 from shared.runs.start import HistoryLimits
 from shared.settings import Settings
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from shared.turn.serve import ServingOptions
 
@@ -34,7 +35,7 @@ class Built:
 
 def build(settings: Settings, database: httpx.AsyncClient, provider: httpx.AsyncClient, clock: Clock) -> Built:
     """Each over a pool of its own."""
-    store = SupabaseStore(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database)
+    store = SupabaseStore(Rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database))
     return compose(settings, store, provider, clock)
 
 

@@ -24,6 +24,7 @@ from shared.stores.storable import storable
 
 T = TypeVar("T")
 
+CALL_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
@@ -31,9 +32,14 @@ _JWT_DOTS = 2
 
 
 class Rpc:
-    """Functions of one project, called with its secret key over a shared HTTP client."""
+    """Functions of one project, called with its secret key; `call_seconds` bounds a call with its attempts.
 
-    def __init__(self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float) -> None:
+    `http` is shared with other clients and closed by its owner.
+    """
+
+    def __init__(
+        self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float = CALL_SECONDS
+    ) -> None:
         headers = key_headers(secret_key)
         self._client = AsyncPostgrestClient(f"{url}/rest/v1", headers=headers, http_client=http, retry_enabled=False)
         self._call_seconds = call_seconds

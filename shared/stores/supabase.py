@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import httpx
+from typing import Any, Protocol, TypeVar
 
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
@@ -14,16 +12,23 @@ from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import Accepted, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, ToolTicket, TurnUpdate
 from shared.stores.answers import by_outcome, gone, list_of, nothing, read_busy, read_submitted, read_ticket, turn_of
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
-from shared.stores.rpc import Rpc
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
 
+T = TypeVar("T")
+
+
+class DatabaseCalls(Protocol):
+    """What the store needs of Rpc. `read` makes a value of the answer, or raises what the answer means."""
+
+    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T: ...
+
 
 class SupabaseStore:
-    """`http` is shared with other clients and closed by its owner; `call_seconds` bounds every method."""
+    """`rpc` calls functions of the database, each within a deadline of its own."""
 
-    def __init__(self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float = 5.0) -> None:
-        self._rpc = Rpc(url, secret_key, http, call_seconds=call_seconds)
+    def __init__(self, rpc: DatabaseCalls) -> None:
+        self._rpc = rpc
 
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
         s = submission

@@ -17,6 +17,7 @@ from dev.ports import free_range
 from dev.processes import Processes
 from shared.core.errors import StoreFault, StoreUnavailable
 from shared.ports import Store
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import StoreContract
 
@@ -75,13 +76,13 @@ class TestOnPglite(StoreContract):
     @pytest_asyncio.fixture(loop_scope="module")
     async def store(self, on_pglite: Local) -> AsyncIterator[Store]:
         async with httpx.AsyncClient(trust_env=False) as http:
-            yield SupabaseStore(on_pglite.url, on_pglite.keys.secret, http)
+            yield SupabaseStore(Rpc(on_pglite.url, on_pglite.keys.secret, http))
 
     async def test_browsers_and_strangers_are_refused(self, on_pglite: Local) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             for key in (on_pglite.keys.publishable, "sb_secret_of_somebody_else"):
                 with pytest.raises(StoreUnavailable) as caught:
-                    await SupabaseStore(on_pglite.url, key, http).ping()
+                    await SupabaseStore(Rpc(on_pglite.url, key, http)).ping()
                 assert caught.value.fault is StoreFault.KEY_REFUSED
 
 
@@ -91,4 +92,4 @@ class TestOnPostgresWithLostAnswers(StoreContract):
     async def store(self, on_postgres: Local, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
         monkeypatch.setattr("shared.stores.rpc.BACKOFF_SECONDS", (0.0, 0.0))
         async with httpx.AsyncClient(transport=LosesFirstAnswers()) as http:
-            yield SupabaseStore(on_postgres.url, on_postgres.keys.secret, http)
+            yield SupabaseStore(Rpc(on_postgres.url, on_postgres.keys.secret, http))

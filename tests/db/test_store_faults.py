@@ -13,6 +13,7 @@ import respx
 from shared import logs
 from shared.core.errors import NotFound, StoreFault, StoreRefused, StoreUnavailable
 from shared.ports import Lease, TurnUpdate
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import new_id
 
@@ -83,7 +84,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_passes_is_asked_again_and_given_up_after_three(fault: Any, respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping")
     async with httpx.AsyncClient() as http:
-        store = SupabaseStore(URL, SECRET, http)
+        store = SupabaseStore(Rpc(URL, SECRET, http))
         route.side_effect = [fault, fault, OK]
         assert await store.ping()
         route.side_effect = [fault] * 4
@@ -98,7 +99,7 @@ async def test_a_no_is_not_asked_again(answer: httpx.Response, fault: StoreFault
     route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=answer)
     async with httpx.AsyncClient() as http:
         with pytest.raises(StoreUnavailable) as caught:
-            await SupabaseStore(URL, SECRET, http).ping()
+            await SupabaseStore(Rpc(URL, SECRET, http)).ping()
     assert route.call_count == 1
     assert caught.value.fault is fault
     check_silent(caught.value)
@@ -110,7 +111,7 @@ async def test_what_we_asked_wrongly_is_no_absence(fault: Any, respx_mock: respx
     route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=fault)
     async with httpx.AsyncClient() as http:
         with pytest.raises(StoreRefused) as caught:
-            await SupabaseStore(URL, SECRET, http).ping()
+            await SupabaseStore(Rpc(URL, SECRET, http)).ping()
     assert route.call_count == 1
     assert (caught.value.code, caught.value.retryable) == ("internal_error", False)
     assert "canary" not in f"{caught.value!r}"
@@ -136,7 +137,7 @@ async def test_a_whole_call_has_a_deadline(respx_mock: respx.MockRouter) -> None
     respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").side_effect = never
     async with httpx.AsyncClient() as http, asyncio.timeout(2):
         with pytest.raises(StoreUnavailable):
-            await SupabaseStore(URL, SECRET, http, call_seconds=0.2).ping()
+            await SupabaseStore(Rpc(URL, SECRET, http, call_seconds=0.2)).ping()
     assert asked == 2, "half of the deadline for one answer that never comes"
 
 
@@ -145,7 +146,7 @@ async def test_all_attempts_carry_the_same_op(respx_mock: respx.MockRouter) -> N
     route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_advance_turn").mock(return_value=httpx.Response(503))
     lease = Lease(new_id(), new_id(), 7)
     async with httpx.AsyncClient() as http:
-        store = SupabaseStore(URL, SECRET, http)
+        store = SupabaseStore(Rpc(URL, SECRET, http))
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 await store.advance_turn(lease, new_id(), TurnUpdate(), 15)
@@ -159,7 +160,7 @@ async def test_an_expected_no_is_one_call_and_one_key(respx_mock: respx.MockRout
     route.mock(return_value=httpx.Response(200, json={"outcome": "not_found"}))
     async with httpx.AsyncClient() as http:
         with pytest.raises(NotFound):
-            await SupabaseStore(URL, SECRET, http).get_turn(new_id(), new_id())
+            await SupabaseStore(Rpc(URL, SECRET, http)).get_turn(new_id(), new_id())
     assert route.call_count == 1
 
 
@@ -169,7 +170,7 @@ async def test_only_a_key_that_is_a_token_is_sent_as_one(
 ) -> None:
     route = respx_mock.post(f"{URL}/rest/v1/rpc/chat_ping").mock(return_value=OK)
     async with httpx.AsyncClient() as http:
-        await SupabaseStore(URL, key, http).ping()
+        await SupabaseStore(Rpc(URL, key, http)).ping()
     headers = route.calls.last.request.headers
     assert (headers["apikey"], headers.get("authorization")) == (key, bearer)
 
@@ -193,7 +194,7 @@ async def test_the_log_names_function_code_and_status_and_no_argument(
     route.side_effect = [answer] * 3
     async with httpx.AsyncClient() as http:
         with pytest.raises((StoreUnavailable, StoreRefused)):
-            await SupabaseStore(URL, SECRET, http).edit_turn(new_id(), new_id(), CANARY)
+            await SupabaseStore(Rpc(URL, SECRET, http)).edit_turn(new_id(), new_id(), CANARY)
     (record,) = [record for record in caplog.records if record.message == "store.failed"]
     function = route.calls.last.request.url.path.rsplit("/", 1)[1]
     assert record.__dict__["event"] == {"function": function, **fields}
@@ -209,4 +210,4 @@ async def test_a_cancelled_caller_is_not_held_up(respx_mock: respx.MockRouter) -
     async with httpx.AsyncClient() as http:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await SupabaseStore(URL, SECRET, http).ping()
+                await SupabaseStore(Rpc(URL, SECRET, http)).ping()

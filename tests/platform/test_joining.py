@@ -17,6 +17,7 @@ from dev.data_api.app import DataApi, Options
 from dev.data_api.server import serving
 from dev.ports import HOST
 from shared.core.turns import TurnStatus
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import begin, finish, message
 from tests.platform.hosted import HERE, KEYS, LOGIN, ROOT, Project, Server, rights
@@ -94,7 +95,7 @@ def test_the_service_may_call_every_function_of_its_own(joined: Joined) -> None:
 async def test_a_message_is_answered(joined: Joined) -> None:
     api = DataApi(Options(joined.project.dsn(LOGIN), KEYS))
     async with serving(api) as port, httpx.AsyncClient(trust_env=False) as http:
-        store = SupabaseStore(f"http://{HOST}:{port}", KEYS.secret, http)
+        store = SupabaseStore(Rpc(f"http://{HOST}:{port}", KEYS.secret, http))
         claim, lease = await begin(store, message())
         assert claim.agent.slug == "orchestrator", "of the chat's seed, not the app's own"
         assert (await finish(store, lease, claim.turn)).status is TurnStatus.COMPLETED

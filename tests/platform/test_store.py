@@ -16,6 +16,7 @@ from dev.ports import HOST
 from dev.postgres import apply_sql
 from shared.core.errors import NoAgents, StoreFault, StoreUnavailable
 from shared.ports import Store
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from tests.contracts.store import LESSEE, StoreContract, message
 from tests.db.database import MIGRATIONS, SEED
@@ -34,7 +35,7 @@ async def _store(project: Project, key: str, *, fault_every: int = 0) -> AsyncIt
     api = DataApi(Options(project.dsn(LOGIN), KEYS))
     api.faults.every = fault_every
     async with serving(api) as port, httpx.AsyncClient(trust_env=False) as http:
-        yield SupabaseStore(f"http://{HOST}:{port}", key, http)
+        yield SupabaseStore(Rpc(f"http://{HOST}:{port}", key, http))
 
 
 class TestOnDataApi(StoreContract):
@@ -70,7 +71,7 @@ async def test_a_project_without_the_migrations_says_so(server: Server) -> None:
 async def test_a_database_without_a_connection_is_away(project: Project) -> None:
     api = DataApi(Options(project.dsn("no_such_role"), KEYS))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api)) as http:
-        assert await fault_of(SupabaseStore("http://api", KEYS.secret, http)) is StoreFault.DATABASE_AWAY
+        assert await fault_of(SupabaseStore(Rpc("http://api", KEYS.secret, http))) is StoreFault.DATABASE_AWAY
 
 
 async def fault_of(store: Store) -> StoreFault:

@@ -75,11 +75,6 @@ class DirectRpc:
             await connection.close()
 
 
-class DirectStore(SupabaseStore):
-    def __init__(self, rpc: DirectRpc) -> None:
-        self._rpc = rpc  # type: ignore[assignment]  # the same one method
-
-
 @dataclass
 class Instance:
     chat: ChatService
@@ -138,7 +133,7 @@ class Instances:
         rpc = DirectRpc(self._dsn)
         self._stack.push_async_callback(rpc.close)
         client: httpx.AsyncClient = await self._stack.enter_async_context(local_client(self._base_url))
-        store = DirectStore(rpc)
+        store = SupabaseStore(rpc)
         built: Built = compose(self.settings(**settings), store, client, LoopClock(), settle_seconds=0.5)
         assert isinstance(built.service, ChatService)
         return Instance(built.service, store, rpc)

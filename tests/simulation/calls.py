@@ -22,29 +22,18 @@ LATE_CALL_SECONDS = 6.0  # a database call that was given up arrives at the late
 
 class Store(SupabaseStore):
     def __init__(self, instance: Instance) -> None:
-        self._rpc = _Rpc(instance)
+        super().__init__(_Rpc(instance))
         self.instance = instance  # for the tools that count how often they run
 
 
 class _Rpc(Rpc):
-    """The real calls with their deadline and repeats, over a client that loses some of them."""
+    """The real calls with their deadline and repeats, over a way to the database that loses some of them."""
 
     def __init__(self, instance: Instance) -> None:
-        self._client: Any = _Client(instance)
-        self._call_seconds = DATABASE_SECONDS
+        self._instance, self._call_seconds = instance, DATABASE_SECONDS
 
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    data: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Client:
-    instance: Instance
-
-    def rpc(self, function: str, parameters: dict[str, Any]) -> _Request:
-        return _Request(self.instance, function, parameters)
+    async def _send(self, function: str, parameters: dict[str, Any]) -> httpx.Response:
+        return await _Request(self._instance, function, parameters).answer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +42,7 @@ class _Request:
     function: str
     parameters: dict[str, Any]
 
-    async def execute(self) -> _Reply:
+    async def answer(self) -> httpx.Response:
         instance = self.instance
         exchange = await instance.send(f"{self.function}, sent", self._exchange())
         result = await asyncio.shield(exchange)
@@ -62,7 +51,7 @@ class _Request:
         await instance.step(f"{self.function}, answered")
         return result
 
-    async def _exchange(self) -> _Reply | Exception:
+    async def _exchange(self) -> httpx.Response | Exception:
         world, profile = self.instance.world, self.instance.world.profile
         await asyncio.sleep(world.rng.uniform(0.002, 0.02))
         if world.now < world.outage_until or world.chance(profile.call_refused):
@@ -72,14 +61,14 @@ class _Request:
         try:
             answer = self._call()
         except APIError as error:
-            return error
+            return httpx.Response(400, json={"code": error.code, "message": error.message})
         await asyncio.sleep(world.rng.uniform(0.001, 0.01))
         if world.counts["calls"] == profile.lose_call and world.lost_call is None:
             world.lost_call = self.function
             return await _broken(world, httpx.ReadError("reset"))
         if world.chance(profile.answer_lost):
             return await _broken(world, httpx.ReadError("reset"))
-        return _Reply(answer)
+        return httpx.Response(200, json=answer)
 
     def _call(self) -> Any:
         world = self.instance.world
