@@ -13,8 +13,8 @@ begin
   update public.chat_scratch_threads set run_id = p_run where thread_id = p_thread and provider = p_provider;
   if not found and p_thread is not null then
     insert into public.chat_scratch_threads (turn_id, call_id, provider, thread_id, run_id, created_at)
-    values ((select t.id from public.chat_turns t where t.id = p_turn and t.user_id = p_user and held),
-            chat_internal.call_key(p_call), p_provider, p_thread, p_run, chat_internal.now());
+    values (case when held then p_turn end, chat_internal.call_key(p_call), p_provider, p_thread, p_run,
+            chat_internal.now());
   end if;
   return jsonb_build_object('outcome', case when held then 'ok' else 'fenced' end);
 end $$;

@@ -6,8 +6,10 @@ language plpgsql volatile set search_path = '' as $$
 declare
   t public.chat_turns;
 begin
-  select * into t from public.chat_turns where id = p_turn and user_id = p_user;
-  perform 1 from public.chat_conversations where user_id = p_user and id = t.conversation_id for update;
+  perform 1
+  from public.chat_turns named
+  join public.chat_conversations c on c.user_id = named.user_id and c.id = named.conversation_id
+  where named.id = p_turn and named.user_id = p_user for update of c;
   select * into t from public.chat_turns where id = p_turn and user_id = p_user;
   return t;
 end $$;
