@@ -1,4 +1,4 @@
-"""What holds of a conversation at every moment, whatever was called in whatever order."""
+"""What holds of a conversation at every moment, after any calls in any order."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_lost_answer_to_the_last_step_is_told_to_a_holder_of_yesterday(chat: C
     assert chat.claim()["outcome"] == "claimed"
     again = chat.advance(epoch, turn, "completed", '{"reply": "answer"}', op=op, lease_ms=0)
     assert (again["outcome"], again["turn"]["reply"]) == ("ok", "answer")
-    assert chat.claim()["outcome"] == "busy", "and it has given nobody else's lease up"
+    assert chat.claim()["outcome"] == "busy", "and it has given no other lease up"
 
 
 def test_the_transcript_shows_what_was_started(chat: Chat) -> None:

@@ -46,7 +46,7 @@ def test_a_lapsed_lease_goes_to_the_next_with_a_newer_token(chat: Chat) -> None:
     second = chat.claim()
     assert second["outcome"] == "claimed"
     assert second["epoch"] > first["epoch"]
-    assert second["fresh"] is False, "somebody may have sent it"
+    assert second["fresh"] is False, "another claim may have sent it"
     assert second["turn"]["run_key"] == first["turn"]["run_key"]
     assert second["turn"]["starting_ms"] >= 15_000
 
@@ -82,7 +82,7 @@ def test_tokens_survive_the_end_of_a_conversation(chat: Chat) -> None:
     assert chat.claim()["outcome"] == "busy", "a late release by the old token changes nothing"
 
 
-def test_an_expired_lease_that_nobody_took_still_writes(chat: Chat) -> None:
+def test_an_expired_lease_that_was_not_taken_over_still_writes(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     chat.db.let_pass(20)
     assert chat.advance(claim["epoch"], claim["turn"]["turn_id"], "running")["outcome"] == "ok"
@@ -150,7 +150,7 @@ def test_a_turn_that_is_to_end_is_handed_over_unstarted(chat: Chat) -> None:
     assert (late["turn"]["status"], late["turn"]["remaining_ms"], late["turn"]["attempt"]) == ("queued", 0, 0)
 
 
-def test_orphans_are_what_nobody_serves(chat: Chat) -> None:
+def test_orphans_are_what_no_instance_serves(chat: Chat) -> None:
     def orphans() -> list[str]:
         rows = chat.db.call("chat_list_orphans", limit=200)["orphans"]
         return [row["conversation_id"] for row in rows if row["user_id"] == chat.user]

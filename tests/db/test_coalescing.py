@@ -40,7 +40,7 @@ def test_messages_that_wait_are_joined_in_order(chat: Chat) -> None:
         edit = chat.db.call("chat_edit_turn", user=chat.user, turn=turn, text="x", op=new_id())
         assert edit["outcome"] == "already_started"
     later = chat.submit(text="d")
-    assert later["turn"]["position"] == 1, "those that are joined wait in nobody's way"
+    assert later["turn"]["position"] == 1, "those that are joined hold up no other turn"
     assert chat.submit(open_per_conversation=4)["outcome"] == "queue_full", "but they are open"
     assert chat.submit(open_per_user=4)["outcome"] == "too_many_open"
     check(chat)
@@ -67,7 +67,7 @@ def test_a_message_for_another_agent_is_not_joined(chat: Chat) -> None:
     while (claim := chat.claim())["outcome"] == "claimed":
         claims.append((claim["agent"]["slug"], joined(claim)))
         told = [chat.get(one["turn_id"])["turn"]["agent"] for one in claim["turn"]["joined"]]
-        assert set(told) <= {claim["agent"]["slug"]}, "whoever answers one answers all"
+        assert set(told) <= {claim["agent"]["slug"]}, "one agent answers all"
         run = {"run_id": "r", "agent": claim["agent"]["slug"], "status": "completed"}
         patch = json.dumps({"reply": "x", "run": run})
         chat.advance(claim["epoch"], claim["turn"]["turn_id"], "completed", patch, lease_ms=0)
@@ -101,7 +101,7 @@ def test_without_a_pause_nothing_is_waited_for(chat: Chat) -> None:
 
 @pytest.mark.parametrize("back", ["queued", "running", "starting"])
 def test_what_was_asked_stays_as_it_was(chat: Chat, back: str) -> None:
-    """A lost create may still be found: nobody is joined to a run that has not heard of him."""
+    """A lost create may still be found: no turn is joined to a run that was not told its message."""
     turns = queue(chat, "a", "b")
     claim = chat.claim()
     late = [chat.submit(text=text, strategy="coalesce")["turn"]["turn_id"] for text in ("c", "d")]
@@ -117,7 +117,7 @@ def test_what_was_asked_stays_as_it_was(chat: Chat, back: str) -> None:
     check(chat)
 
 
-def test_one_that_is_joined_is_nobodys_head(chat: Chat) -> None:
+def test_one_that_is_joined_is_not_the_head(chat: Chat) -> None:
     turns = queue(chat, "a", "b")
     epoch = chat.claim()["epoch"]
     assert chat.advance(epoch, turns[1], "starting")["outcome"] == "conflict"
@@ -131,7 +131,7 @@ def test_one_that_is_joined_is_nobodys_head(chat: Chat) -> None:
     assert {o["newest_turn_id"] for o in orphans if o["user_id"] == chat.user} == {turns[1]}
 
 
-def test_nobody_elses_messages_are_joined(chat: Chat) -> None:
+def test_no_other_users_messages_are_joined(chat: Chat) -> None:
     other, elsewhere = Chat(chat.db, conversation=chat.conversation), Chat(chat.db, user=chat.user)
     for one in (other, elsewhere):
         one.submit(strategy="coalesce", owner=None)

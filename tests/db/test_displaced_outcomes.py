@@ -132,7 +132,7 @@ def test_a_rollback_takes_back_its_own_lines_and_no_others(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("strategy", DISPLACING)
-def test_one_that_is_taken_back_was_displaced_by_nobody(chat: Chat, strategy: str) -> None:
+def test_one_that_is_taken_back_was_not_displaced(chat: Chat, strategy: str) -> None:
     """Strategy `reject`, refused by the provider in the moment another message displaces it."""
     epoch, first = under_way(chat, "starting", strategy="reject")
     chat.submit(text="now", strategy=strategy)
@@ -144,7 +144,7 @@ def test_one_that_is_taken_back_was_displaced_by_nobody(chat: Chat, strategy: st
     assert chat.lines() == [(1, "user", "now")]
 
 
-def test_nobody_elses_turn_is_displaced(chat: Chat) -> None:
+def test_no_other_users_turn_is_displaced(chat: Chat) -> None:
     """The same conversation's id, used by two users, and two conversations of one."""
     other, elsewhere = Chat(chat.db, conversation=chat.conversation), Chat(chat.db, user=chat.user)
     chats = (chat, other, elsewhere)

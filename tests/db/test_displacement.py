@@ -150,7 +150,7 @@ def test_with_nothing_open_it_is_a_message_like_any_other(chat: Chat, strategy: 
 
 
 @pytest.mark.parametrize("limit", ["open_per_conversation", "open_per_user", "per_minute"])
-def test_one_that_is_refused_displaces_nobody(chat: Chat, limit: str) -> None:
+def test_one_that_is_refused_displaces_no_turn(chat: Chat, limit: str) -> None:
     _, first = under_way(chat)
     changes: dict[str, Any] = {limit: 1}
     assert chat.submit(strategy="interrupt", **changes)["outcome"] != "created"
@@ -158,7 +158,7 @@ def test_one_that_is_refused_displaces_nobody(chat: Chat, limit: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", DISPLACING)
-def test_a_replay_displaces_nobody(chat: Chat, strategy: str) -> None:
+def test_a_replay_displaces_no_turn(chat: Chat, strategy: str) -> None:
     asked: dict[str, Any] = {"strategy": strategy, "key": "now", "turn": new_id()}
     chat.complete(chat.submit(**asked)["claim"]["epoch"], asked["turn"])
     _, later = under_way(chat)

@@ -92,7 +92,7 @@ def test_a_head_that_its_user_cancels_lets_the_others_go_on(chat: Chat, status: 
     assert served(chat)[-1] == "d"
 
 
-def test_a_request_to_cancel_lets_nobody_in(chat: Chat) -> None:
+def test_a_request_to_cancel_lets_no_other_claim_in(chat: Chat) -> None:
     turns = queue(chat, "a", "b")
     claim = chat.claim()
     newer = chat.submit(text="now", strategy="interrupt")["turn"]["turn_id"]

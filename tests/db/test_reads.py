@@ -128,7 +128,7 @@ def test_a_message_that_went_back_into_the_queue_keeps_its_text(chat: Chat) -> N
     assert (answer["outcome"], answer["turn"]["text"]) == ("already_started", "hello")
 
 
-def test_agents_are_everybodys_and_ones_own(chat: Chat) -> None:
+def test_agents_are_the_global_ones_and_ones_own(chat: Chat) -> None:
     add = "insert into public.chat_agents (owner_id, slug, name, model) values (%s, %s, %s, 'm')"
     chat.db.run(add, chat.user, "script_writer", "mine")
     chat.db.run(add, new_id(), "theirs", "theirs")

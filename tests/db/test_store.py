@@ -80,7 +80,7 @@ class TestOnPglite(StoreContract):
 
     async def test_browsers_and_strangers_are_refused(self, on_pglite: Local) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
-            for key in (on_pglite.keys.publishable, "sb_secret_of_somebody_else"):
+            for key in (on_pglite.keys.publishable, "sb_secret_of_another_project"):
                 with pytest.raises(StoreUnavailable) as caught:
                     await SupabaseStore(Rpc(on_pglite.url, key, http)).ping()
                 assert caught.value.fault is StoreFault.KEY_REFUSED
