@@ -34,7 +34,6 @@ class Options:
     keys: Keys
     pool_size: int = 10
     acquire_seconds: float = 10.0
-    reload_seconds: float = 0.0
     latency_seconds: float = 0.0
     upstream: str | None = None
 
@@ -54,7 +53,7 @@ class DataApi:
         self.faults = Faults()
         self.calls: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
-        self.schema_cache = SchemaCache(options.dsn, options.reload_seconds)
+        self.schema_cache = SchemaCache(options.dsn)
         self.pool = Pool(options.dsn, options.pool_size, options.acquire_seconds)
         self._keys = ApiKeys(options.keys)
         self._latency_seconds = options.latency_seconds

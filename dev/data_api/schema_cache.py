@@ -60,13 +60,21 @@ class Snapshot:
     role_settings: Mapping[str, Mapping[str, str]]
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class SchemaCache:
-    """`reload_seconds` is how long a look at a large hosted database takes. Its first look sets
-    `loaded`, every further one `reloaded`; who waits for the next one clears it before."""
+    """The first look sets `loaded`, every further one `reloaded`.
+
+    While `may_look` is cleared, a look that is due waits: at a large hosted database it takes its time.
+    """
 
     dsn: str
-    reload_seconds: float = 0.0
+    may_look: asyncio.Event = field(default_factory=_set_event)
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
     reloaded: asyncio.Event = field(default_factory=asyncio.Event)
     _snapshot: Snapshot | None = None
@@ -95,7 +103,7 @@ class SchemaCache:
                         # The connection takes no statement while it listens, so one notice at a time.
                         async for _ in connection.notifies(stop_after=1):
                             pass
-                        await asyncio.sleep(self.reload_seconds)
+                        await self.may_look.wait()
                         self._snapshot = await _read(connection)
                         self.reloaded.set()
             except psycopg.Error as error:

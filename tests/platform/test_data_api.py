@@ -278,10 +278,12 @@ async def test_connections_that_were_cut(project: Project) -> None:
 
 
 async def test_a_new_function_is_unknown_for_a_while(project: Project) -> None:
-    async with serve(project, reload_seconds=0.3) as api:
+    async with serve(project) as api:
+        api.api.schema_cache.may_look.clear()
         project.run("create function public.added() returns jsonb language sql stable as 'select to_jsonb(7)'")
         try:
             assert refused(await api.call("added")) == (404, "PGRST202")
+            api.api.schema_cache.may_look.set()
             await asyncio.wait_for(api.api.schema_cache.reloaded.wait(), 10)
             project.run("grant execute on function public.added() to service_role")
             assert (await api.call("added")).json() == 7

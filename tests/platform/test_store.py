@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -66,6 +67,19 @@ async def test_a_project_without_the_seed_says_so(server: Server) -> None:
 async def test_a_project_without_the_migrations_says_so(server: Server) -> None:
     async with _store(server.project("bare"), KEYS.secret) as store:
         assert await fault_of(store) is StoreFault.FUNCTION_MISSING
+
+
+async def test_right_after_a_migration_its_functions_are_missing_for_a_while(server: Server) -> None:
+    project = server.project("migrating")
+    api = DataApi(Options(project.dsn(LOGIN), KEYS))
+    async with serving(api) as port, httpx.AsyncClient(trust_env=False) as http:
+        store = SupabaseStore(Rpc(f"http://{HOST}:{port}", KEYS.secret, http))
+        api.schema_cache.may_look.clear()
+        apply_sql(project.dsn(OWNER), *MIGRATIONS)
+        assert await fault_of(store) is StoreFault.FUNCTION_MISSING
+        api.schema_cache.may_look.set()
+        await asyncio.wait_for(api.schema_cache.reloaded.wait(), 10)
+        assert await store.ping()
 
 
 async def test_a_database_without_a_connection_is_away(project: Project) -> None:
