@@ -13,7 +13,7 @@ from functions.asgi import strict_json
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024  # a chat that its client sends whole; 32,000 characters of any script
 STALL_SECONDS = 5.0  # without another byte
 BODY_SECONDS = 20.0  # for all of it
 
@@ -88,4 +88,5 @@ async def read_body(request: Request) -> bytes:
 
 
 def _too_large() -> InvalidRequest:
-    return InvalidRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.", code=ErrorCode.BODY_TOO_LARGE)
+    message = f"The body is larger than {MAX_BODY_BYTES} bytes."
+    return InvalidRequest(message, code=ErrorCode.BODY_TOO_LARGE, details={"limit": MAX_BODY_BYTES})

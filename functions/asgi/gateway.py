@@ -70,7 +70,9 @@ class Gateway:
         check_single(scope["headers"])
         if is_preflight(scope["method"], headers):
             call.route = "preflight"
-            await Response(status_code=204, headers=preflight_headers())(scope, receive, answer.send)
+            asked = ",".join(headers.getlist("access-control-request-headers"))
+            given = preflight_headers(_origin(headers), self._allowed_origins, asked)
+            await Response(status_code=204, headers=given)(scope, receive, answer.send)
             return
         inner = {name: scope[name] for name in _KEPT if name in scope}
         inner |= {
@@ -127,6 +129,7 @@ _KEPT = (
     "server",
     "extensions",
 )
+_OVERRIDABLE = frozenset({"cache-control", "vary"})  # a stream and a preflight say more
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
@@ -145,7 +148,12 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
-            MutableHeaders(scope=message).update(self._headers)
+            own = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                if name in _OVERRIDABLE:
+                    own.setdefault(name, value)
+                else:
+                    own[name] = value
         await self._send(message)
 
 

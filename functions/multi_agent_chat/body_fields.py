@@ -1,4 +1,7 @@
-"""What a request may say, field by field. Types are strict, nothing is guessed, nothing is changed."""
+"""What a request may say, field by field. Types are strict, nothing is guessed.
+
+The characters of a text were checked when the body was read (functions/asgi/characters.py).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
-from functions.asgi.strict_json import has_forbidden_character
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 from shared.core.model import Scope, ScopeKind
@@ -32,8 +34,9 @@ _BLANK = re.compile(
 _Word = TypeVar("_Word", MultitaskStrategy, ScopeKind)
 
 
-def invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(message, details={"field": field})
+def invalid(field: str, message: str, **details: Any) -> InvalidRequest:
+    """The refusal of a field: `details` name what its message names, such as the limit."""
+    return InvalidRequest(message, details={"field": field, **details})
 
 
 def is_uuid(value: object) -> bool:
@@ -73,8 +76,8 @@ def message_text(document: Mapping[str, Any]) -> str:
         raise invalid("message", "message must be a text, or an object with text parts.")
     if not visible(message):
         raise invalid("message", "message has nothing in it that can be seen.")
-    if len(message) > MAX_TEXT or has_forbidden_character(message):
-        raise invalid("message", f"message must be at most {MAX_TEXT} characters, none of them a control character.")
+    if len(message) > MAX_TEXT:
+        raise invalid("message", f"message must be at most {MAX_TEXT} characters long.", limit=MAX_TEXT)
     return message
 
 
@@ -86,16 +89,16 @@ def _joined_parts(message: dict[str, Any]) -> str:
         raise invalid("message.id", "message.id must be a text.")
     if not isinstance(message.get("metadata", {}), dict):
         raise invalid("message.metadata", "message.metadata must be an object.")
-    deps = message.get("parts")
-    if not isinstance(deps, list) or not deps:
+    parts = message.get("parts")
+    if not isinstance(parts, list) or not parts:
         raise invalid("message.parts", "message.parts must be a list of text parts.")
     texts = []
-    for part in deps:
+    for part in parts:
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
             raise invalid("message.parts", "Only parts of type text can be sent.")
         known(part, ("type", "text", "state", "providerMetadata"), "message.parts")
         texts.append(part["text"])
-    return "".join(texts)
+    return "\n".join(texts)
 
 
 def conversation_id(document: Mapping[str, Any]) -> str | None:
@@ -151,11 +154,12 @@ def metadata(document: Mapping[str, Any]) -> Mapping[str, str]:
         return {}
     pairs = document["metadata"]
     if not isinstance(pairs, dict) or len(pairs) > MAX_PAIRS:
-        raise invalid("metadata", f"metadata must be an object with at most {MAX_PAIRS} texts.")
+        raise invalid("metadata", f"metadata must be an object with at most {MAX_PAIRS} texts.", limit=MAX_PAIRS)
     for key, value in pairs.items():
         _short_text(key, "metadata", MAX_PAIR_KEY)
-        if not isinstance(value, str) or len(value) > MAX_PAIR_VALUE or has_forbidden_character(value):
-            raise invalid("metadata", f"Values of metadata must be texts of at most {MAX_PAIR_VALUE} characters.")
+        if not isinstance(value, str) or len(value) > MAX_PAIR_VALUE:
+            message = f"Values of metadata must be texts of at most {MAX_PAIR_VALUE} characters."
+            raise invalid("metadata", message, limit=MAX_PAIR_VALUE)
     return pairs
 
 
@@ -173,7 +177,6 @@ def _word(words: type[_Word], value: object, field: str) -> _Word:
 
 
 def _short_text(value: object, field: str, longest: int) -> str:
-    good = isinstance(value, str) and len(value) <= longest and visible(value) and not has_forbidden_character(value)
-    if not isinstance(value, str) or not good or "\n" in value or "\t" in value:
-        raise invalid(field, f"{field} must be 1 to {longest} visible characters.")
+    if not isinstance(value, str) or len(value) > longest or not visible(value) or "\n" in value or "\t" in value:
+        raise invalid(field, f"{field} must be 1 to {longest} visible characters.", limit=longest)
     return value

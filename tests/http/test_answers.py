@@ -51,7 +51,7 @@ async def test_an_answered_message(http: httpx.AsyncClient, chat: FakeChat) -> N
 
 
 async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.AsyncClient, chat: FakeChat) -> None:
-    parts = [{"type": "text", "text": "tell "}, {"type": "text", "text": "me"}]
+    parts = [{"type": "text", "text": "tell"}, {"type": "text", "text": "me"}]
     asked = {
         "message": {"id": "m1", "role": "user", "parts": parts},
         "scope": {"kind": "topic", "key": "stories"},
@@ -63,7 +63,7 @@ async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.Asyn
     assert_answer(await http.post("/", json=asked, headers=bearer() | {"idempotency-key": "k1"}), 200)
     user, ask, _ = chat.asks[0]
     assert (user.id, user.role) == (ALICE, "authenticated")
-    assert ask.text == "tell me"
+    assert ask.text == "tell\nme"
     assert ask.scope == Scope(ScopeKind.TOPIC, "stories")
     assert (ask.agent, ask.strategy, ask.idempotency_key) == ("script_writer", MultitaskStrategy.REJECT, "k1")
     assert ask.metadata == {"tab": "2"}

@@ -88,8 +88,10 @@ def nested(depth: int, opening: str, closing: str) -> bytes:
         b'{"message":"\xf4\x90\x80\x80"}',
         b'{"message":"\xe2\x82"}',
         b"\x80",
-        nested(9, "[", "]"),
-        nested(9, '{"a":', "}"),
+        nested(33, "[", "]"),
+        nested(33, '{"a":', "}"),
+        b"[" + b"0," * 50_001 + b"0]",
+        b"[" + b"[]," * 50_001 + b"0]",
         nested(5000, "[", "]"),
         b"[" * 60_000,
         b'{"a":' * 12_000,
@@ -107,9 +109,9 @@ async def test_what_is_not_one_strict_document(http: httpx.AsyncClient, chat: Fa
 @pytest.mark.parametrize(
     "content",
     [
-        nested(8, "[", "]"),
-        nested(8, '{"a":', "}"),
-        b'{"message": 1, "x": "[[[[[[[[[[[[ {{{{{{{{{{{{"}',
+        nested(32, "[", "]"),
+        nested(32, '{"a":', "}"),
+        b'{"message": 1, "x": "' + b"[" * 40 + b"," * 60_000 + b'"}',
         b'{"message": 1, "x": "\\"[[[[[[[[[[[["}',
     ],
 )
@@ -203,7 +205,7 @@ async def test_an_announced_size_is_refused_before_a_byte_is_read(app: ASGIApp) 
     async def receive() -> Message:
         raise AssertionError("the body was read")
 
-    for length in (b"65537", b"99999999999999999999999999"):
+    for length in (b"1048577", b"99999999999999999999999999"):
         response = await _call(app, receive, *_authorized(), (b"content-length", length))
         assert_error(response, 413, "body_too_large")
 
@@ -217,7 +219,7 @@ async def test_an_unannounced_size_is_refused_while_it_comes(app: ASGIApp) -> No
         return {"type": "http.request", "body": b" " * 1024, "more_body": True}
 
     assert_error(await _call(app, receive, *_authorized()), 413, "body_too_large")
-    assert taken == 65
+    assert taken == bodies.MAX_BODY_BYTES // 1024 + 1
 
 
 async def test_a_body_of_just_the_limit_is_read(http: httpx.AsyncClient) -> None:
@@ -516,7 +518,7 @@ async def test_an_answer_that_has_begun_is_not_followed_by_another(app: ASGIApp)
 
 def test_bodies_of_this_size_are_read_in_linear_time() -> None:
     began = time.perf_counter()
-    for body in (b'{"message":"' + b'\\"' * 32_000, b"\\" * 65_000, b'"' * 65_000, b'"[' * 32_000):
+    for body in (b'{"message":"' + b'\\"' * 500_000, b"\\" * 1_000_000, b'"' * 1_000_000, b'"[' * 500_000):
         with pytest.raises(InvalidRequest):
             strict_json.parse(body)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5

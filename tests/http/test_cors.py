@@ -27,6 +27,26 @@ async def test_a_preflight_of_an_allowed_origin(http: httpx.AsyncClient) -> None
         assert response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("asked", ["sentry-trace", "user-agent", "x-anything-at-all", "X-Posthog-Session-Id"])
+async def test_an_allowed_origins_page_may_send_what_its_libraries_add(http: httpx.AsyncClient, asked: str) -> None:
+    headers = {"access-control-request-method": "POST", "access-control-request-headers": f"authorization,{asked}"}
+    response = await http.options("/", headers=headers)
+    assert asked.lower() in response.headers["access-control-allow-headers"].split(", ")
+    assert "authorization" in response.headers["access-control-allow-headers"].split(", ")
+    assert response.headers["vary"] == "Origin, Access-Control-Request-Headers"
+    other = await http.options("/", headers=headers | {"origin": "https://evil.example.com"})
+    assert asked.lower() not in other.headers["access-control-allow-headers"].split(", ")
+
+
+async def test_what_a_preflight_asks_for_is_bounded_and_well_formed(http: httpx.AsyncClient) -> None:
+    asked = ", ".join(["a b", "", "x:y", "*", "y" * 65, *(f"x-{number}" for number in range(200))])
+    headers = {"access-control-request-method": "POST", "access-control-request-headers": asked}
+    response = await http.options("/", headers=headers)
+    allowed = response.headers["access-control-allow-headers"].split(", ")
+    assert {"a b", "", "x:y", "*", "y" * 65}.isdisjoint(allowed)
+    assert len(allowed) < 80
+
+
 @pytest.mark.parametrize(
     "origin",
     [

@@ -23,6 +23,7 @@ HEADERS: Mapping[str, str] = {
     "content-type": "text/event-stream",
     "x-vercel-ai-ui-message-stream": "v1",
     "x-accel-buffering": "no",  # asks proxies not to collect it
+    "cache-control": "no-store, no-transform",  # a proxy that compresses collects it too
 }
 KEEP_ALIVE_SECONDS = 15.0  # without anything to say
 STALL_SECONDS = 30.0  # without the reader taking anything

@@ -35,7 +35,7 @@ def assert_stream(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.headers.get_list("content-type") == ["text/event-stream"]
     assert response.headers.get_list("x-vercel-ai-ui-message-stream") == ["v1"]
     assert response.headers.get_list("x-accel-buffering") == ["no"]
-    assert response.headers.get_list("cache-control") == ["no-store"]
+    assert response.headers.get_list("cache-control") == ["no-store, no-transform"]
     assert response.headers.get_list("x-content-type-options") == ["nosniff"]
     assert len(response.headers.get_list("x-request-id")) == 1
     assert "content-length" not in response.headers

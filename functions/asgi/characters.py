@@ -1,0 +1,59 @@
+"""The characters that a text may have, for every text of a request: one rule in one place.
+
+CR, CRLF, VT, FF and NEL are taken as newlines, because people paste them. All other control characters but tab and
+newline, and halves of characters (lone surrogates), are refused: databases, logs or terminals give them a meaning.
+Everything else is kept as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from shared.core.error_codes import ErrorCode
+from shared.core.errors import InvalidRequest
+
+_NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+# JSON text without any of these has neither: controls below U+0020 stand in it as escapes only.
+_SUSPICIOUS = re.compile(r"\\[ubfr]|[\x7f-\x9f]")
+_SHOWABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def may_need_cleaning(json_text: str) -> bool:
+    return _SUSPICIOUS.search(json_text) is not None
+
+
+def cleaned(value: Any, place: str = "") -> Any:
+    """A JSON value with its newlines made uniform, in keys and texts at any depth; `place` is its name for people.
+
+    Raises InvalidRequest, which names the character and its place, and `invalid_json` where two keys become one.
+    """
+    if isinstance(value, str):
+        return _cleaned_text(value, place)
+    if isinstance(value, list):
+        return [cleaned(item, f"{place}[{at}]") for at, item in enumerate(value)]
+    if isinstance(value, dict):
+        result = {_cleaned_text(key, place): cleaned(item, _inside(place, key)) for key, item in value.items()}
+        if len(result) != len(value):
+            raise InvalidRequest("An object has the same key twice.", code=ErrorCode.INVALID_JSON)
+        return result
+    return value
+
+
+def _cleaned_text(text: str, place: str) -> str:
+    if found := _FORBIDDEN.search(text):
+        character, position = f"U+{ord(found[0]):04X}", found.start() + 1
+        where = f" of {place}" if place else ""
+        raise InvalidRequest(
+            f"The character {character} at position {position}{where} is not allowed.",
+            details={"character": character, "position": position} | ({"field": place} if place else {}),
+        )
+    return _NEWLINES.sub("\n", text)
+
+
+def _inside(place: str, key: str) -> str:
+    """The place of an object's value. A key that may hold anything is not repeated: its object is named instead."""
+    if not _SHOWABLE_NAME.fullmatch(key):
+        return place
+    return f"{place}.{key}" if place else key
