@@ -42,6 +42,7 @@ _CHATTY = (
 # These bring handlers of their own, with tracebacks in plain text; access lines are one event of ours instead.
 _HANDLED = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access")
 _TRACE = re.compile(r"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9])?")
+_EXECUTION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _MAX_FRAMES = 12
 
 
@@ -62,12 +63,19 @@ def bound(**fields: Any) -> Iterator[None]:
         _context.reset(token)
 
 
-def trace_fields(header: str | None, project: str | None) -> dict[str, str]:
+def trace_fields(header: str | None, project: str | None) -> dict[str, Any]:
     """What joins a line to its trace, from the X-Cloud-Trace-Context header; empty where either is missing."""
     match = _TRACE.fullmatch(header or "")
     if not match or not project:
         return {}
     return {"logging.googleapis.com/trace": f"projects/{project}/traces/{match[1].lower()}"}
+
+
+def execution_fields(header: str | None) -> dict[str, Any]:
+    """What joins a line to a function's execution, from the Function-Execution-Id header; empty where it has none."""
+    if not header or not _EXECUTION_ID.fullmatch(header):
+        return {}
+    return {"logging.googleapis.com/labels": {"execution_id": header}}
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -118,8 +126,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Take over the root logger of this process. Safe to repeat; the last call wins."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    """Take over the root logger of this process. Safe to repeat; the last call wins.
+
+    With LOG_EXECUTION_ID the Functions Framework configures logging after our modules were imported, which disables
+    every logger that exists by then, and puts a stream of its own in the place of sys.stderr while a request begins.
+    """
+    for logger in [*logging.root.manager.loggerDict.values()]:
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+    handler = logging.StreamHandler(stream or sys.__stderr__)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -106,6 +106,7 @@ class Settings(BaseModel):
     operator_role: Word | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     google_cloud_project: Word | None = None
+    log_execution_id: bool = False
 
     @property
     def issuer(self) -> str:

@@ -29,7 +29,10 @@ OVERLOADED_RETRY_SECONDS = 2.0
 
 
 class Gateway:
-    """Wraps the app. `project` is the Google Cloud project that traces belong to."""
+    """Wraps the app. `project` is the Google Cloud project that traces belong to.
+
+    With `log_execution_id` each line of a request's log carries the id that the platform gave its execution.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class Gateway:
         allowed_origins: Collection[str],
         max_concurrent: int,
         project: str | None = None,
+        log_execution_id: bool = False,
     ) -> None:
         self._app, self._clock, self._project = app, clock, project
+        self._log_execution_id = log_execution_id
         self._allowed_origins = frozenset(allowed_origins)
         self._max_concurrent, self._inside = max_concurrent, 0
 
@@ -52,8 +57,10 @@ class Gateway:
         prefix, path = split_path(raw_path.decode("latin-1"))
         call = Call(request_id(headers), self._clock.now(), prefix, path)
         answer = _Answer(call, cors_headers(_origin(headers), self._allowed_origins), send)
-        trace = logs.trace_fields(headers.get("x-cloud-trace-context"), self._project)
-        with logs.bound(request_id=call.request_id, **trace):
+        joined = logs.trace_fields(headers.get("x-cloud-trace-context"), self._project)
+        if self._log_execution_id:
+            joined |= logs.execution_fields(headers.get("function-execution-id"))
+        with logs.bound(request_id=call.request_id, **joined):
             try:
                 await self._pass(scope, headers, raw_path, call, receive, answer)
             except ClientDisconnect:

@@ -76,6 +76,7 @@ def build_app(
         allowed_origins=(),
         max_concurrent=MAX_CALLS,
         project=settings.google_cloud_project,
+        log_execution_id=settings.log_execution_id,
     )
 
 

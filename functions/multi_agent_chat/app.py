@@ -63,6 +63,7 @@ def build_app(
         allowed_origins=settings.allowed_origins,
         max_concurrent=settings.max_concurrent_requests,
         project=settings.google_cloud_project,
+        log_execution_id=settings.log_execution_id,
     )
 
 

@@ -151,6 +151,19 @@ def test_every_line_of_the_log_is_json(function: Deployed, http: httpx.Client) -
     assert "canary" not in function.log.read_text()
 
 
+def test_lines_of_the_log_name_their_execution_where_the_platform_asks_for_it(tmp_path: Path) -> None:
+    """The framework then configures logging itself: it disables every logger that exists and wraps sys.stderr."""
+    settings = ENVIRONMENT | {"SUPABASE_URL": NOWHERE, "OPENAI_BASE_URL": NOWHERE, "LOG_EXECUTION_ID": "true"}
+    with deployed(tmp_path, "main.py", **settings) as running:
+        address = f"http://127.0.0.1:{running.port}"
+        for number in (1, 2):  # the first request finds the stream of the framework in the place of sys.stderr
+            name = {"function-execution-id": f"execution{number}"}
+            assert_error(httpx.get(f"{address}/agents", headers=name, trust_env=False), 401, "missing_token")
+    answered = [line for line in running.lines() if line["message"] == "request.answered"]
+    labels = [line["logging.googleapis.com/labels"] for line in answered]
+    assert labels == [{"execution_id": "execution1"}, {"execution_id": "execution2"}]
+
+
 def test_wrong_settings_are_all_named_at_the_start_and_nothing_is_served(tmp_path: Path) -> None:
     command = [
         str(Path(sys.executable).with_name("functions-framework")),
