@@ -33,7 +33,8 @@ def settings_for(supabase: str, keys: Keys, openai: str | None, origins: str | N
         SUPABASE_SECRET_KEY=keys.secret,
         SUPABASE_JWT_SECRET=keys.jwt_secret,
     )
-    settings.pop("SUPABASE_JWKS_URL", None)  # the local stack signs its tokens with another key
+    for name in ("SUPABASE_JWKS_URL", "SUPABASE_JWT_ISSUER"):  # of another project, which did not sign these tokens
+        settings.pop(name, None)
     if openai:
         settings["OPENAI_BASE_URL"] = openai
     settings["OPENAI_API_KEY"] = settings.get("OPENAI_API_KEY") or DUMMY_KEY

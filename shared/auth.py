@@ -19,7 +19,7 @@ import jwt
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import Forbidden, KeysUnavailable, Unauthorized
+from shared.core.errors import Forbidden, KeysUnavailable, RequestError, Unauthorized
 from shared.core.model import User
 from shared.ports import Clock
 
@@ -47,12 +47,18 @@ def bearer_token(header: str | None) -> str:
     if not scheme or (scheme.lower() == "bearer" and not token):
         raise Unauthorized("Send a user's token as Authorization: Bearer <token>.", code=ErrorCode.MISSING_TOKEN)
     if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_BYTES or not _TOKEN.fullmatch(token):
-        raise _invalid()
+        raise _invalid("malformed")
     return token
 
 
-def _invalid() -> Unauthorized:
-    return Unauthorized(code=ErrorCode.INVALID_TOKEN)
+def _noted(error: RequestError, reason: str, **fields: Any) -> RequestError:
+    """The error, with its reason in the log: the answer would tell it to those who forge tokens."""
+    logs.event(EventName.TOKEN_REFUSED, reason=reason, **fields)
+    return error
+
+
+def _invalid(reason: str, **fields: Any) -> RequestError:
+    return _noted(Unauthorized(code=ErrorCode.INVALID_TOKEN), reason, **fields)
 
 
 class KeySet:
@@ -143,9 +149,11 @@ class TokenVerifier:
         secret: str | None,
         keys: KeySet | None,
         operator_role: str | None = None,
+        allow_anonymous: bool = False,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._issuer, self._secret, self._keys = issuer, secret, keys
+        self._allow_anonymous = allow_anonymous
         self._roles = {USER_ROLE} | ({operator_role} if operator_role else set())
         self._wall_clock = wall_clock
 
@@ -156,30 +164,30 @@ class TokenVerifier:
         try:
             claims = jwt.decode(token, key, algorithms=[algorithm], options=unchecked)  # type: ignore[arg-type]
         except Exception as error:  # whatever a hostile token makes the parser raise, it is not valid
-            raise _invalid() from error
+            raise _invalid("bad_signature") from error
         return self._judge(claims)
 
     async def _key_for(self, token: str) -> tuple[Any, str]:
         try:
             header = jwt.get_unverified_header(token)
         except Exception as error:
-            raise _invalid() from error
+            raise _invalid("malformed") from error
         algorithm, kid = header.get("alg"), header.get("kid")
         if "crit" in header or "b64" in header:
-            raise _invalid()  # extensions that we do not know must be understood: RFC 7515 4.1.11
+            raise _invalid("unknown_extension")  # RFC 7515 4.1.11: what is critical must be understood
         if algorithm == "HS256" and self._secret:
             return self._secret, "HS256"
-        if (
-            not isinstance(algorithm, str)
-            or algorithm not in _PUBLISHED
-            or not isinstance(kid, str)
-            or not 0 < len(kid) <= 255
-            or self._keys is None
-        ):
-            raise _invalid()
+        if algorithm == "HS256":
+            raise _invalid("no_secret")  # SUPABASE_JWT_SECRET is not set
+        if not isinstance(algorithm, str) or algorithm not in _PUBLISHED:
+            raise _invalid("wrong_algorithm")
+        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID or self._keys is None:
+            raise _invalid("unknown_key")
         key = await self._keys.get(kid)
-        if key is None or key.algorithm_name != algorithm:
-            raise _invalid()
+        if key is None:
+            raise _invalid("unknown_key")
+        if key.algorithm_name != algorithm:
+            raise _invalid("wrong_algorithm")
         return key.key, key.algorithm_name
 
     def _judge(self, claims: Mapping[str, Any]) -> User:
@@ -187,21 +195,24 @@ class TokenVerifier:
         now, role, user_id = self._wall_clock(), claims.get("role"), claims.get("sub")
         expires, not_before = claims.get("exp"), claims.get("nbf", 0)
         if not _is_time(expires) or not _is_time(not_before) or not _is_time(claims.get("iat", 0)):
-            raise _invalid()
+            raise _invalid("no_time")
         if now >= expires + LEEWAY_SECONDS:
-            raise Unauthorized(code=ErrorCode.TOKEN_EXPIRED)
+            raise _noted(Unauthorized(code=ErrorCode.TOKEN_EXPIRED), "expired")
         if now < not_before - LEEWAY_SECONDS:
-            raise _invalid()
+            raise _invalid("not_yet_valid")
         if role in _KEY_ROLES:  # an API key carries neither audience nor subject: say what is wrong with it
-            raise Forbidden("An API key is not a user: sign in first.")
+            raise _noted(Forbidden("An API key is not a user: sign in first."), "api_key")
         audience = claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if AUDIENCE not in audiences or claims.get("iss") != self._issuer:
-            raise _invalid()
+        if AUDIENCE not in (audience if isinstance(audience, list) else [audience]):
+            raise _invalid("wrong_audience")
+        if claims.get("iss") != self._issuer:
+            raise _invalid("wrong_issuer", expected=self._issuer)
         if not isinstance(user_id, str) or not _UUID.fullmatch(user_id) or not isinstance(role, str):
-            raise _invalid()
-        if claims.get("is_anonymous") or role not in self._roles:
-            raise Forbidden("This token's holder may not use the chat.")
+            raise _invalid("no_user")
+        if claims.get("is_anonymous") and not self._allow_anonymous:
+            raise _noted(Forbidden("This token's holder may not use the chat."), "anonymous")
+        if role not in self._roles:
+            raise _noted(Forbidden("This token's holder may not use the chat."), "wrong_role")
         return User(id=user_id, role=role)
 
 

@@ -38,6 +38,12 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _issuer(value: str) -> str:
+    """What tokens carry letter by letter, a last slash included."""
+    _base_url(value)
+    return value
+
+
 def _origins(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -60,6 +66,7 @@ def _header_safe(value: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 HmacSecret = Annotated[SecretStr, AfterValidator(_hmac_key)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
@@ -84,6 +91,8 @@ class Settings(BaseModel):
     supabase_secret_key: HeaderSecret
     supabase_jwt_secret: HmacSecret | None = None
     supabase_jwks_url: BaseUrl | None = None
+    supabase_jwt_issuer: Issuer | None = None
+    allow_anonymous_users: bool = False
     allowed_origins: Origins = ()
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     wait_budget_seconds: Seconds = 150.0
@@ -111,11 +120,11 @@ class Settings(BaseModel):
     @property
     def issuer(self) -> str:
         """Who signs user tokens: the `iss` claim."""
-        return f"{self.supabase_url}/auth/v1"
+        return self.supabase_jwt_issuer or f"{self.supabase_url}/auth/v1"
 
     @property
     def jwks_url(self) -> str:
-        return self.supabase_jwks_url or f"{self.issuer}/.well-known/jwks.json"
+        return self.supabase_jwks_url or f"{self.supabase_url}/auth/v1/.well-known/jwks.json"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -209,6 +209,47 @@ async def test_claims(verifier: TokenVerifier, family: str, changes: dict[str, A
     assert await refusal(verifier, text) == code
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (hs256(iss="https://chat.example.com/auth/v1"), "wrong_issuer"),
+        (hs256(aud="anon"), "wrong_audience"),
+        (hs256(exp=int(NOW) - 11), "expired"),
+        (hs256(exp=None), "no_time"),
+        (hs256(nbf=int(NOW) + 60), "not_yet_valid"),
+        (hs256(sub=None), "no_user"),
+        (hs256(role="postgres"), "wrong_role"),
+        (hs256(role="service_role"), "api_key"),
+        (hs256(is_anonymous=True), "anonymous"),
+        (signed(EC, "ec-2"), "unknown_key"),
+        (signed(EC_OTHER, "ec-1"), "bad_signature"),
+        (by_hand({"alg": "none"}, claims()), "wrong_algorithm"),
+        ("eA.e30.e30", "malformed"),
+    ],
+    ids=lambda value: value if "." not in value else "",
+)
+async def test_the_reason_of_a_refusal_is_in_the_log_and_not_in_the_answer(
+    verifier: TokenVerifier, caplog: pytest.LogCaptureFixture, text: str, reason: str
+) -> None:
+    caplog.set_level("INFO", "multi_agent_chat")
+    with pytest.raises(ChatError) as caught:
+        await verifier.verify(text)
+    (event,) = (vars(record)["event"] for record in caplog.records if record.message == "token.refused")
+    assert event["reason"] == reason
+    assert event.get("expected") == (ISSUER if reason == "wrong_issuer" else None)
+    said = caught.value.message  # empty: the sentence of its code
+    assert said in ("", "An API key is not a user: sign in first.", "This token's holder may not use the chat.")
+    assert caught.value.details == {}
+
+
+async def test_people_who_signed_in_anonymously_may_be_let_in() -> None:
+    verifier = TokenVerifier(
+        issuer=ISSUER, secret=SECRET, keys=None, allow_anonymous=True, wall_clock=lambda: NOW
+    )  # fmt: skip
+    assert (await verifier.verify(hs256(is_anonymous=True))).id == ALICE
+    assert await refusal(verifier, hs256(role="anon", is_anonymous=True)) == "forbidden"
+
+
 async def test_a_clock_a_little_off_does_no_harm(verifier: TokenVerifier) -> None:
     await verifier.verify(hs256(exp=int(NOW) - 5, nbf=int(NOW) + 5))
 

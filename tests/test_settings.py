@@ -108,6 +108,17 @@ def test_addresses_are_addresses(name: str, value: str) -> None:
     assert list(faults(**{name: value})) == [name]
 
 
+def test_an_issuer_of_its_own_moves_no_keys() -> None:
+    """A self-hosted stack: the function reaches it by an inner address, browsers by a public one."""
+    inner, public = "http://kong:8000", "https://supabase.example.org/auth/v1"
+    settings = load_settings(REQUIRED | {"SUPABASE_URL": inner, "SUPABASE_JWT_ISSUER": public})
+    assert settings.issuer == public
+    assert settings.jwks_url == f"{inner}/auth/v1/.well-known/jwks.json"
+    assert load_settings(REQUIRED | {"SUPABASE_JWT_ISSUER": f"{public}/"}).issuer == f"{public}/"
+    assert load_settings(REQUIRED).issuer == "https://project.supabase.co/auth/v1"
+    assert faults(SUPABASE_JWT_ISSUER="supabase").keys() == {"SUPABASE_JWT_ISSUER"}
+
+
 def test_settings_that_contradict_each_other() -> None:
     assert list(faults(POLL_MIN_SECONDS="2.5", POLL_MAX_SECONDS="2")) == ["POLL_MIN_SECONDS"]
 

@@ -74,4 +74,5 @@ def build_verifier(settings: Settings, client: httpx.AsyncClient, clock: Clock) 
         secret=secret.get_secret_value() if secret else None,
         keys=KeySet(settings.jwks_url, client, clock),
         operator_role=settings.operator_role,
+        allow_anonymous=settings.allow_anonymous_users,
     )

@@ -472,6 +472,17 @@ async def test_tokens_of_nobody(http: httpx.AsyncClient, chat: FakeChat, changes
     assert chat.asks == []
 
 
+async def test_tokens_that_a_setting_lets_in(make_app: MakeApp) -> None:
+    """A stack of one's own: another issuer than its address, and people without a name."""
+    public = "https://supabase.example.org/auth/v1"
+    app = make_app(SUPABASE_URL="http://kong:8000", SUPABASE_JWT_ISSUER=public, ALLOW_ANONYMOUS_USERS="true")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://f") as http:
+        headers = {"origin": ORIGIN} | bearer(iss=public, is_anonymous=True)
+        assert_answer(await http.get("/agents", headers=headers), 200)
+        wrong = {"origin": ORIGIN} | bearer(iss="http://kong:8000/auth/v1")
+        assert_error(await http.get("/agents", headers=wrong), 401, "invalid_token")
+
+
 async def test_more_requests_than_allowed(make_app: MakeApp, chat: FakeChat) -> None:
     gate = asyncio.Event()
     chat.hold = gate.wait
