@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -25,6 +26,7 @@ OVERTIME_SECONDS = 0.45
 # A caller that does not want to wait still wants its message accepted: the database gets this long for it.
 ACCEPT_SECONDS = 2.0
 READ_SECONDS = 10.0
+_PREFERRED_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?=$|[,;])", re.IGNORECASE)
 
 
 class Service(Protocol):
@@ -53,6 +55,14 @@ class Dependencies:
 
     async def user(self, request: Request) -> User:
         return await self.verifier.verify(bearer_token(request.headers.get("authorization")))
+
+    def longest_wait(self, request: Request) -> float:
+        """Seconds that an answer may take: WAIT_BUDGET_SECONDS, or less where `Prefer: wait=N` (RFC 7240) asks for it.
+
+        A proxy says so that cannot wait as long as its caller would.
+        """
+        preferences = ",".join(request.headers.getlist("prefer"))
+        return min([self.wait_budget_seconds, *(float(seconds) for seconds in _PREFERRED_WAIT.findall(preferences))])
 
     async def in_time(self, work: Awaitable[T], deadline: float) -> T:
         """The result of `work`, not later than the promise allows, whatever hangs below."""

@@ -35,7 +35,7 @@ class TurnRoutes:
             metadata=body_fields.metadata(document),
             idempotency_key=key,
         )
-        wait = body_fields.wait_seconds(document, self._deps.wait_budget_seconds)
+        wait = body_fields.wait_seconds(document, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
             stream = await self._deps.in_time(self._deps.service.open_stream(user, ask, deadline), deadline)
@@ -66,7 +66,7 @@ class TurnRoutes:
         if request.method == "HEAD":  # nobody would read it: nothing is worked on, and nothing waited for
             found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
-        budget = self._deps.wait_budget_seconds
+        budget = self._deps.longest_wait(request)
         wait = url_fields.wait_seconds(request.query_params, budget, default=budget)
         deadline = call_of(request).arrived_at + wait
         stream = await self._deps.read(self._deps.service.attach(user, conversation_id, deadline))
@@ -74,7 +74,7 @@ class TurnRoutes:
 
     async def get_turn(self, request: Request) -> Response:
         user = await self._deps.user(request)
-        wait = url_fields.wait_seconds(request.query_params, self._deps.wait_budget_seconds)
+        wait = url_fields.wait_seconds(request.query_params, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         turn = await self._deps.in_time(self._deps.service.wait_turn(user, id_in(request), deadline), deadline)
         headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}

@@ -63,6 +63,32 @@ def test_reading_waits_only_when_asked_to(query: str, deadline: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("preference", "deadline"),
+    [
+        ("wait=140", 140),
+        ("respond-async, WAIT = 20", 20),
+        ("wait=900, wait=140", 140),
+        ("handling=lenient; wait=7", 7),
+        ("wait=999", 150),
+        ("wait=soon", 150),
+        ("wait=-1", 150),
+        ("await=3", 150),
+        ("", 150),
+    ],
+)
+def test_a_proxy_may_say_how_long_it_can_wait(preference: str, deadline: float) -> None:
+    async def scenario(http: httpx.AsyncClient, chat: FakeChat) -> None:
+        turn, began = chat.add(ALICE), asyncio.get_running_loop().time()
+        headers = bearer() | {"prefer": preference}
+        assert_answer(await http.post("/", json={"message": "x", "wait_seconds": 500}, headers=headers), 200)
+        assert_answer(await http.get(f"/turns/{turn.turn_id}?wait_seconds=500", headers=headers), 200)
+        assert chat.asks[0][2] - began == pytest.approx(deadline, abs=0.001)
+        assert chat.waits[0][1] - began == pytest.approx(deadline, abs=0.001)
+
+    played(scenario)
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body", "environment", "latest"),
     [
         ("POST", "/", {"message": "x"}, {}, 150.5),
