@@ -112,6 +112,7 @@ class Settings(BaseModel):
     archive_after_messages: CountOrNone = 0
     carry_over_messages: CountOrNone = 10
     maintenance_secret: HeaderSecret | None = None
+    sweep_seconds: Annotated[float, Field(ge=2, le=3600)] = 50.0
     operator_role: Word | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     google_cloud_project: Word | None = None

@@ -37,6 +37,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (settings.max_handoffs, settings.max_tool_calls, settings.max_open_turns) == (10, 24, 8)
     assert (settings.messages_per_minute, settings.carry_over_messages) == (30, 10)
     assert settings.multitask_strategy is MultitaskStrategy.ENQUEUE
+    assert (settings.sweep_seconds, settings.log_execution_id, settings.allow_anonymous_users) == (50, False, False)
     assert settings.jwks_url == "https://project.supabase.co/auth/v1/.well-known/jwks.json"
 
 

@@ -28,8 +28,7 @@ from shared.core.errors import ChatError, Unauthorized
 from shared.ports import Clock
 from shared.settings import Settings
 
-CALL_SECONDS = 50.0  # schedulers call every minute, and the answer is to be there before the next call
-ANSWER_SECONDS = 1.0  # of those, for letting go of what is under way and for the answer
+ANSWER_SECONDS = 1.0  # of a call's seconds, for letting go of what is under way and for the answer
 MAX_CALLS = 4  # at the same time; a second one is safe and finds little to do
 
 
@@ -48,7 +47,6 @@ def build_app(
     store: Records | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
-    call_seconds: float = CALL_SECONDS,
 ) -> ASGIApp:
     """What is given here takes the place of what settings would build; nothing is built before the first request."""
     clock = clock or LoopClock()
@@ -66,7 +64,7 @@ def build_app(
             built = composition.build(settings, database, provider, clock)
             orphans, waiting = orphans or built.store, waiting or built.service
         sweep, tidy = Sweep(orphans, waiting, clock), ThreadDeletion(orphans, waiting, clock)
-        handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, call_seconds)
+        handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, settings.sweep_seconds)
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
 

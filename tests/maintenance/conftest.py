@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from functions.maintenance.app import CALL_SECONDS, build_app
+from functions.maintenance.app import build_app
 from tests.db.conftest import db, server  # noqa: F401  # fixtures
 from tests.db.database import Database
 from tests.service.conftest import emulator, instances, wire  # noqa: F401  # fixtures
@@ -32,9 +32,9 @@ async def caller(instances: Instances) -> AsyncIterator[Caller]:  # noqa: F811
     """A client of the scheduled function in front of an instance, with the secret."""
     made: list[httpx.AsyncClient] = []
 
-    def call(instance: Instance, call_seconds: float = CALL_SECONDS) -> httpx.AsyncClient:
-        settings = instances.settings(maintenance_secret=SECRET)
-        app = build_app(settings, service=instance.chat, store=instance.store, call_seconds=call_seconds)
+    def call(instance: Instance, **changes: str) -> httpx.AsyncClient:
+        settings = instances.settings(maintenance_secret=SECRET, **changes)
+        app = build_app(settings, service=instance.chat, store=instance.store)
         transport = httpx.ASGITransport(app=app)
         headers = {"authorization": f"Bearer {SECRET}"}
         made.append(httpx.AsyncClient(transport=transport, base_url="http://maintenance", headers=headers, timeout=60))

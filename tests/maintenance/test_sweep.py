@@ -128,7 +128,7 @@ async def test_one_that_fails_does_not_stop_the_others(
         return await claim(user_id, conversation_id, lessee)
 
     monkeypatch.setattr(one.store, "claim_turn", poisoned)
-    report = await sweep(caller(one, call_seconds=4.0))
+    report = await sweep(caller(one, sweep_seconds="4"))
     assert (report["swept"], report["finished"], report["left"]) == (5, 4, 1)
     statuses = [(await final(one, user, turn)).status for turn in turns]
     assert statuses == [TurnStatus.QUEUED, *[TurnStatus.COMPLETED] * 4]
@@ -140,7 +140,7 @@ async def test_the_call_ends_in_time_and_what_it_left_goes_on_in_the_next(
     one, user = await instances.make(), somebody()
     long = await one.send(user, "[[slow 4]] take your time", wait=0)
     short = await one.send(user, "hello", wait=0)
-    report = await sweep(caller(one, call_seconds=3.0))
+    report = await sweep(caller(one, sweep_seconds="3"))
     assert (report["swept"], report["finished"], report["left"]) == (2, 1, 1)
     assert report["elapsed_ms"] <= 3000
     assert (await final(one, user, short)).status is TurnStatus.COMPLETED
