@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 
 from shared.chat import ChatOptions, ChatService
 from shared.instance.instance import Instance
+from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import Clock, Provider, QueueLimits, Store
 from shared.providers.assistants.provider import AssistantsProvider
@@ -33,18 +34,30 @@ class Built:
     ping_provider: Callable[[], Awaitable[bool]]
 
 
-def build(settings: Settings, database: httpx.AsyncClient, provider: httpx.AsyncClient, clock: Clock) -> Built:
+def build(
+    settings: Settings,
+    database: httpx.AsyncClient,
+    provider: httpx.AsyncClient,
+    clock: Clock,
+    shutdown: Shutdown | None = None,
+) -> Built:
     """Each over a pool of its own."""
     store = SupabaseStore(Rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database))
-    return compose(settings, store, provider, clock)
+    return compose(settings, store, provider, clock, shutdown=shutdown)
 
 
 def compose(
-    settings: Settings, store: Store, client: httpx.AsyncClient, clock: Clock, *, settle_seconds: float = SETTLE_SECONDS
+    settings: Settings,
+    store: Store,
+    client: httpx.AsyncClient,
+    clock: Clock,
+    *,
+    settle_seconds: float = SETTLE_SECONDS,
+    shutdown: Shutdown | None = None,
 ) -> Built:
     """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
-    instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds)
+    instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds, shutdown or Shutdown())
     service = ChatService(instance, providers, chat_options(settings, settle_seconds))
     return Built(store, service, providers[settings.provider].ping)
 

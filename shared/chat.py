@@ -165,18 +165,22 @@ class ChatService:
     async def _see_through(
         self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float, *, may_withdraw: bool = False
     ) -> Turn:
-        """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here."""
-        clock = self._instance.clock
+        """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here.
+
+        The end of the process is a deadline as well.
+        """
+        clock, shutdown = self._instance.clock, self._instance.shutdown
         until = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                while not turn.status.final and clock.now() < deadline:
+            async with shutdown.limit(deadline):
+                while not turn.status.final and clock.now() < shutdown.bound(deadline):
                     ours, claim = claim, None
                     try:
                         served = await self._server.serve(turn, ours, claimed_at, until)
                         turn = served or (await self._server.peek(turn)).turn
-                        if not turn.status.final:
-                            await self._instance.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
+                        if turn.status.final or shutdown.begun:
+                            break  # what came to a stop here goes on elsewhere at once
+                        await self._instance.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 HEARTBEATS_PER_LEASE = 3.75  # 4 s of a lease of 15 s: two may be lost before a third is too late
 FENCE_MARGIN = 0.2  # of the lease: stop this long before another instance may take over
 RELEASE_SECONDS = 0.2  # what a response may be late for the sake of the next waiter
+LAST_RELEASE_SECONDS = 2.0  # where the process ends: nobody waits for the response, everybody for the lease
 DRAFT_SECONDS = 1.0  # between two records of what a run has said so far
 
 
@@ -50,7 +51,7 @@ class HeldTurn:
         self.draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._drafted = ""
         self._store, self._clock, self._wakeups = instance.store, instance.clock, instance.wakeups
-        self._seconds = instance.lease_seconds
+        self._seconds, self._shutdown = instance.lease_seconds, instance.shutdown
         self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
         self._until = claimed_at + self._seconds
         self._beat_at = claimed_at + self._seconds / HEARTBEATS_PER_LEASE
@@ -171,7 +172,7 @@ class HeldTurn:
         self._held = False
         unused = self.fresh and self.turn.status is TurnStatus.STARTING
         with contextlib.suppress(ChatError, TimeoutError):
-            async with asyncio.timeout(RELEASE_SECONDS):
+            async with asyncio.timeout(LAST_RELEASE_SECONDS if self._shutdown.begun else RELEASE_SECONDS):
                 if unused:
                     await self._store.advance_turn(
                         self._lease, self.turn.turn_id, TurnUpdate(to=TurnStatus.QUEUED), 0.0

@@ -66,10 +66,20 @@ def take_over(allowed_origins: Callable[[], Collection[str]]) -> None:
         uvicorn.config.HTTP_PROTOCOLS[name] = f"{__name__}:{JsonH11Protocol.__name__}"
 
 
+def when_shutting_down(act: Callable[[], None]) -> None:
+    """Have `act` called, in the event loop, once the server has got SIGTERM and while requests are under way.
+
+    The framework has no hook for it, and uvicorn's own comes after the last request. `act` is called once for each
+    connection.
+    """
+    JsonH11Protocol.on_shutdown = staticmethod(act)
+
+
 class JsonH11Protocol(H11Protocol):
     """uvicorn's own, but for what it says to something that is not HTTP."""
 
     allowed_origins: ClassVar[Callable[[], Collection[str]]] = staticmethod(lambda: ())
+    on_shutdown: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,6 +103,11 @@ class JsonH11Protocol(H11Protocol):
         super().data_received(data)
         if self._head_complete:
             self._head = b""  # the request may wait for minutes, and has all of this already
+
+    def shutdown(self) -> None:
+        """The server has got SIGTERM: it says so to every open connection, and waits for those with a request."""
+        super().shutdown()
+        type(self).on_shutdown()
 
     def _should_upgrade(self) -> bool:
         return False  # there is no websocket here: the request is answered as the plain one that it also is

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from functions.asgi import server
 from shared import logs
 from shared.core.chat_events import EventName
+from shared.instance.shutdown import Shutdown
 from shared.settings import Settings, SettingsError, load_settings
+
+# Of the ten seconds between SIGTERM and SIGKILL on Cloud Run: what has not ended by then is left to another instance.
+SHUTDOWN_SECONDS = 6.0
+
+
+class Build(Protocol):
+    """Makes the app of one of the functions."""
+
+    def __call__(self, settings: Settings, *, shutdown: Shutdown) -> ASGIApp: ...
 
 
 def prepare() -> None:
@@ -29,11 +39,18 @@ def prepare() -> None:
     server.take_over(lambda: settings.allowed_origins)
 
 
-def app_from(build: Callable[[Settings], ASGIApp]) -> ASGIApp:
+def app_from(build: Build) -> ASGIApp:
     """The app, on the first request: the server has replaced our log handlers by then, so they are set again."""
-    settings = _settings()
+    settings, shutdown = _settings(), Shutdown()
     logs.configure(settings.log_level)
-    return build(settings)
+
+    def shut_down() -> None:
+        if not shutdown.begun:
+            logs.event(EventName.SHUTDOWN_BEGUN, seconds=SHUTDOWN_SECONDS)
+            shutdown.begin(SHUTDOWN_SECONDS)
+
+    server.when_shutting_down(shut_down)
+    return build(settings, shutdown=shutdown)
 
 
 @functools.cache

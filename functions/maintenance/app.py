@@ -25,6 +25,7 @@ from shared.clock import LoopClock
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Unauthorized
+from shared.instance.shutdown import Shutdown
 from shared.ports import Clock
 from shared.settings import Settings
 
@@ -47,6 +48,7 @@ def build_app(
     store: Records | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
+    shutdown: Shutdown | None = None,
 ) -> ASGIApp:
     """What is given here takes the place of what settings would build; nothing is built before the first request."""
     clock = clock or LoopClock()
@@ -61,7 +63,7 @@ def build_app(
             from functions import composition
 
             database, provider = (client, client) if client is not None else composition.http_clients()
-            built = composition.build(settings, database, provider, clock)
+            built = composition.build(settings, database, provider, clock, shutdown)
             orphans, waiting = orphans or built.store, waiting or built.service
         sweep, tidy = Sweep(orphans, waiting, clock), ThreadDeletion(orphans, waiting, clock)
         handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, settings.sweep_seconds)

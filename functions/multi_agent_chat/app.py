@@ -14,6 +14,7 @@ from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.routes import router
 from shared.auth import KeySet, TokenVerifier
 from shared.clock import LoopClock
+from shared.instance.shutdown import Shutdown
 from shared.ports import Clock, Store
 from shared.settings import Settings
 
@@ -27,6 +28,7 @@ def build_app(
     verifier: TokenVerifier | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
+    shutdown: Shutdown | None = None,
 ) -> ASGIApp:
     """The whole function as one ASGI app. What is given here takes the place of what settings would build.
 
@@ -42,7 +44,7 @@ def build_app(
         database, provider = (client, client) if client is not None else composition.http_clients()
         built_store, built_service, ping = store, service, ping_provider
         if built_store is None or built_service is None or ping is None:
-            built = composition.build(settings, database, provider, clock)
+            built = composition.build(settings, database, provider, clock, shutdown)
             built_store, built_service = built_store or built.store, built_service or built.service
             ping = ping or built.ping_provider
         deps = Dependencies(

@@ -85,7 +85,7 @@ class ToolCalls:
 
     async def _run(self, hold: HeldTurn, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
         """One function through the ledger, where the call is known as `key`."""
-        if not tool.idempotent and self._instance.clock.now() + tool.timeout_seconds > deadline:
+        if not tool.idempotent and self._ends_after(deadline, tool):
             raise OutOfTime
         store, turn = self._instance.store, hold.turn
         ticket = await store.begin_tool_call(hold.lease, turn.turn_id, key, call.name, str(uuid.uuid4()))
@@ -97,6 +97,9 @@ class ToolCalls:
             context = ToolContext(turn.user_id, turn.conversation_id, turn.turn_id, key, store)
             output = await tool.run(context, call.arguments)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
+
+    def _ends_after(self, deadline: float, tool: Tool) -> bool:
+        return self._instance.clock.now() + tool.timeout_seconds > self._instance.shutdown.bound(deadline)
 
     async def _ask(self, hold: HeldTurn, question: Question, key: str, deadline: float) -> str:
         """One agent through the ledger. Asking again is harmless, and goes on with a run that is under way."""

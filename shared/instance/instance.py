@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shared.core.chat_events import ChatEvent
 from shared.core.turns import Turn
 from shared.instance.shared_reads import SharedReads
+from shared.instance.shutdown import Shutdown
 from shared.instance.turn_log import TurnLogs
 from shared.ports import Clock, Store, Wakeups
 
@@ -19,6 +20,7 @@ class Instance:
     clock: Clock
     wakeups: Wakeups
     lease_seconds: float
+    shutdown: Shutdown = field(default_factory=Shutdown)
     logs: TurnLogs = field(default_factory=TurnLogs)
     reads: SharedReads = field(init=False)
 

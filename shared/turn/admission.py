@@ -80,9 +80,12 @@ class Admission:
         begun = self.hold is not None and bool(self.hold.turn.runs)
         # what has begun to be answered cannot be taken back
         rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and self._rejects else self._rules
-        state, command = ConflictProtocol(rules).fold(event, self._instance.clock.now())
+        bounded = ConflictProtocol(replace(rules, deadline=self._deadline))
+        state, command = bounded.fold(event, self._instance.clock.now())
         while not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
-            state, command = state.fold(await self._perform(command), self._instance.clock.now())
+            came = await self._perform(command)
+            bounded = replace(state, rules=replace(state.rules, deadline=self._deadline))
+            state, command = bounded.fold(came, self._instance.clock.now())
         return command
 
     async def _perform(self, command: commands.Command) -> events.Event:
@@ -113,6 +116,15 @@ class Admission:
                 return await self._end_repeat()
             case _:
                 raise AssertionError(f"{command} ends an admission")
+
+    @property
+    def _deadline(self) -> float:
+        """The request's, or that of the process: a create too late to be awaited is left to another instance.
+
+        What has not been claimed when the process is told to end has its deadline behind it: it waits better elsewhere.
+        """
+        shutdown = self._instance.shutdown
+        return float("-inf") if shutdown.begun and self.hold is None else shutdown.bound(self._rules.deadline)
 
     @property
     def _rejects(self) -> bool:
@@ -150,12 +162,12 @@ class Admission:
         if peek.turn.status.final:
             return events.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
-        late = self._instance.clock.now() >= self._rules.deadline - self._rules.start_margin_seconds
+        late = self._instance.clock.now() >= self._deadline - self._rules.start_margin_seconds
         self._instance.see(peek.turn)
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return events.Queued(peek.turn.position)
         asked = self._instance.clock.now()
-        if asked >= self._rules.deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
+        if asked >= self._deadline - self._rules.start_margin_seconds * CLAIM_MARGIN:
             return events.Queued(peek.turn.position)
         claim = await store.claim_turn(self._user_id, self._conversation_id, self._lessee)
         self._instance.reads.forget(self._conversation_id)

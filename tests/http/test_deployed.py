@@ -32,6 +32,7 @@ NOWHERE = "http://127.0.0.1:9"  # nobody listens there: the discard port
 class Deployed:
     port: int
     log: Path
+    process: subprocess.Popen[bytes]
 
     def lines(self) -> list[dict[str, object]]:
         """Everything the process has logged; each line must be JSON."""
@@ -67,7 +68,7 @@ def deployed(directory: Path, source: str, **environment: str) -> Iterator[Deplo
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < until, log.read_text()
                 time.sleep(0.05)
-            yield Deployed(port, log)
+            yield Deployed(port, log, process)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -1,6 +1,6 @@
 """Two messages to one conversation, and one thing that goes wrong: once at every place there is.
 
-An instance dies or freezes at an effect's boundary, or the answer to a database call is lost.
+An instance dies, freezes or is told to end at an effect's boundary, or the answer to a database call is lost.
 
 `python -m tests.simulation.crashes` prints the worst delays.
 """
@@ -25,6 +25,8 @@ from tests.simulation.world import World
 BUDGET_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 BOUNDS = {True: 30.0, False: 90.0}  # seconds a crash may add, with a client that comes back and without
+SHUTDOWN_BOUND = 2.0  # a client that comes back, as the 202 that it gets asks it to
+TEAM_SECONDS = 2.0  # by which the lengths of a team's seven runs differ from one story to the next
 FREEZE_BOUND = FREEZE_SECONDS + BOUNDS[True]  # a client whose own instance is frozen waits for that as well
 LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so nobody waited for one to lapse
 CONVERSATION = "00000000-0000-0000-0000-0000000003e8"
@@ -78,6 +80,17 @@ def freezes(db: Database, kind: str, *, team: bool = False, every: int = 1) -> I
     for number in range(1, usual.world.counts["boundaries"] + 1, every):
         result = _run(db, replace(profile, freeze_at=number), returning=True)
         yield Mishap(number, f"a freeze at {result.world.frozen_at}", _added(result, usual), result)
+
+
+def shutdowns(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
+    """One run for each boundary; the runs last longer than the instance may."""
+    seconds = (2.0, 2.0) if team else (12.0, 12.0)
+    # looks so close to each other that their moments add nothing worth mentioning
+    profile = replace(_profile(kind, team), run_seconds=seconds, poll_max_seconds=0.3)
+    usual = _usual(db, profile, returning=True)
+    for number in range(1, usual.world.counts["boundaries"] + 1, every):
+        result = _run(db, replace(profile, end_at=number), returning=True)
+        yield Mishap(number, f"a shutdown at {result.world.ended_at}", _added(result, usual), result)
 
 
 def lost_answers(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
@@ -164,6 +177,8 @@ def main() -> int:
                 who = "a client that returns" if returning else "the sweep alone"
                 found = list(deaths(db, kind, returning=returning, team=team))
                 broken += _tell(f"{what}, deaths, {who}", found, bound)
+            bound = SHUTDOWN_BOUND + (TEAM_SECONDS if team else 0.0)
+            broken += _tell(f"{what}, shutdowns", list(shutdowns(db, kind, team=team)), bound)
             broken += _tell(f"{what}, freezes", list(freezes(db, kind, team=team)), FREEZE_BOUND)
             broken += _tell(f"{what}, lost answers", list(lost_answers(db, kind, team=team)), LOST_ANSWER_SECONDS)
     return int(broken > 0)

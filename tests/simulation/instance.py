@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from functions.asgi.startup import SHUTDOWN_SECONDS
 from functions.composition import SETTLE_SECONDS, chat_options
 from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS, OVERTIME_SECONDS
 from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from shared.instance.instance import Instance as SharedByProcess
+from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
 from tests.simulation.calls import Store
@@ -20,6 +22,7 @@ from tests.simulation.world import WHERE, World
 
 T = TypeVar("T")
 
+KILL_SECONDS = 10.0  # the platform's, between SIGTERM and SIGKILL
 SETTINGS = load_settings(
     {
         "OPENAI_API_KEY": "unused",
@@ -36,14 +39,18 @@ class Instance:
         self.name = world.join(self)
         self.alive = True
         self.dead: asyncio.Future[None] = world.loop.create_future()
+        self.shutdown = Shutdown()
         self.frozen_until = 0.0
         self._last_frozen = -1.0
         self._tasks: dict[asyncio.Task[Any], float] = {}
         self.store = Store(self)
         provider = world.server.adapter(self)
         chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
+        chosen["poll_max_seconds"] = world.profile.poll_max_seconds
         options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)
-        shared_by_process = SharedByProcess(self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds)
+        shared_by_process = SharedByProcess(
+            self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds, self.shutdown
+        )
         self.chat = ChatService(shared_by_process, {provider.name: provider}, options)
 
     @property
@@ -82,6 +89,9 @@ class Instance:
         world.reached.append(label)
         if self.alive and (world.steps == world.profile.crash_at or world.chance(world.profile.crash)):
             self.die(label)
+        ends = world.steps == world.profile.end_at or world.chance(world.profile.ends)
+        if ends and self.alive and not self.shutdown.begun:
+            self.end(label)
         only = world.steps == world.profile.freeze_at
         if self.alive and not self.paused and (only or world.chance(world.profile.pause)):
             seconds = FREEZE_SECONDS if only else world.rng.uniform(5, 120)
@@ -116,6 +126,21 @@ class Instance:
             effect.close()
             await asyncio.shield(self.world.never)
         return await effect
+
+    def end(self, label: str) -> None:
+        """SIGTERM: it gets no more requests, and is killed when its time is over."""
+        self.world.ended_at = label
+        self.world.counts["shutdowns"] += 1
+        self.world.note(f"{self.name} told to end at {label}")
+        self.shutdown.begin(SHUTDOWN_SECONDS)
+        self.world.loop.call_later(KILL_SECONDS, self._kill)
+
+    def _kill(self) -> None:
+        cut = [task for task in self._tasks if not task.done()]
+        if self.alive and cut and not self.was_paused:
+            self.world.blame(f"the end of {self.name} cut {len(cut)} requests off")
+        if self.alive:
+            self.die("the end of its time")
 
     def die(self, label: str) -> None:
         self.alive = False

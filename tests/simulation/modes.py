@@ -46,9 +46,12 @@ class Profile:
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
     # instances
+    poll_max_seconds: float = 2.0
     crash: float = 0.0  # of all effect boundaries
     pause: float = 0.0
     crash_at: int | None = None  # the number of the one boundary to die at
+    ends: float = 0.0  # of all effect boundaries: the platform takes the instance away, as with every deployment
+    end_at: int | None = None  # the one to be told to end at
     freeze_at: int | None = None  # the one to freeze at, for FREEZE_SECONDS
     cold_starts: float = 0.3  # of the requests: the platform starts one more instance
     # database
@@ -72,15 +75,16 @@ class Profile:
         """The same people and provider when nothing goes wrong any more."""
         still = Profile()
         return replace(
-            self, crash=0.0, pause=0.0, crash_at=None, freeze_at=None, call_refused=0.0, answer_lost=0.0,
-            call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0, asks_for_tools=0.0,
-            foreign=0.0, thread_lost=0.0,
+            self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
+            answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
+            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0,
         )  # fmt: skip
 
 
 MODES: Mapping[str, Profile] = {
     "clean": Profile(kinds=("threads", "responses", "unlocked", "foreground"), vanishes=0.05, cancels=0.25),
     "crash": Profile(crash=0.006, vanishes=0.25),
+    "shutdown": Profile(ends=0.01, vanishes=0.1, long_runs=0.3),
     "database": Profile(call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
     "definite": Profile(
         network=Network(refused=0.1, limited=0.12), run_fails=0.1, asks_for_tools=0.05, foreign=0.1, thread_lost=0.03
@@ -103,6 +107,7 @@ MODES: Mapping[str, Profile] = {
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(
         crash=0.004,
+        ends=0.002,
         pause=0.003,
         call_refused=0.02,
         answer_lost=0.02,

@@ -18,6 +18,7 @@ from shared.core.errors import OutcomeUnknown
 from shared.core.runs import RunState
 from shared.core.turns import RunStart, TurnStatus
 from shared.held_turn import HeldTurn
+from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import TurnUpdate
 from shared.runs.start import RunRequests
@@ -151,6 +152,8 @@ MUTANTS = (
         in_python(ConflictProtocol, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
     ), says="G4"),
     Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
+    Mutant("a shutdown lets nothing go", "shutdown", (instead(Shutdown, "begin", lambda self, seconds: None),),
+           says="requests off"),
     Mutant("no fencing check", "zombie", (in_sql("public.chat_advance_turn", FENCED),), says="overtaken"),
     Mutant("lease ignored", "clean", (
         in_sql("chat_internal.lease_free", (

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from functions.maintenance.app import ANSWER_SECONDS, CALL_SECONDS
+from functions.maintenance.app import ANSWER_SECONDS
 from functions.maintenance.delete_threads import ThreadDeletion
 from functions.maintenance.sweep import Sweep
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
-from tests.simulation.instance import Instance
+from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.world import World
 
 PERIOD_SECONDS = 60.0
@@ -21,7 +21,7 @@ Sweeping = Callable[[Instance], Awaitable[None]]
 
 async def sweep(instance: Instance) -> None:
     """One call of the maintenance function, without its door."""
-    deadline = instance.world.now + CALL_SECONDS - ANSWER_SECONDS
+    deadline = instance.world.now + SETTINGS.sweep_seconds - ANSWER_SECONDS
     with contextlib.suppress(StoreUnavailable):
         await Sweep(instance.store, instance.chat, LoopClock()).run(deadline)
         if instance.world.profile.team:
@@ -31,7 +31,7 @@ async def sweep(instance: Instance) -> None:
 async def tidy_up(world: World) -> None:
     """The last call, when nothing fails any more."""
     instance = Instance(world)
-    await instance.run(_tidy(instance, world.now + CALL_SECONDS - ANSWER_SECONDS))
+    await instance.run(_tidy(instance, world.now + SETTINGS.sweep_seconds - ANSWER_SECONDS))
 
 
 async def _tidy(instance: Instance, deadline: float) -> None:

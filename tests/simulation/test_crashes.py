@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.crashes import BOUNDS, FREEZE_BOUND, KINDS, LOST_ANSWER_SECONDS, deaths, freezes, lost_answers
+from tests.simulation.crashes import (
+    BOUNDS,
+    FREEZE_BOUND,
+    KINDS,
+    LOST_ANSWER_SECONDS,
+    SHUTDOWN_BOUND,
+    deaths,
+    freezes,
+    lost_answers,
+    shutdowns,
+)
 from tests.simulation.database import Database
 
 
@@ -22,6 +32,18 @@ def test_a_freeze_at_every_boundary(simulated: Database) -> None:
     """Whoever goes on after its lease has lapsed does no harm, and nobody has waited for it."""
     for freeze in freezes(simulated, KINDS[0]):
         assert not freeze.broken(FREEZE_BOUND), f"no. {freeze.number}: {freeze.where}\n{freeze.result.report()}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shutdown_at_every_boundary(simulated: Database, kind: str) -> None:
+    """Every deployment takes instances away in mid-answer: no request is cut off, and another one goes on at once."""
+    found = list(shutdowns(simulated, kind, every=4))
+    assert len(found) > 20
+    for shutdown in found:
+        assert shutdown.result.world.counts["shutdowns"] == 1
+        assert not shutdown.broken(SHUTDOWN_BOUND), (
+            f"no. {shutdown.number}: {shutdown.where}\n{shutdown.result.report()}"
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,6 +66,7 @@ class World:
         self.outage_until = 0.0
         self.crashed = asyncio.Event()
         self.died_at: str | None = None  # the boundary's name
+        self.ended_at: str | None = None
         self.frozen_at: str | None = None
         self.lost_call: str | None = None  # the one whose answer was lost, where it is only one
         self.drained_in = 0.0
@@ -118,7 +119,7 @@ class World:
         """Where the platform sends a request: a live instance, or one it has just started."""
         from tests.simulation.instance import Instance
 
-        live = [one for one in self.instances if one.alive and not one.paused]
+        live = [one for one in self.instances if one.alive and not one.paused and not one.shutdown.begun]
         if live and (len(live) >= 4 or not self.chance(self.profile.cold_starts)):
             return self.rng.choice(live)
         return Instance(self)
