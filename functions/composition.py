@@ -10,6 +10,7 @@ import httpx
 from openai import AsyncOpenAI
 
 from shared.chat import ChatOptions, ChatService
+from shared.core.pace import Pace
 from shared.instance.instance import Instance
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
@@ -20,6 +21,7 @@ from shared.runs.start import HistoryLimits
 from shared.settings import Settings
 from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
+from shared.tools import REGISTRY
 from shared.turn.serve import ServingOptions
 
 TURN_TTL_SECONDS = 15 * 60.0
@@ -58,7 +60,7 @@ def compose(
     """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
     instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds, shutdown or Shutdown())
-    service = ChatService(instance, providers, chat_options(settings, settle_seconds))
+    service = ChatService(instance, providers, REGISTRY, chat_options(settings, settle_seconds))
     return Built(store, service, providers[settings.provider].ping)
 
 
@@ -66,9 +68,7 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
     return ChatOptions(
         serving=ServingOptions(
             default_provider=settings.provider,
-            poll_min_seconds=settings.poll_min_seconds,
-            poll_max_seconds=settings.poll_max_seconds,
-            provider_timeout_seconds=settings.provider_timeout_seconds,
+            pace=Pace(settings.poll_min_seconds, settings.poll_max_seconds),
             settle_seconds=settle_seconds,
             run_budget_seconds=settings.run_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,

@@ -9,7 +9,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared import logs
 from shared.core.chat_events import EventName
@@ -21,6 +21,7 @@ from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import Accepted, Lessee, Provider, QueueLimits, Submission
+from shared.tools.registry import Registry
 from shared.turn.serve import ServingOptions, TurnServer, WaitBudget, rejected
 
 STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
@@ -40,7 +41,7 @@ class NewMessage:
     idempotency_key: str | None = None
 
     def digest(self) -> str:
-        """64 hex digits that are equal exactly where two asks mean the same turn."""
+        """64 hex digits that are equal exactly where two messages mean the same turn."""
         meaning = {
             "text": self.text,
             "conversation_id": self.conversation_id,
@@ -64,27 +65,27 @@ class ChatOptions:
 class ChatService:
     """Stateless but for its wake-ups: every instance can carry every turn on. Deadlines are on `clock.now()`."""
 
-    def __init__(self, instance: Instance, providers: Mapping[str, Provider], options: ChatOptions) -> None:
+    def __init__(
+        self, instance: Instance, providers: Mapping[str, Provider], registry: Registry, options: ChatOptions
+    ) -> None:
         self._instance, self._options = instance, options
-        self._owner = str(uuid.uuid4())
-        self._server = TurnServer(instance, providers, options.serving, self._owner)
+        self._lessee = Lessee(str(uuid.uuid4()), instance.lease_seconds)
+        self._server = TurnServer(instance, providers, registry, options.serving, self._lessee)
 
-    async def take_turn(self, user: User, ask: NewMessage, deadline: float) -> tuple[Turn, bool]:
+    async def take_turn(self, user: User, message: NewMessage, deadline: float) -> tuple[Turn, bool]:
         """Accept the message and bring it as far as it gets by `deadline`: the turn, and whether it was a replay.
 
         Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted.
         """
-        asked = self._instance.clock.now()
-        submitted = await self._submit(user, ask, asked, deadline)
-        return await self._work(submitted, asked, deadline), submitted.replayed
+        accepted = await self._submit(user, message, deadline)
+        return await self._work(accepted, deadline), accepted.replayed
 
-    async def open_stream(self, user: User, ask: NewMessage, deadline: float) -> LiveTurn:
-        """As `take_turn`, for somebody who watches. With strategy reject it returns once the turn has its run."""
-        asked = self._instance.clock.now()
-        submitted = await self._submit(user, ask, asked, deadline)
-        work = functools.partial(self._work, submitted, asked, deadline)
-        live = LiveTurn(self._instance, self._server.provider, submitted.turn, work, replayed=submitted.replayed)
-        if ask.strategy is MultitaskStrategy.REJECT:
+    async def open_stream(self, user: User, message: NewMessage, deadline: float) -> LiveTurn:
+        """As `take_turn`, for a caller that watches. With strategy reject it returns once the turn has its run."""
+        accepted = await self._submit(user, message, deadline)
+        work = functools.partial(self._work, accepted, deadline)
+        live = LiveTurn(self._instance, self._server.provider, accepted.turn, work, replayed=accepted.replayed)
+        if message.strategy is MultitaskStrategy.REJECT:
             try:
                 await live.admitted()
             except BaseException:
@@ -98,33 +99,34 @@ class ChatService:
         if not conversation.open_turns:
             return None
         turn = conversation.open_turns[0]
-        work = functools.partial(self._see_through, turn, None, self._instance.clock.now(), deadline)
+        work = functools.partial(self._see_through, turn, None, deadline)
         return LiveTurn(self._instance, self._server.provider, turn, work)
 
-    async def _submit(self, user: User, ask: NewMessage, asked: float, deadline: float) -> Accepted:
+    async def _submit(self, user: User, message: NewMessage, deadline: float) -> Accepted:
         submission = Submission(
             user_id=user.id,
             turn_id=str(uuid.uuid4()),
-            conversation_id=ask.conversation_id,
+            conversation_id=message.conversation_id,
             new_conversation_id=str(uuid.uuid4()),
-            scope=ask.scope,
-            text=ask.text,
-            agent=ask.agent,
-            strategy=ask.strategy,
-            metadata=ask.metadata or {},
-            idempotency_key=ask.idempotency_key,
-            request_hash=ask.digest(),
+            scope=message.scope,
+            text=message.text,
+            agent=message.agent,
+            strategy=message.strategy,
+            metadata=message.metadata or {},
+            idempotency_key=message.idempotency_key,
+            request_hash=message.digest(),
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
             limits=self._options.limits,
         )
-        # nobody waits: then nobody would do the work, and a claim would only keep others from doing it
-        lessee = Lessee(self._owner, self._instance.lease_seconds) if deadline > asked else None
-        submitted = await self._instance.store.submit_turn(submission, lessee)
-        turn = submitted.turn
-        if ask.strategy.displaces:
-            self._instance.notify(turn.conversation_id)
-        name = EventName.TURN_REPLAYED if submitted.replayed else EventName.TURN_ACCEPTED
+        sent_at = self._instance.clock.now()
+        # a request that does not wait would not do the work, and its claim would only keep others from doing it
+        lessee = self._lessee if deadline > sent_at else None
+        accepted = await self._instance.store.submit_turn(submission, lessee)
+        turn = accepted.turn
+        if message.strategy.displaces:
+            self._instance.notify(turn.conversation)
+        name = EventName.TURN_REPLAYED if accepted.replayed else EventName.TURN_ACCEPTED
         logs.event(
             name,
             turn_id=turn.turn_id,
@@ -133,24 +135,22 @@ class ChatService:
             strategy=turn.strategy.value,
             position=turn.position,
         )
-        return submitted
+        return accepted if accepted.claim is None else replace(accepted, claim=accepted.claim.sent(sent_at))
 
-    async def _work(self, submitted: Accepted, asked: float, deadline: float) -> Turn:
-        return await self._see_through(
-            submitted.turn, submitted.claim, asked, deadline, may_withdraw=not submitted.replayed
-        )
+    async def _work(self, accepted: Accepted, deadline: float) -> Turn:
+        return await self._see_through(accepted.turn, accepted.claim, deadline, may_withdraw=not accepted.replayed)
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
         peek = await self._instance.store.get_turn(user.id, turn_id)
-        return await self._see_through(peek.turn, None, self._instance.clock.now(), deadline)
+        return await self._see_through(peek.turn, None, deadline)
 
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
         turn = await self._instance.store.cancel_turn(user.id, turn_id)
-        self._instance.notify(turn.conversation_id)
+        self._instance.notify(turn.conversation)
         now = self._instance.clock.now()
-        return await self._see_through(turn, None, now, min(deadline, now + self._options.cancel_answer_seconds))
+        return await self._see_through(turn, None, min(deadline, now + self._options.cancel_answer_seconds))
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""
@@ -159,34 +159,34 @@ class ChatService:
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
         turn = await self._instance.store.edit_turn(user.id, turn_id, text)
-        self._instance.reads.forget(turn.conversation_id)
+        self._instance.reads.forget(turn.conversation)
         return turn
 
     async def _see_through(
-        self, turn: Turn, claim: Claim | None, claimed_at: float, deadline: float, *, may_withdraw: bool = False
+        self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool = False
     ) -> Turn:
         """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here.
 
         The end of the process is a deadline as well.
         """
         clock, shutdown = self._instance.clock, self._instance.shutdown
-        until = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
+        budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):
             async with shutdown.limit(deadline):
                 while not turn.status.final and clock.now() < shutdown.bound(deadline):
                     ours, claim = claim, None
                     try:
-                        served = await self._server.serve(turn, ours, claimed_at, until)
+                        served = await self._server.serve(turn, ours, budget)
                         turn = served or (await self._server.peek(turn)).turn
                         if turn.status.final or shutdown.begun:
                             break  # what came to a stop here goes on elsewhere at once
-                        await self._instance.wakeups.wait(turn.conversation_id, STUMBLE_SECONDS)
+                        await self._instance.wakeups.wait(turn.conversation, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:
                         raise rejected() from None  # only a turn of strategy reject is ever taken back
-        if claim is not None:  # it came when nobody waited any more
-            await HeldTurn(self._instance, claim, claimed_at).release()
+        if claim is not None:  # it came after the deadline
+            await HeldTurn(self._instance, claim).release()
         return turn if turn.status.final else await self._last_look(turn)
 
     async def _last_look(self, turn: Turn) -> Turn:

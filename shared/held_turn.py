@@ -1,7 +1,10 @@
-"""A held lease: the one task that works also keeps it alive, and stops itself when it cannot.
+"""The turn under a lease: what is known of it, its fenced writes, and the heartbeat that keeps the lease alive.
 
-A heartbeat from another task would keep a lease alive for work that hangs, so there is none: every wait goes through
-`keep`, which heartbeats between two looks at the work.
+The one task that works also keeps the lease alive, and stops itself when it cannot. A heartbeat from another task would
+keep a lease alive for work that hangs, so there is none: every wait goes through `keep`, which heartbeats between two
+looks at the work.
+
+This file is longer than 250 lines because the state and the lease change in the same write: `advance` does both.
 """
 
 from __future__ import annotations
@@ -9,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent
-from shared.core.runs import RunState, Thread
+from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.ports import Lease, Provider, TurnUpdate
@@ -29,15 +33,26 @@ LAST_RELEASE_SECONDS = 2.0  # where the process ends: nobody waits for the respo
 DRAFT_SECONDS = 1.0  # between two records of what a run has said so far
 
 
-class Stopped(Exception):  # not an error: the holder is told to stop, `Hold.turn` says why
+class Stopped(Exception):  # not an error: the holder is told to stop, `HeldTurn.turn` says why
     """The turn is final already, was cancelled, or its deadline has passed."""
 
 
-class HeldTurn:
-    """The right to serve the head of one conversation's queue, until released, lost or let lapse."""
+@dataclass(frozen=True, slots=True)
+class AskedRun:
+    """A run under way of an agent that was asked as a tool."""
 
-    def __init__(self, instance: Instance, claim: Claim, claimed_at: float) -> None:
-        """`claimed_at` is the moment before the claim was sent: the lease is never thought longer than it is."""
+    provider: Provider
+    thread: Thread
+    record: RunRecord
+
+
+class HeldTurn:
+    """The right to serve the head of one conversation's queue, until released, lost or let lapse.
+
+    Its attributes are for others to read: only its own methods change them.
+    """
+
+    def __init__(self, instance: Instance, claim: Claim) -> None:
         self.turn: Turn = claim.turn
         self.agent: Agent = claim.agent
         self.thread: Thread | None = claim.thread
@@ -46,16 +61,17 @@ class HeldTurn:
         self.displaced = claim.displaced
         self.fresh = claim.fresh
         self.steps = claim.steps
-        self.asking: dict[str, tuple[Provider, Thread, RunRecord]] = {}  # runs under way of agents asked as tools
-        self.asked_again = 0  # calls that a run has shown once more after it was given their outputs
-        self.draft = ""  # what the present run has said, to be recorded with a heartbeat
-        self._drafted = ""
+        self.rotations = 0  # threads that the provider made this holder give up
+        self.repeated_calls = 0  # calls that a run has shown once more after it was given their outputs
+        self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
+        self._draft = ""  # what the present run has said, to be recorded with a heartbeat
+        self._recorded_draft = ""
         self._store, self._clock, self._wakeups = instance.store, instance.clock, instance.wakeups
         self._seconds, self._shutdown = instance.lease_seconds, instance.shutdown
         self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
-        self._until = claimed_at + self._seconds
-        self._beat_at = claimed_at + self._seconds / HEARTBEATS_PER_LEASE
-        self._turn_over_at = claimed_at + claim.turn.remaining_ms / 1000
+        self._until = claim.claimed_at + self._seconds
+        self._beat_at = claim.claimed_at + self._seconds / HEARTBEATS_PER_LEASE
+        self._turn_over_at = claim.claimed_at + claim.turn.remaining_ms / 1000
         self._held = True
 
     @property
@@ -76,31 +92,117 @@ class HeldTurn:
         if self.turn.status.final or told or self.overdue:
             raise Stopped
 
-    async def advance(self, step: TurnUpdate, *, release: bool = False) -> Turn:
-        """One fenced write. Raises Fenced, StoreUnavailable."""
-        asked = self._clock.now()
-        seconds = 0.0 if release else self._seconds
-        self.turn = await self._store.advance_turn(self._lease, self.turn.turn_id, step, seconds)
-        if step.forget_thread:
+    def log(self, name: EventName, **fields: Any) -> None:
+        """One event with the ids of the turn, and nothing that a user or a model wrote."""
+        turn = self.turn
+        logs.event(name, turn_id=turn.turn_id, conversation_id=turn.conversation_id, seq=turn.seq, **fields)
+
+    # --- what is known of the turn ----------------------------------------------------------------------------------
+
+    def thread_or_new(self, provider: Provider) -> Thread:
+        """The turn's thread, or one of this provider that is still to be made."""
+        return self.thread or Thread(provider.name)
+
+    def thread_after(self, run: RunState) -> Thread | None:
+        """The thread with this run's end as the last that is known of it."""
+        if self.thread is None or run.cursor is None:
+            return None
+        return replace(self.thread, cursor=run.cursor)
+
+    def has_handed_over(self, provider: Provider) -> bool:
+        """Whether the run under way has handed over, on a wire where it goes on after that: its end is awaited."""
+        if not self.steps or provider.outputs_start_run:
+            return False
+        return self.steps[-1].handoff is not None and self.steps[-1].run_id == self.turn.run_id
+
+    def mark_sent(self) -> None:
+        """The create that the intent on record was for may have been sent from now on."""
+        self.fresh = False
+
+    def add_step(self, step: Step) -> None:
+        """A run has asked for something; the step is on record."""
+        self.steps = (*self.steps, step)
+
+    def give_outputs(self, outputs: tuple[ToolOutput, ...]) -> None:
+        """The calls of the last step are done."""
+        self.steps = (*self.steps[:-1], replace(self.steps[-1], outputs=outputs))
+
+    def count_repeated_calls(self, calls: int) -> int:
+        """All calls that were shown once more until now, these ones included."""
+        self.repeated_calls += calls
+        return self.repeated_calls
+
+    def hand_over_to(self, agent: Agent, provider: Provider) -> None:
+        """`agent` goes to work, on `provider`."""
+        self.agent = agent
+        self.drop_thread(provider)
+
+    def drop_peer(self, slug: str) -> None:
+        """The agent at work can no longer turn to this one."""
+        self.agent = replace(self.agent, peers=tuple(peer for peer in self.agent.peers if peer.slug != slug))
+
+    def drop_thread(self, provider: Provider) -> None:
+        """Forget the thread where it is of another wire than this provider's."""
+        if self.thread is not None and self.thread.provider != provider.name:
             self.thread = None
-        if step.thread is not None:
-            self.thread = step.thread
+
+    def add_asked(self, key: str, run: AskedRun) -> None:
+        """A run of an asked agent is under way, or the same one has moved on."""
+        self._asked[key] = run
+
+    def drop_asked(self, key: str) -> AskedRun | None:
+        """The run of this question is over or is being ended; None where none was under way."""
+        return self._asked.pop(key, None)
+
+    def drop_all_asked(self) -> tuple[AskedRun, ...]:
+        asked, self._asked = tuple(self._asked.values()), {}
+        return asked
+
+    # --- fenced writes ----------------------------------------------------------------------------------------------
+
+    async def advance(self, update: TurnUpdate, *, release: bool = False) -> Turn:
+        """One fenced write. Raises Fenced, StoreUnavailable."""
+        sent_at = self._clock.now()
+        seconds = 0.0 if release else self._seconds
+        self.turn = await self._store.advance_turn(self._lease, self.turn.turn_id, update, seconds)
+        if update.forget_thread:
+            self.thread = None
+        if update.thread is not None:
+            self.thread = update.thread
         self._held = not release
-        self._until = asked + seconds
-        self._beat_at = asked + self._seconds / HEARTBEATS_PER_LEASE
+        self._until = sent_at + seconds
+        self._beat_at = sent_at + self._seconds / HEARTBEATS_PER_LEASE
         return self.turn
+
+    async def intend_next_run(self, update: TurnUpdate) -> None:
+        """Commit the intent to start the turn's next run; its create has not been sent."""
+        await self.advance(replace(update, to=TurnStatus.STARTING))
+        self.fresh = True
+
+    async def rotate_thread(self, update: TurnUpdate) -> None:
+        """Give the thread up: the next create makes a new one."""
+        self.rotations += 1
+        await self.advance(replace(update, forget_thread=True))
+
+    async def seed_thread(self, thread: Thread) -> None:
+        """A new thread was made and seeded: put it on record. What was displaced is among the seeds."""
+        self.displaced = ()
+        if thread.thread_id is not None:
+            await self.advance(TurnUpdate(thread=thread))
+
+    # --- the lease --------------------------------------------------------------------------------------------------
 
     def note_draft(self, text: str) -> None:
         """Have what was said so far recorded soon: other instances cannot hear it by themselves."""
-        self.draft = text
+        self._draft = text
         self._beat_at = min(self._beat_at, max(self._clock.now(), self._until - self._seconds + DRAFT_SECONDS))
 
     async def heartbeat(self) -> None:
         """Raises Fenced once the lease can no longer be trusted."""
-        draft = self.draft
+        draft = self._draft
         try:
-            await self.advance(TurnUpdate(draft=draft) if draft != self._drafted else TurnUpdate())
-            self._drafted = draft
+            await self.advance(TurnUpdate(draft=draft) if draft != self._recorded_draft else TurnUpdate())
+            self._recorded_draft = draft
         except StoreUnavailable:
             self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
             if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
@@ -141,7 +243,7 @@ class HeldTurn:
     async def _woken(self, task: asyncio.Future[Any], seconds: float) -> bool:
         """Whether a wake-up came within `seconds`; returns at once when the work is done."""
         until = self._clock.now() + seconds
-        waking = asyncio.ensure_future(self._wakeups.wait(self._lease.conversation_id, seconds))
+        waking = asyncio.ensure_future(self._wakeups.wait(self.turn.conversation, seconds))
         try:
             await asyncio.wait({task, waking}, return_when=asyncio.FIRST_COMPLETED)
             return waking.done() and self._clock.now() < until
@@ -152,7 +254,7 @@ class HeldTurn:
     async def sleep(self, seconds: float) -> None:
         """Let time pass; a wake-up in this process (a cancel, for one) is looked into at once."""
         until = self._clock.now() + seconds
-        await self.keep(self._wakeups.wait(self._lease.conversation_id, max(seconds, 0)))
+        await self.keep(self._wakeups.wait(self.turn.conversation, max(seconds, 0)))
         if self._clock.now() < until:
             await self.heartbeat()
             self.check()
@@ -182,18 +284,6 @@ class HeldTurn:
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
-    """Take the outcome of abandoned work, so that nobody reports it as lost."""
+    """Take the outcome of abandoned work, so that the event loop does not report it as lost."""
     if not task.cancelled():
         task.exception()
-
-
-def note(name: EventName, turn: Turn, **fields: Any) -> None:
-    """One event, with the ids of its turn. Never anybody's words."""
-    logs.event(name, turn_id=turn.turn_id, conversation_id=turn.conversation_id, seq=turn.seq, **fields)
-
-
-def thread_after(hold: HeldTurn, run: RunState) -> Thread | None:
-    """The thread with this run's end as the last that is known of it."""
-    if hold.thread is None or run.cursor is None:
-        return None
-    return Thread(hold.thread.provider, hold.thread.thread_id, run.cursor)

@@ -1,4 +1,4 @@
-"""One turn as somebody watches it: its events as they come, and its work, which goes on whoever leaves."""
+"""A turn as its watcher sees it: its events as they come, and its work, which goes on when the watcher leaves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.ports import Provider
 class LiveTurn:
     """`turn` is the last that is known of it: once `events` has ended, how it stood then, final or at the deadline.
 
-    Whoever has one must `close` it. `work` brings the turn as far as it gets by the caller's deadline.
+    Its owner must `close` it. `work` brings the turn as far as it gets by the caller's deadline.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class LiveTurn:
     ) -> None:
         self.turn, self.replayed = turn, replayed
         self._watching = ExitStack()
-        watched = instance.logs.watched(turn.turn_id, lambda log: RemoteProgress(instance, providers, log).run())
+        watched = instance.logs.watched(turn, lambda log: RemoteProgress(instance, providers, log).run())
         self._log = self._watching.enter_context(watched)
         retell(self._log, turn)
         self._work = asyncio.ensure_future(work())
@@ -64,7 +64,7 @@ class LiveTurn:
             yield event
 
     async def close(self) -> None:
-        """Nobody reads any more: the work goes on to its end or its deadline. Raises nothing of it."""
+        """The watcher has left: wait for the work, which goes on to its deadline. Raises none of its errors."""
         try:
             with suppress(ChatError):
                 await self._work
@@ -74,26 +74,26 @@ class LiveTurn:
             self._watching.close()
 
 
-HEARINGS = 3  # of one run
+MOST_STREAMS = 3  # of one run that are listened to
 
 
 class RemoteProgress:
-    """Retells one turn into `log`."""
+    """Tells `log` of a turn that another process serves: from its row, and from its run's stream at the provider."""
 
     def __init__(self, instance: Instance, providers: Callable[[str | None], Provider], log: TurnLog) -> None:
         self._instance, self._providers, self._log = instance, providers, log
-        self._hearings: dict[str, int] = {}
+        self._streams: dict[str, int] = {}
 
     async def run(self) -> None:
-        """As often as somebody here reads the turn's row; meant to be cancelled when the turn is over."""
+        """As often as a request of this process reads the turn's row. Ends only by being cancelled."""
         while True:
             turn = await self._log.next_row()
             retell(self._log, turn)
-            if turn.status is TurnStatus.RUNNING and not self._instance.logs.is_fed(turn.turn_id):
+            if turn.status is TurnStatus.RUNNING and not self._instance.logs.is_fed(turn):
                 with suppress(StoreUnavailable):  # the next look may succeed
-                    await self._hear(turn)
+                    await self._listen(turn)
 
-    async def _hear(self, turn: Turn) -> None:
+    async def _listen(self, turn: Turn) -> None:
         run_id = turn.run_id
         if run_id is None:
             return
@@ -101,11 +101,11 @@ class RemoteProgress:
         self._log.add(RunStarted(run_id, turn.agent))
         if turn.draft:
             self._log.say(run_id, turn.agent, 0, turn.draft)
-        if not provider.attachable or self._hearings.get(run_id, 0) >= HEARINGS:
+        if not provider.attachable or self._streams.get(run_id, 0) >= MOST_STREAMS:
             return
-        self._hearings[run_id] = self._hearings.get(run_id, 0) + 1
-        async with aclosing(provider.listen(Thread(provider.name), run_id)) as heard:
-            async for one in heard:
+        self._streams[run_id] = self._streams.get(run_id, 0) + 1
+        async with aclosing(provider.listen(Thread(provider.name), run_id)) as stream:
+            async for one in stream:
                 if isinstance(one, RunState):
                     self._log.say(run_id, turn.agent, 0, one.text)
                 else:
@@ -125,14 +125,13 @@ def retell(log: TurnLog, turn: Turn) -> None:
         log.add(TurnQueued(turn.position))
     handoffs = list(turn.handoffs)
     agent: str | None = None
-    own = [run for run in turn.runs if run.asked_by is None]
-    for number, run in enumerate(own, start=1):
+    for number, run in enumerate(turn.own_runs, start=1):
         if agent is not None and run.agent != agent and handoffs:
             _tell_handoff(log, handoffs.pop(0))
         agent = run.agent
         run_id = run.run_id or turn.turn_id
         log.add(RunStarted(run_id, run.agent))
-        if turn.reply is not None and number == len(own):
+        if turn.reply is not None and number == len(turn.own_runs):
             log.say(run_id, run.agent, 0, _last_words(turn, run.agent))
         elif run.text:
             log.say(run_id, run.agent, 0, run.text)
@@ -148,7 +147,7 @@ def _last_words(turn: Turn, agent: str) -> str:
     """What the last run said: the reply without what its agent had said in runs before, since control came to it."""
     reply = turn.reply or ""
     before: list[str] = []
-    for run in reversed([run for run in turn.runs if run.asked_by is None][:-1]):
+    for run in reversed(turn.own_runs[:-1]):
         if run.agent != agent:
             break
         if run.text and run.text.strip():

@@ -20,7 +20,7 @@ def held() -> HeldTurn:
     store: Any = None  # nothing here lasts until a heartbeat
     agent = Agent("writer", "Writer", "Writes.", agent_id="a", assistant_id=None, model="m", instructions="")
     claim = Claim(1, make_turn("u"), agent, None, fresh=True, last_run_id=None, message_count=0)
-    return HeldTurn(Instance(store, LoopClock(), LocalWakeups(), 15.0), claim, LoopClock().now())
+    return HeldTurn(Instance(store, LoopClock(), LocalWakeups(), 15.0), claim.sent(LoopClock().now()))
 
 
 async def test_work_that_fails_in_the_moment_it_is_given_up_is_not_reported_as_lost() -> None:
@@ -30,7 +30,7 @@ async def test_work_that_fails_in_the_moment_it_is_given_up_is_not_reported_as_l
 
     async def work() -> None:
         await gate.wait()
-        raise OutcomeUnknown("too late for anybody to hear")
+        raise OutcomeUnknown("after the caller has left")
 
     keeping = asyncio.create_task(held().keep(work()))
     await asyncio.sleep(0)

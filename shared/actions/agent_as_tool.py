@@ -7,28 +7,21 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from shared.core.errors import (
-    ActiveRun,
-    NotFoundAtProvider,
-    NotSent,
-    OutcomeUnknown,
-    ProviderError,
-    ProviderRefused,
-    RateLimited,
-)
+from shared.core.errors import ActiveRun, NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
 from shared.core.handoff import Question
 from shared.core.model import Agent
-from shared.core.pace import Pace
-from shared.core.runs import RunState, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
+from shared.core.pace import ANSWER_GROWTH, Pace, retry_pause
+from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.tool_messages import error_output
 from shared.core.turns import RunRecord, RunStart
-from shared.held_turn import HeldTurn
+from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch
-from shared.runs.follow import GONE_SECONDS, GROWTH
+from shared.runs.follow import RunLooks
+from shared.runs.submit import submit_outputs
+from shared.runs.waits import PlainWaits
 
 TRIES = 3  # threads made for one question whose run could not be started
-RETRY_SECONDS = 1.0
 MAX_RUNS = 8  # of one asked agent: each of them but the last has called tools
 
 RunCall = Callable[[ToolCall, str], Awaitable[str]]
@@ -59,14 +52,15 @@ class AgentAsTool:
         call: RunCall,
         record: RecordRun,
     ) -> None:
-        """`call` runs a function for the asked agent; nobody else is asked and nothing handed over from here. `key` is
-        what the ledger knows the question by.
+        """`call` runs a function for the asked agent, who can neither ask other agents nor hand over. `key` is what
+        the ledger knows the question by.
 
-        `record` is told of every run that has ended, before anything comes of it; of one that a holder before this
-        one has followed already, once more.
+        `record` is told of every run that has ended, before anything comes of it; of one that an earlier holder has
+        followed already, once more.
         """
         self._instance, self._hold, self._provider, self._agent = instance, hold, provider, agent
         self._pace, self._key, self._start, self._call, self._record = pace, key, start, call, record
+        self._waits = PlainWaits(instance.clock)
 
     async def ask(
         self, question: Question, tools: tuple[ToolSpec, ...], scratch: Scratch | None, budget_seconds: float
@@ -89,7 +83,7 @@ class AgentAsTool:
         for _ in range(MAX_RUNS):
             state = await self._ended(thread, state)
             await self._note(state)
-            if state.status != "requires_action":
+            if not state.waits_for_outputs:
                 break
             outputs = [
                 ToolOutput(call.call_id, await self._call(call, _inner_key(state, call, steps)))
@@ -104,8 +98,8 @@ class AgentAsTool:
                 if state.run_id is not None:  # else the one before it leads to it again
                     await self._keep(thread, state)
             else:
-                state = await self._submitted(thread, state, outputs)
-        if state.status == "completed" and state.text.strip():
+                state = await submit_outputs(self._provider, thread, state, outputs, self._waits)
+        if state.status == RunStatus.COMPLETED and state.text.strip():
             return state.text
         return error_output("agent_failed", f"The agent ended without an answer ({state.status}).")
 
@@ -119,7 +113,7 @@ class AgentAsTool:
             return None
 
     async def _begun(self, question: Question, tools: tuple[ToolSpec, ...]) -> tuple[Thread, RunState]:
-        """A run on a new thread. One whose start was lost is left alone: nobody else is on its thread."""
+        """A run on a new thread. One whose start was lost is left alone: its thread serves nothing else."""
         for tries_left in range(TRIES - 1, -1, -1):
             try:
                 thread = await self._provider.create_thread(())
@@ -130,24 +124,24 @@ class AgentAsTool:
             except (RateLimited, NotSent, OutcomeUnknown) as error:
                 if tries_left == 0:
                     raise
-                await self._pause(error)
+                await self._instance.clock.sleep(retry_pause(error))
         raise AssertionError("unreachable")
 
     async def _started(self, start: RunStart, *, lost: bool) -> RunState:
         """The run that outputs lead to. `lost`: there may be one already, and it is looked for before another.
 
-        Nobody else is on the thread, so what holds it is that run; one too many would be followed by nobody.
+        Its thread serves nothing else, so an active run there is that run; a second one would never be followed.
         """
-        tries, pause = TRIES, self._pace.min_seconds
+        tries, pauses = TRIES, self._pace.pauses(ANSWER_GROWTH)
         while True:
             if lost and (found := await self._found(start)) is not None:
                 return found
             try:
                 return await self._start(self._provider, replace(start, repeated=lost))
             except ActiveRun:
-                seconds, pause = pause, min(pause * GROWTH, self._pace.max_seconds)
+                seconds = next(pauses)
             except (RateLimited, NotSent, OutcomeUnknown) as error:
-                seconds, tries = RETRY_SECONDS if error.retry_after is None else error.retry_after, tries - 1
+                seconds, tries = retry_pause(error), tries - 1
                 if tries == 0:
                     raise
             except ProviderRefused:
@@ -163,29 +157,11 @@ class AgentAsTool:
         except ProviderError:
             return None
 
-    async def _submitted(self, thread: Thread, state: RunState, outputs: list[ToolOutput]) -> RunState:
-        """The run with its outputs. Where it is not known whether they arrived, the run itself tells."""
-        for tries_left in range(TRIES - 1, -1, -1):
-            try:
-                return await self._provider.submit_tool_outputs(thread, str(state.run_id), outputs)
-            except ProviderError as error:
-                now = await self._resumed(Scratch(thread, state.run_id))
-                if now is not None and (now[1].status, now[1].tool_calls) != (state.status, state.tool_calls):
-                    return now[1]
-                if tries_left == 0:
-                    raise
-                await self._pause(error)
-        raise AssertionError("unreachable")
-
-    async def _pause(self, error: ProviderError) -> None:
-        await self._instance.clock.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
-
     async def _end_open(self) -> None:
         """A run given up is asked to end. One that cannot be reached is left to the deletion of its thread."""
-        if (given_up := self._hold.asking.pop(self._key, None)) is not None:
-            provider, thread, run = given_up
+        if (given_up := self._hold.drop_asked(self._key)) is not None:
             with contextlib.suppress(ProviderError):
-                await provider.cancel_run(thread, str(run.run_id))
+                await given_up.provider.cancel_run(given_up.thread, str(given_up.record.run_id))
 
     def _run_start(
         self, question: Question, tools: tuple[ToolSpec, ...], thread: Thread, steps: list[Step]
@@ -204,42 +180,32 @@ class AgentAsTool:
         )
 
     async def _ended(self, thread: Thread, state: RunState) -> RunState:
-        """The run once it has ended or waits for outputs. Bounded by the caller's patience."""
-        clock, pause = self._instance.clock, self._pace.min_seconds
-        seen_at = clock.now()
-        run_id = state.run_id
+        """The run once it has ended or waits for outputs. Bounded by the budget of the question."""
         self._note_open(thread, state)
-        while not (state.terminal or state.status == "requires_action") and run_id is not None:
-            await clock.sleep(state.poll_after_seconds or pause)
-            pause = min(pause * GROWTH, self._pace.max_seconds)
-            try:
-                state = await self._provider.get_run(thread, run_id)
-                seen_at = clock.now()
-            except NotFoundAtProvider:
-                if clock.now() >= seen_at + GONE_SECONDS:
-                    raise
-            except ProviderError:
-                pass  # a look that failed says nothing of the run
+        clock = self._instance.clock
+        looks = RunLooks(self._provider, thread, state.run_id, self._waits, clock, self._pace)
+        while not state.settled and state.run_id is not None:
+            await looks.pause(state)
+            state = await looks.look() or state
         self._note_open(thread, state)
         return state
 
     def _note_open(self, thread: Thread, state: RunState) -> None:
         """Know of a run that would go on, or wait for outputs, without us."""
-        over = state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)
+        over = state.terminal or (state.waits_for_outputs and self._provider.outputs_start_run)
         if over or state.run_id is None:
-            self._hold.asking.pop(self._key, None)
+            self._hold.drop_asked(self._key)
         else:
-            run = RunRecord(state.run_id, self._agent.slug, state.status, asked_by=self._hold.agent.slug)
-            self._hold.asking[self._key] = (self._provider, thread, run)
+            self._hold.add_asked(self._key, AskedRun(self._provider, thread, self._record_of(state, state.status)))
+
+    def _record_of(self, state: RunState, status: str) -> RunRecord:
+        return RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug)
 
     async def _note(self, state: RunState) -> None:
-        waits = state.status == "requires_action"
-        if waits and not self._provider.outputs_start_run:
+        if state.waits_for_outputs and not self._provider.outputs_start_run:
             return  # the same run goes on, and counts once
-        status = "completed" if waits else state.status
-        await self._record(
-            RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug), state.usage
-        )
+        status = RunStatus.COMPLETED if state.waits_for_outputs else state.status
+        await self._record(self._record_of(state, status), state.usage)
 
     async def _keep(self, thread: Thread, state: RunState | None) -> None:
         """Put thread and run on record: for the next holder to go on with, and for the thread's deletion one day."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,19 +10,17 @@ from shared.actions.tool_calls import OutOfTime, ToolCalls
 from shared.core import handoff
 from shared.core.chat_events import EventName, HandoffMade
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, RateLimited
+from shared.core.errors import ProviderError
 from shared.core.handoff import Plan, Stop, TurnLimits
 from shared.core.model import Agent
 from shared.core.pace import Pace
-from shared.core.runs import RunState, Step, ToolOutput
+from shared.core.runs import RunState, RunStatus, Step, ToolOutput
 from shared.core.turns import RunRecord, TurnStatus
-from shared.held_turn import HeldTurn, note, thread_after
+from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
+from shared.runs.submit import submit_outputs
 from shared.tools.registry import Registry
-
-SUBMIT_TRIES = 4  # of one submission whose outcome is not known or that came too soon
-RETRY_SECONDS = 1.0
 
 
 class NextStep(StrEnum):
@@ -41,6 +38,8 @@ class ActionResult:
 
 
 class RequiredActions:
+    """What the runs of this process ask for, one run at a time for each held turn."""
+
     def __init__(
         self,
         instance: Instance,
@@ -62,15 +61,14 @@ class RequiredActions:
         target: Agent | None = None
         if planned.handoff is not None:
             target = await self._tool_calls.find(hold, planned.handoff.to_agent)
-            if target is None:  # its row went since the turn was claimed: the model is told so
-                hold.agent = _without(hold.agent, planned.handoff.to_agent)
+            if target is None:  # its row was deleted since the turn was claimed: the model is told so
+                hold.drop_peer(planned.handoff.to_agent)
                 return await self.act(hold, run, deadline)
         if step is None:
             step = await self._record(hold, provider, run, planned)
         elif hold.turn.status is TurnStatus.RUNNING:
             # it was given its outputs and shows the same calls: it is late to take note of them, or asks for ever
-            hold.asked_again += len(run.tool_calls)
-            if hold.asked_again > self._limits.tool_calls:
+            if hold.count_repeated_calls(len(run.tool_calls)) > self._limits.tool_calls:
                 return ActionResult(NextStep.STOP, code=ErrorCode.TOOL_LIMIT)
             await hold.sleep(self._pace.min_seconds)
         hold.check()
@@ -78,16 +76,10 @@ class RequiredActions:
             outputs = await hold.keep(self._tool_calls.perform(hold, step, planned, deadline))
         except OutOfTime:
             return ActionResult(NextStep.LATER)
-        hold.steps = (*hold.steps[:-1], replace(step, outputs=outputs))
+        hold.give_outputs(outputs)
         if provider.outputs_start_run:
             return await self._move_on(hold, TurnUpdate(), target)
         return await self._submit(hold, provider, run, outputs)
-
-    def hands_over(self, hold: HeldTurn) -> bool:
-        """Whether the run under way has handed over, on a wire where it goes on after that: its end is awaited."""
-        if not hold.steps or self._providers(hold.agent.provider).outputs_start_run:
-            return False
-        return hold.steps[-1].handoff is not None and hold.steps[-1].run_id == hold.turn.run_id
 
     async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:
         """The run that has handed over is over, however it ended: the next agent's may start."""
@@ -120,7 +112,7 @@ class RequiredActions:
     async def _record(self, hold: HeldTurn, provider: Provider, run: RunState, planned: Plan) -> Step:
         """Put on record what the run asks for, before any of it is done."""
         ended = provider.outputs_start_run
-        pending = hold.steps[-1].handoff if self.hands_over(hold) else None
+        pending = hold.steps[-1].handoff if hold.has_handed_over(provider) else None
         step = Step(
             run_id=run.run_id,
             agent=hold.agent.slug,
@@ -131,51 +123,35 @@ class RequiredActions:
             handoff=pending or planned.handoff,
         )
         words = run.text if run.text.strip() else None
-        record = RunRecord(run.run_id, hold.agent.slug, "completed" if ended else run.status, text=words)
+        record = RunRecord(run.run_id, hold.agent.slug, RunStatus.COMPLETED if ended else run.status, text=words)
         await hold.advance(
             TurnUpdate(
                 to=TurnStatus.REQUIRES_ACTION,
                 run=record,
                 usage=run.usage if ended else None,
-                thread=thread_after(hold, run) if provider.keeps_threads else None,
+                thread=hold.thread_after(run) if provider.keeps_threads else None,
                 step=step,
             )
         )
-        hold.steps = (*hold.steps, step)
+        hold.add_step(step)
         return step
 
     async def _submit(
         self, hold: HeldTurn, provider: Provider, run: RunState, outputs: tuple[ToolOutput, ...]
     ) -> ActionResult:
-        """Give the run its outputs. Where it is not known whether they arrived, the run itself tells."""
+        """Give the run its outputs, and follow it further."""
         if hold.thread is None or run.run_id is None:
             return ActionResult(NextStep.STOP, code=ErrorCode.RUN_NOT_FOUND)
         stream = self._instance.watched(hold.turn)
-        submit = functools.partial(
-            provider.submit_tool_outputs, hold.thread, run.run_id, outputs, stream=stream, said=run.text
-        )
-        state: RunState | None = None
-        for _ in range(SUBMIT_TRIES):
-            try:
-                state = await hold.keep(submit())
-                break
-            except ProviderError as error:
-                if isinstance(error, RateLimited | NotSent | OutcomeUnknown):
-                    await hold.sleep(RETRY_SECONDS if error.retry_after is None else error.retry_after)
-            try:
-                now = await hold.keep(provider.get_run(hold.thread, run.run_id))
-            except ProviderError:
-                continue
-            if (now.status, now.tool_calls) != (run.status, run.tool_calls):
-                state = now
-                break
-        if state is None:
+        try:
+            state = await submit_outputs(provider, hold.thread, run, outputs, hold, stream=stream)
+        except ProviderError:
             return ActionResult(NextStep.STOP, code=ErrorCode.PROVIDER_UNAVAILABLE)
         record = RunRecord(run.run_id, hold.agent.slug, state.status)
         await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         return ActionResult(NextStep.FOLLOW, run=state)
 
-    async def _move_on(self, hold: HeldTurn, step: TurnUpdate, target: Agent | None) -> ActionResult:
+    async def _move_on(self, hold: HeldTurn, update: TurnUpdate, target: Agent | None) -> ActionResult:
         """Commit the intent to start the turn's next run: of the same agent, or of `target`, to whom it handed over."""
         steps = hold.steps
         if (made := steps[-1].handoff) is not None:
@@ -183,17 +159,10 @@ class RequiredActions:
                 return ActionResult(NextStep.STOP, code=ErrorCode.UNKNOWN_AGENT)
             first = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
             said = handoff.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
-            step = replace(step, handoff=made, said=said)
-        await hold.advance(replace(step, to=TurnStatus.STARTING))
-        hold.fresh = True
+            update = replace(update, handoff=made, said=said)
+        await hold.intend_next_run(update)
         if made is not None and target is not None:
-            hold.agent = target
-            if hold.thread is not None and hold.thread.provider != self._providers(target.provider).name:
-                hold.thread = None
-            note(EventName.HANDOFF_MADE, hold.turn, from_agent=made.from_agent, to_agent=made.to_agent)
+            hold.hand_over_to(target, self._providers(target.provider))
+            hold.log(EventName.HANDOFF_MADE, from_agent=made.from_agent, to_agent=made.to_agent)
             self._instance.tell(hold.turn, HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
         return ActionResult(NextStep.START)
-
-
-def _without(agent: Agent, slug: str) -> Agent:
-    return replace(agent, peers=tuple(peer for peer in agent.peers if peer.slug != slug))

@@ -63,7 +63,7 @@ class TurnQueued:
 
 @dataclass(frozen=True, slots=True)
 class RunConflicted:
-    """The provider refused: another run is active. `run_id` is its id where anybody has named it."""
+    """The provider refused: another run is active. `run_id` is its id where the refusal names it."""
 
     name: ClassVar[EventName] = EventName.RUN_CONFLICTED
     run_id: str | None

@@ -58,7 +58,7 @@ class Agent:
     handoffs: tuple[str, ...] = ()
     agent_id: str = ""  # the row's own id: slugs of two owners may be alike
     as_tool: bool = False  # others may ask it
-    assistant_made: bool = False  # by us: where somebody has deleted it, it is made anew
+    assistant_made: bool = False  # by us: one that was deleted is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
 
 
@@ -75,6 +75,4 @@ class Message:
     text: str
     created_at: str
     partial: bool = False  # cut off by a message that displaced its turn
-    handoff_to: str | None = (
-        None  # the agent that this one handed over to after these words, of which there may be none
-    )
+    handoff_to: str | None = None  # the agent that this one handed over to after these words; `text` may be empty then

@@ -6,9 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A provider's run status is kept as the provider's own word: servers invent new ones, and an unknown status must
-# be followed until the deadline, never guessed at. Both wires' words are listed in the vendors' API references.
-TERMINAL_RUN_STATUSES = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
+
+class RunStatus:
+    """The provider's words for where a run stands, as far as this project acts upon them.
+
+    They are no enumeration: servers invent new ones, and a run in a status that is not listed here is followed until
+    the deadline. Both wires' words are listed in the vendors' API references.
+    """
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    REQUIRES_ACTION = "requires_action"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INCOMPLETE = "incomplete"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # our own word, for a run whose status was not told
+
+
+TERMINAL_RUN_STATUSES = frozenset(
+    {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.INCOMPLETE, RunStatus.EXPIRED}
+)
 
 
 def is_terminal(run_status: str) -> bool:
@@ -93,6 +113,16 @@ class RunState:
     @property
     def terminal(self) -> bool:
         return is_terminal(self.status)
+
+    @property
+    def waits_for_outputs(self) -> bool:
+        """Whether it has called functions and waits for what they return."""
+        return self.status == RunStatus.REQUIRES_ACTION
+
+    @property
+    def settled(self) -> bool:
+        """Whether it does not go on by itself."""
+        return self.terminal or self.waits_for_outputs
 
 
 @dataclass(frozen=True, slots=True)

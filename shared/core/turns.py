@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shared.core.model import Agent, JsonObject, Message, Scope
@@ -90,6 +90,14 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationKey:
+    """Names one conversation. A conversation's id is unique among those of its user only."""
+
+    user_id: str
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One user message and everything done to answer it, as the database sees it now."""
 
@@ -125,9 +133,17 @@ class Turn:
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None
-    cancelling_ms: int | None = (
-        None  # since its cancel was asked for, or since it was displaced; None: neither, or over
-    )
+    # since its cancel was asked for, or since it was displaced; None: neither, or over
+    cancelling_ms: int | None = None
+
+    @property
+    def conversation(self) -> ConversationKey:
+        return ConversationKey(self.user_id, self.conversation_id)
+
+    @property
+    def own_runs(self) -> tuple[RunRecord, ...]:
+        """The runs of the agents that have answered the user, without those of agents that were asked as tools."""
+        return tuple(run for run in self.runs if run.asked_by is None)
 
     @property
     def whole_text(self) -> str:
@@ -149,11 +165,18 @@ class Claim:
     turn: Turn
     agent: Agent
     thread: Thread | None  # None: no thread is remembered
-    fresh: bool  # this very claim committed the intent to start: nobody can have sent it yet
-    last_run_id: str | None  # the newest run on record in this conversation, whichever turn it served
+    fresh: bool  # this very claim committed the intent to start: no create can have been sent yet
+    last_run_id: str | None  # the newest run on record in this conversation, of any of its turns
     message_count: int  # transcript lines of other turns
     displaced: tuple[Displaced, ...] = ()  # interrupted since the last answer
     steps: tuple[Step, ...] = ()  # of this turn, until now
+    # On the clock of the process that claimed, before it did: the lease is never thought longer than it is. The store
+    # knows no such clock; a claim without this moment is taken for one that has lapsed.
+    claimed_at: float = float("-inf")
+
+    def sent(self, at: float) -> Claim:
+        """The same claim, with the moment before it was sent."""
+        return replace(self, claimed_at=at)
 
 
 @dataclass(frozen=True, slots=True)

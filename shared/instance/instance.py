@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shared.core.chat_events import ChatEvent
-from shared.core.turns import Turn
+from shared.core.turns import ConversationKey, Turn
 from shared.instance.shared_reads import SharedReads
 from shared.instance.shutdown import Shutdown
 from shared.instance.turn_log import TurnLogs
@@ -14,7 +14,7 @@ from shared.ports import Clock, Store, Wakeups
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What every holder works with; one of it an instance."""
+    """What every held turn works with. A process has one."""
 
     store: Store
     clock: Clock
@@ -27,26 +27,26 @@ class Instance:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads", SharedReads(self.store, self.clock))
 
-    def notify(self, conversation_id: str) -> None:
-        """Something has changed in this conversation: who waits here looks anew."""
-        self.reads.forget(conversation_id)
-        self.wakeups.notify(conversation_id)
+    def notify(self, conversation: ConversationKey) -> None:
+        """Something has changed in this conversation: the requests that wait here look anew."""
+        self.reads.forget(conversation)
+        self.wakeups.notify(conversation)
 
     def watched(self, turn: Turn) -> bool:
-        """Whether anybody in this process watches the turn, or one that shares its run."""
-        return bool(self.logs.of(turn.covers))
+        """Whether a request of this process watches the turn, or one that shares its run."""
+        return bool(self.logs.covered_by(turn))
 
     def see(self, turn: Turn) -> None:
-        """Let those who watch know how the turn stands: it may be served elsewhere."""
-        for log in self.logs.of((turn.turn_id,)):
+        """Tell the turn's watchers how it stands: it may be served elsewhere."""
+        if (log := self.logs.of(turn)) is not None:
             log.see(turn)
 
     def tell(self, turn: Turn, event: ChatEvent) -> None:
-        """Let those hear it who watch."""
-        for log in self.logs.of(turn.covers):
+        """Tell the watchers of the turn, and of those that share its run, what has happened."""
+        for log in self.logs.covered_by(turn):
             log.add(event)
 
     def say(self, turn: Turn, run_id: str, agent: str, at: int, text: str) -> None:
-        """Let them hear what the run says at offset `at` of its whole text."""
-        for log in self.logs.of(turn.covers):
+        """Tell them what the run says at offset `at` of its whole text."""
+        for log in self.logs.covered_by(turn):
             log.say(run_id, agent, at, text)

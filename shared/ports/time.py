@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.core.turns import ConversationKey
+
 
 class Clock(Protocol):
     """Monotonic seconds and a way to let them pass."""
@@ -16,8 +18,8 @@ class Clock(Protocol):
 class Wakeups(Protocol):
     """In-process "something changed in this conversation" signals: a hint, never the truth."""
 
-    def notify(self, conversation_id: str) -> None: ...
+    def notify(self, conversation: ConversationKey) -> None: ...
 
-    async def wait(self, conversation_id: str, seconds: float) -> None:
-        """Return when notified or after `seconds`, whichever comes first."""
+    async def wait(self, conversation: ConversationKey, seconds: float) -> None:
+        """Return when notified, and after `seconds` at the latest."""
         ...

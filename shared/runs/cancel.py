@@ -7,8 +7,8 @@ import contextlib
 from dataclasses import dataclass, replace
 
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, RunsInForeground, ThreadGone
-from shared.core.pace import GROWTH, Pace
-from shared.core.runs import RunState, Thread
+from shared.core.pace import CANCEL_GROWTH, Pace
+from shared.core.runs import RunState, RunStatus
 from shared.core.turns import RunRecord, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.ports import Clock, Provider, TurnUpdate
@@ -27,7 +27,7 @@ class CancelResult:
 async def end_run(
     hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float, *, run_id: str | None = None
 ) -> CancelResult:
-    """Cancel a run, the one on record where none is named, and wait for its end, at most so long.
+    """Cancel a run, the one on record where none is named, and wait for its end, at most `patience_seconds`.
 
     Raises Fenced, StoreUnavailable.
     """
@@ -42,18 +42,20 @@ async def end_run(
 
 
 class _Effort:
+    """Asks for the end of one run and looks at it, again and again. `said` is the most that was seen of its answer."""
+
     def __init__(self, hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, run_id: str) -> None:
         self.said = ""
         self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
-        self._thread, self._run_id = hold.thread or Thread(provider.name), run_id
+        self._thread, self._run_id = hold.thread_or_new(provider), run_id
 
     async def make(self, give_up_at: float) -> CancelResult:
-        hold, pause, never = self._hold, self._pace.min_seconds, False
-        while True:
+        hold, never = self._hold, False
+        for pause in self._pace.pauses(CANCEL_GROWTH):
             try:
                 state = await self._look()
                 over = self._over(state)
-                if not over and state.status != "cancelling":
+                if not over and state.status != RunStatus.CANCELLING:
                     await hold.keep(self._provider.cancel_run(self._thread, self._run_id), stoppable=False)
                     state = await self._look()
                 if over or state.terminal:
@@ -67,7 +69,7 @@ class _Effort:
             if never or self._clock.now() >= give_up_at:
                 return CancelResult(None, self.said, never)
             await hold.keep(self._clock.sleep(min(pause, max(give_up_at - self._clock.now(), 0))), stoppable=False)
-            pause = min(pause * GROWTH, self._pace.max_seconds)
+        raise AssertionError("the pauses have no end")
 
     async def _look(self) -> RunState:
         state = await self._hold.keep(self._provider.get_run(self._thread, self._run_id), stoppable=False)
@@ -75,7 +77,7 @@ class _Effort:
         return state
 
     def _over(self, state: RunState) -> bool:
-        return state.terminal or (state.status == "requires_action" and self._provider.outputs_start_run)
+        return state.terminal or (state.waits_for_outputs and self._provider.outputs_start_run)
 
 
 async def cancel_repeat(
@@ -93,14 +95,14 @@ async def cancel_repeat(
 
     A thread that cannot be cleared is given up. Raises Fenced, StoreUnavailable.
     """
-    # whoever comes after this holder has to find the answer too, instead of following what is being ended
+    # the next holder has to find the answer too, instead of following what is being ended
     record = RunRecord(repeat.run_id, hold.agent.slug, repeat.status)
     await hold.advance(TurnUpdate(to=TurnStatus.STARTING, run=record))
     ended: RunState | None = repeat
     if not repeat.terminal:
         ended = (await end_run(hold, provider, clock, pace, patience_seconds, run_id=repeat.run_id)).run
     cleared = ended is not None and await _erased_behind(answered, hold, provider, requests)
-    status = "cancelling" if ended is None else ended.status
+    status = RunStatus.CANCELLING if ended is None else ended.status
     await hold.advance(TurnUpdate(run=replace(record, status=status), forget_thread=not cleared))
     return status
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.core.chat_events import RunStarted
 from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
-from shared.core.pace import Pace
-from shared.core.runs import RunState, Thread
+from shared.core.pace import ANSWER_GROWTH, Pace
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
-from shared.ports import Provider
+from shared.ports import Clock, Provider
+from shared.runs.waits import Waits
 
-GROWTH = 1.2  # of the pause between two looks: an answer lies unseen for a tenth of the time it took, on average
 GONE_SECONDS = 3.0  # a run that was just made may be unknown for a moment where lists and reads lag
 # A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
 # busy server may really take that long.
 STUCK_SECONDS = 20.0
-HEARINGS = 5  # streams of one run that are listened to: one that breaks so often is looked at instead
+MOST_STREAMS = 5  # of one run that are listened to: a run whose streams break so often is looked at instead
 
 
 class Verdict(StrEnum):
@@ -38,6 +39,45 @@ class Followed:
     run: RunState | None
 
 
+class RunLooks:
+    """Looks at one run, with a pause before every look that grows as an answer's does."""
+
+    def __init__(
+        self, provider: Provider, thread: Thread, run_id: str | None, waits: Waits, clock: Clock, pace: Pace
+    ) -> None:
+        self._provider, self._thread, self._run_id = provider, thread, run_id
+        self._waits, self._clock, self._pauses = waits, clock, pace.pauses(ANSWER_GROWTH)
+        self._seen_at = clock.now()
+
+    async def pause(self, run: RunState, most_seconds: float = math.inf) -> None:
+        """Wait until the next look is due: the provider's own hint goes before the pause."""
+        seconds = next(self._pauses)
+        await self._waits.sleep(min(run.poll_after_seconds or seconds, max(most_seconds, 0)))
+
+    async def look(self) -> RunState | None:
+        """The run as it is now; None where the look has failed, which says nothing of the run.
+
+        Raises ThreadGone, and NotFoundAtProvider where the run has been unknown for longer than a list may lag.
+        """
+        try:
+            run = await self._get()
+        except NotFoundAtProvider:
+            if self._clock.now() >= self._seen_at + GONE_SECONDS:
+                raise
+            return None
+        except ThreadGone:
+            raise
+        except ProviderError:
+            return None
+        self._seen_at = self._clock.now()
+        return run
+
+    async def _get(self) -> RunState:
+        if self._run_id is None:
+            raise NotFoundAtProvider("a run without an id cannot be followed")
+        return await self._waits.keep(self._provider.get_run(self._thread, self._run_id))
+
+
 async def follow(
     hold: HeldTurn,
     provider: Provider,
@@ -50,57 +90,45 @@ async def follow(
 ) -> Followed:
     """`run` is the last that is known of it; None: only its id, on record. Raises Stopped, Fenced, StoreUnavailable.
 
-    Where somebody watches the turn, its words are told as they come, if the provider lets them be heard.
+    Where the turn is watched, its words are told as they come, if the provider lets them be heard.
     """
-    clock, hearings = instance.clock, 0
+    clock, streams = instance.clock, 0
     followed_for = (hold.turn.running_ms or 0) / 1000
     over_at = clock.now() + run_budget_seconds - followed_for
     stuck_at = clock.now() + STUCK_SECONDS * 2**hold.turn.failures - followed_for
-    seen_at, pause = clock.now(), pace.min_seconds
-    while run is None or not (run.terminal or run.status == "requires_action"):
+    looks = RunLooks(provider, hold.thread_or_new(provider), hold.turn.run_id, hold, clock, pace)
+    while run is None or not run.settled:
+        queued = run is None or run.status == RunStatus.QUEUED
         if clock.now() >= over_at:
             return Followed(Verdict.TIMED_OUT, run)
         if clock.now() >= deadline:
             return Followed(Verdict.DETACHED, run)
-        if run is not None and run.status == "queued" and clock.now() >= stuck_at:
+        if run is not None and queued and clock.now() >= stuck_at:
             return Followed(Verdict.STUCK, run)
         hold.check()
-        if instance.watched(hold.turn) and hearings < HEARINGS and (hearings == 0 or provider.attachable):
-            hearings += 1
-            queued = run is None or run.status == "queued"
-            until = min(over_at, deadline)
-            heard = await hear(hold, provider, instance, until, first_by=min(until, stuck_at) if queued else until)
+        if instance.watched(hold.turn) and streams < MOST_STREAMS and (streams == 0 or provider.attachable):
+            streams += 1
+            latest = min(over_at, deadline)
+            heard = await hear(hold, provider, instance, latest, first_by=min(latest, stuck_at) if queued else latest)
             if heard is not None:
                 run = heard
                 continue
         if run is not None:
-            await hold.sleep(min(run.poll_after_seconds or pause, max(deadline - clock.now(), 0)))
-            pause = min(pause * GROWTH, pace.max_seconds)
+            await looks.pause(run, deadline - clock.now())
         try:
-            run = await _look(hold, provider)
-            seen_at = clock.now()
+            run = await looks.look() or run or RunState(hold.turn.run_id, RunStatus.UNKNOWN)
         except NotFoundAtProvider:
-            if clock.now() >= seen_at + GONE_SECONDS:
-                return Followed(Verdict.GONE, run)
+            return Followed(Verdict.GONE, run)
         except ThreadGone:
             return Followed(Verdict.THREAD_GONE, run)
-        except ProviderError:
-            pass  # a look that failed says nothing of the run
-        run = run or RunState(hold.turn.run_id, "unknown")
     tell(hold, instance, run.run_id, 0, run.text)
     return Followed(Verdict.ENDED, run)
 
 
-async def _look(hold: HeldTurn, provider: Provider) -> RunState:
-    if hold.turn.run_id is None:
-        raise NotFoundAtProvider("a run without an id cannot be followed")
-    return await hold.keep(provider.get_run(hold.thread or Thread(provider.name), hold.turn.run_id))
-
-
 async def hear(
-    hold: HeldTurn, provider: Provider, instance: Instance, until: float, *, first_by: float
+    hold: HeldTurn, provider: Provider, instance: Instance, latest: float, *, first_by: float
 ) -> RunState | None:
-    """Listen to the turn's run until `until`, or to `first_by` if it says nothing: its end, where that was heard.
+    """Listen to the turn's run until `latest`, or to `first_by` if it says nothing. Returns its end, where heard.
 
     Raises Stopped, Fenced, StoreUnavailable.
     """
@@ -110,11 +138,11 @@ async def hear(
     tell(hold, instance, run_id, 0, "")
     now = instance.clock.now()
     limit = asyncio.timeout(max(first_by - now, 0))
-    later = asyncio.get_running_loop().time() + max(until - now, 0)
+    later = asyncio.get_running_loop().time() + max(latest - now, 0)
 
     async def listen(known: str) -> RunState | None:
-        async with aclosing(provider.listen(hold.thread or Thread(provider.name), run_id)) as heard:
-            async for one in heard:
+        async with aclosing(provider.listen(hold.thread_or_new(provider), run_id)) as stream:
+            async for one in stream:
                 if isinstance(one, RunState):
                     return one
                 limit.reschedule(later)

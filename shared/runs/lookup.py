@@ -1,4 +1,4 @@
-"""What an admission asks the provider about runs: its own, lost ones, and the one in its way. Starts nothing."""
+"""What an admission asks the provider about runs: its own, lost ones, and the active one. Starts nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.core.errors import (
     RunsInForeground,
     ThreadGone,
 )
-from shared.core.runs import RunState, Thread
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
 from shared.ports import Provider
@@ -41,7 +41,7 @@ class RunLookup:
         """The run of a lost attempt that had its answer when `repeat` was accepted."""
         own = tuple(known for known in (repeat.run_id, repeat.cursor) if known is not None)
         found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
-        if isinstance(found, RunState) and (found.status != "completed" or not found.text.strip()):
+        if isinstance(found, RunState) and (found.status != RunStatus.COMPLETED or not found.text.strip()):
             return events.RunNotFound()
         if isinstance(found, RunState) and found.run_id is None and repeat.run_id is not None:
             return await self._unless_same(found, repeat.run_id)
@@ -58,7 +58,7 @@ class RunLookup:
         return events.RunNotFound() if repeat.cursor == found.cursor else found
 
     async def active_run(self, run_id: str | None) -> RunState | events.ActiveRunStatus | events.LookFailed:
-        """The run in our way, by its id or else whichever it is."""
+        """The active run: the one of this id, or else the one that the record or the provider's list names."""
         hold, provider = self._hold, self._provider
         thread = self._thread
         try:
@@ -78,12 +78,12 @@ class RunLookup:
         turn_id = hold.turn.turn_id
         if found.turn_id == turn_id and not found.terminal and self._is_new(found):
             return found
-        # our own queue lets no two turns run, so another turn's run on this thread is one that nobody follows
+        # our own queue lets no two turns run, so another turn's run on this thread is followed by no instance
         orphan = found.turn_id is not None and found.turn_id != turn_id
         return events.ActiveRunStatus(found.status, found.run_id, found.poll_after_seconds, orphan=orphan)
 
     async def cancel(self, run_id: str) -> Cancelled:
-        """Ask for the end of the run in our way."""
+        """Ask for the end of the active run."""
         try:
             await self._hold.keep(self._provider.cancel_run(self._thread, run_id))
         except NotCancellable as refusal:
@@ -114,7 +114,7 @@ class RunLookup:
 
     @property
     def _thread(self) -> Thread:
-        return self._hold.thread or Thread(self._provider.name)
+        return self._hold.thread_or_new(self._provider)
 
     def _own_record(self) -> str | None:
         """Our newest run on this thread, as long as it has not been seen to end."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from shared.core.errors import NotSent, OutcomeUnknown
 from shared.core.model import Message
-from shared.core.runs import RunState, Step, Thread, ToolOutput
+from shared.core.runs import RunState, Step, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
 from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
-from shared.ports import Provider, Store, TurnUpdate
-from shared.tools.registry import REGISTRY, specs
+from shared.ports import Provider, Store
+from shared.tools.registry import Registry, specs
 
 MOST_REPAIRS = 6  # each costs a refused create and a pause
 
@@ -27,16 +27,16 @@ class HistoryLimits:
 class RunRequests:
     """Prepares the creates of one turn."""
 
-    def __init__(self, store: Store, provider: Provider, carry: HistoryLimits) -> None:
-        self._store, self._provider, self._carry = store, provider, carry
+    def __init__(self, store: Store, provider: Provider, registry: Registry, carry: HistoryLimits) -> None:
+        self._store, self._provider, self._registry, self._carry = store, provider, registry, carry
         self._repairs: dict[str, ToolOutput] = {}
 
     def is_for(self, provider: Provider) -> bool:
         return provider is self._provider
 
     def repair(self, call_id: str) -> bool:
-        """Answer a function call that nobody will ever answer, with the next create; False where that was tried, or
-        where there are so many of them that a new thread is the shorter way."""
+        """Answer a call that no holder will ever answer, with the next create; False where that was tried, or where
+        there are so many of them that a new thread is the shorter way."""
         if call_id in self._repairs or len(self._repairs) >= MOST_REPAIRS:
             return False
         self._repairs[call_id] = ToolOutput(call_id, OUTCOME_UNKNOWN)
@@ -57,12 +57,10 @@ class RunRequests:
         try:
             thread = await hold.keep(self._provider.create_thread(seeds))
         except OutcomeUnknown as unknown:
-            # a thread that nobody knows of is harmless, so this is a definite "nothing was started"
+            # a thread that is on no record is harmless, so this is a definite "nothing was started"
             raise NotSent(unknown.message, status=unknown.status) from unknown
         self._repairs.clear()
-        hold.displaced = ()  # what they asked and said is among the seeds
-        if thread.thread_id is not None:
-            await hold.advance(TurnUpdate(thread=thread))
+        await hold.seed_thread(thread)
         return thread.thread_id is not None
 
     async def run_start(self, hold: HeldTurn) -> RunStart:
@@ -83,9 +81,9 @@ class RunRequests:
             turn_id=turn.turn_id,
             run_key=turn.run_key or turn.turn_id,
             agent=hold.agent,
-            thread=hold.thread or Thread(self._provider.name),
+            thread=hold.thread_or_new(self._provider),
             text=None if told else turn.whole_text,
-            tools=offers(hold.agent, specs(REGISTRY.of(hold.agent))),
+            tools=offers(hold.agent, specs(self._registry.of(hold.agent))),
             tool_outputs=outputs,
             steps=steps,
             handoff=None if last is None or self._provider.outputs_start_run else last.handoff,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.handoff import said_since_handoff
-from shared.core.runs import RunState
+from shared.core.runs import RunState, RunStatus
 from shared.core.turns import RunRecord, TurnStatus
-from shared.held_turn import HeldTurn, note, thread_after
+from shared.held_turn import HeldTurn
 from shared.ports import TurnUpdate
 from shared.runs.cancel import CancelResult
 
@@ -16,16 +16,16 @@ MAX_FAILURES = 4  # creates lost or runs failed for a passing reason, before the
 
 async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool) -> None:
     """`in_thread`: the server keeps the thread, and the answer stands in it. One that lacks an answer is given up."""
-    step = TurnUpdate(
+    update = TurnUpdate(
         to=TurnStatus.COMPLETED,
         run=_record(hold, run),
         reply=reply,
         usage=run.usage,
-        thread=thread_after(hold, run) if in_thread else None,
+        thread=hold.thread_after(run) if in_thread else None,
         forget_thread=not in_thread,
     )
-    await hold.advance(step, release=True)
-    note(EventName.TURN_COMPLETED, hold.turn, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
+    await hold.advance(update, release=True)
+    hold.log(EventName.TURN_COMPLETED, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 
 
 async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, forget_thread: bool = False) -> None:
@@ -36,30 +36,30 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
         error["provider_code"] = run.error_code
     if words.strip():
         error["partial_text"] = words
-    step = TurnUpdate(
+    update = TurnUpdate(
         to=TurnStatus.FAILED,
         error=error,
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
         # an answer cut off stands in the thread like a whole one: it must not be taken for that of a later turn
-        thread=thread_after(hold, run)
-        if run is not None and run.status == "incomplete" and not forget_thread
+        thread=hold.thread_after(run)
+        if run is not None and run.status == RunStatus.INCOMPLETE and not forget_thread
         else None,
         forget_thread=forget_thread,
     )
-    await hold.advance(step, release=True)
-    note(EventName.TURN_FAILED, hold.turn, code=code)
+    await hold.advance(update, release=True)
+    hold.log(EventName.TURN_FAILED, code=code)
 
 
 async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -> None:
-    step = TurnUpdate(
+    update = TurnUpdate(
         to=TurnStatus.CANCELLED,
         run=None if ending.run is None else _record(hold, ending.run),
         partial=said(hold, ending.run, ending.said) or None,
         forget_thread=forget_thread,
     )
-    await hold.advance(step, release=True)
-    note(EventName.TURN_CANCELLED, hold.turn, superseded_by=hold.turn.superseded_by)
+    await hold.advance(update, release=True)
+    hold.log(EventName.TURN_CANCELLED, superseded_by=hold.turn.superseded_by)
 
 
 async def retry_or_fail(
@@ -69,14 +69,14 @@ async def retry_or_fail(
     if hold.turn.failures + 1 >= MAX_FAILURES:
         await fail(hold, code, run, forget_thread=forget_thread)
         return False
-    step = TurnUpdate(
+    update = TurnUpdate(
         to=TurnStatus.QUEUED,
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
         count_failure=True,
         forget_thread=forget_thread,
     )
-    await hold.advance(step)
+    await hold.advance(update)
     await hold.sleep(pause_seconds * 2 ** (hold.turn.failures - 1))
     return True
 
@@ -87,7 +87,7 @@ def said(hold: HeldTurn, run: RunState | None, words: str = "") -> str:
     heard = max(words, "" if run is None else run.text, key=len)
     last = hold.steps[-1] if hold.steps else None
     if last is not None and last.handoff is not None and run_id is not None and last.run_id == run_id:
-        # it has handed over, and what it adds to that is for nobody
+        # it has handed over, and what it adds to that is not meant for the user
         first = next(at for at, one in enumerate(hold.steps) if (one.handoff, one.run_id) == (last.handoff, run_id))
         return said_since_handoff(hold.agent.slug, hold.steps[:first], run_id, hold.steps[first].text)
     return said_since_handoff(hold.agent.slug, hold.steps, run_id, heard)

@@ -13,18 +13,19 @@ from shared.core.conflict.protocol import Rules
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, Fenced
 from shared.core.handoff import TurnLimits
-from shared.core.pace import Pace
-from shared.core.runs import RunState
+from shared.core.pace import RETRY_SECONDS, Pace
+from shared.core.runs import RunState, RunStatus
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
-from shared.held_turn import HeldTurn, Stopped, note
+from shared.held_turn import HeldTurn, Stopped
 from shared.instance.instance import Instance
-from shared.ports import Peek, Provider
+from shared.ports import Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
 from shared.runs.lookup import answer_left_in_thread
 from shared.runs.start import HistoryLimits, RunRequests
-from shared.tools import REGISTRY
+from shared.tools.registry import Registry
 from shared.turn import outcome
-from shared.turn.admission import RETRY_SECONDS, YOUNG, Admission
+from shared.turn.admission import Admission
+from shared.turn.claim import peek_at
 from shared.turn.stop import TurnStop
 
 LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
@@ -36,9 +37,7 @@ class ServingOptions:
     """Times in seconds, from the settings of the same names."""
 
     default_provider: str
-    poll_min_seconds: float
-    poll_max_seconds: float
-    provider_timeout_seconds: float
+    pace: Pace
     settle_seconds: float
     run_budget_seconds: float
     cancel_wait_seconds: float
@@ -53,7 +52,7 @@ class WaitBudget:
 
     deadline: float
     start_margin_seconds: float
-    may_withdraw: bool  # strategy reject: by the request that brought the turn, which nobody else has been told of
+    may_withdraw: bool  # strategy reject: by the request that brought the turn, which no other request knows of yet
 
     @classmethod
     def of(cls, deadline: float, now: float, *, may_withdraw: bool = False) -> WaitBudget:
@@ -61,56 +60,61 @@ class WaitBudget:
 
 
 class TurnServer:
+    """Serves turns for the requests of one process, each under a lease in the name of `lessee`."""
+
     def __init__(
-        self, instance: Instance, providers: Mapping[str, Provider], options: ServingOptions, owner: str
+        self,
+        instance: Instance,
+        providers: Mapping[str, Provider],
+        registry: Registry,
+        options: ServingOptions,
+        lessee: Lessee,
     ) -> None:
-        self._instance, self._providers, self._options, self._owner = instance, providers, options, owner
-        self._pace = Pace(options.poll_min_seconds, options.poll_max_seconds)
+        self._instance, self._providers, self._registry = instance, providers, registry
+        self._options, self._lessee, self._pace = options, lessee, options.pace
         limits = TurnLimits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
-        self._actions = RequiredActions(instance, self.provider, REGISTRY, limits, self._pace)
-        self._stop = TurnStop(instance, self.provider, self._actions, self._pace, options.cancel_wait_seconds)
+        self._actions = RequiredActions(instance, self.provider, registry, limits, self._pace)
+        self._stop = TurnStop(instance, self.provider, self._pace, options.cancel_wait_seconds)
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
 
     async def peek(self, turn: Turn) -> Peek:
-        """How the turn stands, by a look that all who wait for it here may share."""
-        young = self._options.poll_min_seconds * YOUNG
-        return await self._instance.reads.read(turn.user_id, turn.conversation_id, turn.turn_id, young)
+        """How the turn stands, by a look that the requests of this process share."""
+        return await peek_at(self._instance, turn, self._pace.min_seconds)
 
-    async def serve(self, turn: Turn, claim: Claim | None, claimed_at: float, until: WaitBudget) -> Turn | None:
-        """Bring `turn` as far as it gets by the deadline: the turn where it came to its end here, else its row knows.
+    async def serve(self, turn: Turn, claim: Claim | None, budget: WaitBudget) -> Turn | None:
+        """Bring the turn as far as it gets by the deadline. Returns the final turn if it ended here, else None.
 
         Raises Conflict (strategy reject, and the turn is taken back), Fenced, StoreUnavailable.
         """
         admission = Admission(
             self._instance,
             self.provider,
-            self._rules(turn, until),
-            self._options.carry,
-            owner=self._owner,
-            user_id=turn.user_id,
-            conversation_id=turn.conversation_id,
-            turn_id=turn.turn_id,
-            serve_other=lambda other, at: self._serve_other(other, at, until),
+            self._requests_for,
+            self._rules(turn, budget),
+            self._lessee,
+            turn,
+            serve_other=lambda other: self._serve_other(other, budget),
         )
         try:
-            await self._serve(admission, claim, claimed_at, until.deadline)
+            await self._serve(admission, claim, budget.deadline)
         except Fenced:
-            note(EventName.TURN_FENCED, turn)
+            if admission.hold is not None:
+                admission.hold.log(EventName.TURN_FENCED)
             raise
         finally:
             if admission.hold is not None:
                 await admission.hold.release()
-                self._instance.notify(turn.conversation_id)
+                self._instance.notify(turn.conversation)
         return admission.hold.turn if admission.hold is not None and admission.hold.turn.status.final else None
 
-    async def _serve(self, admission: Admission, claim: Claim | None, claimed_at: float, deadline: float) -> None:
+    async def _serve(self, admission: Admission, claim: Claim | None, deadline: float) -> None:
         event: Submitted | TurnCame = Submitted()
         while True:
             try:
                 if claim is not None:
-                    event, claim = admission.take_over(claim, claimed_at), None
+                    event, claim = admission.take_over(claim), None
                 await self._bring(admission, event, deadline)
                 return
             except Stopped:
@@ -119,19 +123,21 @@ class TurnServer:
                     return
                 admission.run, event = None, TurnCame(Intent.STARTED)
 
-    async def _serve_other(self, claim: Claim, claimed_at: float, until: WaitBudget) -> None:
-        """The head of the queue is another turn that nobody serves: whoever comes does the work."""
-        await self.serve(claim.turn, claim, claimed_at, replace(until, may_withdraw=False))
+    async def _serve_other(self, claim: Claim, budget: WaitBudget) -> None:
+        """Serve another turn that is the head of the queue and that no instance serves."""
+        await self.serve(claim.turn, claim, replace(budget, may_withdraw=False))
 
-    def _rules(self, turn: Turn, until: WaitBudget) -> Rules:
-        accepted = turn.strategy is MultitaskStrategy.REJECT and not until.may_withdraw
+    def _requests_for(self, provider: Provider) -> RunRequests:
+        return RunRequests(self._instance.store, provider, self._registry, self._options.carry)
+
+    def _rules(self, turn: Turn, budget: WaitBudget) -> Rules:
+        accepted = turn.strategy is MultitaskStrategy.REJECT and not budget.may_withdraw
         return Rules(
             strategy=MultitaskStrategy.ENQUEUE if accepted else turn.strategy,
-            deadline=until.deadline,
-            poll_min_seconds=self._options.poll_min_seconds,
-            poll_max_seconds=self._options.poll_max_seconds,
+            deadline=budget.deadline,
+            pace=self._pace,
             settle_seconds=self._options.settle_seconds,
-            start_margin_seconds=until.start_margin_seconds,
+            start_margin_seconds=budget.start_margin_seconds,
             max_failures=outcome.MAX_FAILURES,
             cancel_wait_seconds=self._options.cancel_wait_seconds,
         )
@@ -153,7 +159,7 @@ class TurnServer:
     async def _refuse(self, hold: HeldTurn, reason: ErrorCode) -> None:
         if reason is ErrorCode.RUN_IN_PROGRESS:
             await self._instance.store.withdraw_turn(hold.lease, hold.turn.turn_id)
-            note(EventName.TURN_WITHDRAWN, hold.turn)
+            hold.log(EventName.TURN_WITHDRAWN)
             raise rejected()
         await outcome.fail(hold, reason)
 
@@ -163,9 +169,9 @@ class TurnServer:
         step = hold.steps[-1] if hold.steps else None
         if hold.turn.status is TurnStatus.REQUIRES_ACTION and provider.outputs_start_run and step is not None:
             # it has ended, and what it asked for is on record: some servers show it no more
-            ended = RunState(step.run_id, "requires_action", text=step.text, tool_calls=step.calls)
+            ended = RunState(step.run_id, RunStatus.REQUIRES_ACTION, text=step.text, tool_calls=step.calls)
             return await self._ended(hold, ended, deadline)
-        with self._instance.logs.fed(hold.turn.turn_id):
+        with self._instance.logs.fed(hold.turn):
             followed = await follow(
                 hold,
                 provider,
@@ -179,10 +185,10 @@ class TurnServer:
             case (Verdict.ENDED, RunState() as ended):
                 return await self._ended(hold, ended, deadline)
             case (Verdict.TIMED_OUT, last):
-                return await self._fail_open(hold, ErrorCode.RUN_TIMEOUT, last, deadline)
+                return await self._fail_with_open_run(hold, ErrorCode.RUN_TIMEOUT, last, deadline)
             case (Verdict.STUCK, last):
                 ending = await self._stop.end(hold)
-                if ending.run is not None and ending.run.status in ("completed", "requires_action"):
+                if ending.run is not None and ending.run.status in (RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION):
                     return await self._ended(hold, ending.run, deadline)
                 return await outcome.retry_or_fail(
                     hold, ErrorCode.RUN_TIMEOUT, ending.run or last, pause_seconds=0.0, forget_thread=ending.run is None
@@ -192,49 +198,50 @@ class TurnServer:
                     hold, ErrorCode.THREAD_GONE, last, pause_seconds=0.0, forget_thread=True
                 )
             case (Verdict.GONE, last):
-                requests = RunRequests(self._instance.store, provider, self._options.carry)
-                if (left := await answer_left_in_thread(hold, provider, requests)) is not None:
+                left = await answer_left_in_thread(hold, provider, self._requests_for(provider))
+                if left is not None:
                     return await self._ended(hold, left, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
                 await outcome.fail(hold, ErrorCode.RUN_NOT_FOUND, last)
             case _:
-                note(EventName.TURN_DETACHED, hold.turn)
+                hold.log(EventName.TURN_DETACHED)
         return False
 
     async def _ended(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
-        note(EventName.RUN_ENDED, hold.turn, run_id=run.run_id, status=run.status, code=run.error_code)
-        if run.status == "requires_action" or self._actions.hands_over(hold):
+        hold.log(EventName.RUN_ENDED, run_id=run.run_id, status=run.status, code=run.error_code)
+        provider = self.provider(hold.agent.provider)
+        if run.waits_for_outputs or hold.has_handed_over(provider):
             return await self._act(hold, run, deadline)
-        if run.status == "completed" and (reply := outcome.said(hold, run)).strip():
-            await outcome.complete(hold, run, reply, in_thread=self.provider(hold.agent.provider).keeps_threads)
-        elif run.status == "completed":
+        if run.status == RunStatus.COMPLETED and (reply := outcome.said(hold, run)).strip():
+            await outcome.complete(hold, run, reply, in_thread=provider.keeps_threads)
+        elif run.status == RunStatus.COMPLETED:
             await outcome.fail(hold, ErrorCode.EMPTY_REPLY, run)
-        elif run.status == "failed" and run.error_code in PASSING_RUN_ERRORS:
+        elif run.status == RunStatus.FAILED and run.error_code in PASSING_RUN_ERRORS:
             return await outcome.retry_or_fail(hold, ErrorCode.RUN_FAILED, run, pause_seconds=RETRY_SECONDS)
         else:
             await outcome.fail(hold, ErrorCode(f"run_{run.status}"), run)
         return False
 
-    async def _fail_open(self, hold: HeldTurn, code: ErrorCode, run: RunState | None, deadline: float) -> bool:
+    async def _fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None, deadline: float) -> bool:
         """The turn fails with its run still open, unless its run comes first."""
         answered = await self._stop.fail_with_open_run(hold, code, run)
         return answered is not None and await self._ended(hold, answered, deadline)
 
     async def _act(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
         """Do what the run asks for; True where another run of the turn is to be started."""
-        if run.status == "requires_action":
-            acted = await self._actions.act(hold, run, deadline)
+        if run.waits_for_outputs:
+            result = await self._actions.act(hold, run, deadline)
         else:
-            acted = await self._actions.after_run(hold, run)
-        match acted.next:
+            result = await self._actions.after_run(hold, run)
+        match result.next:
             case NextStep.START:
                 return True
             case NextStep.FOLLOW:
-                return await self._follow(hold, acted.run, deadline)
+                return await self._follow(hold, result.run, deadline)
             case NextStep.STOP:
-                return await self._fail_open(hold, acted.code, run, deadline)
+                return await self._fail_with_open_run(hold, result.code, run, deadline)
             case NextStep.LATER:
-                note(EventName.TURN_DETACHED, hold.turn)
+                hold.log(EventName.TURN_DETACHED)
                 return False
 
 

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.actions.required_actions import RequiredActions
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderError
 from shared.core.pace import Pace
-from shared.core.runs import RunState, Thread
+from shared.core.runs import RunState, RunStatus
 from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.held_turn import HeldTurn
+from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
 from shared.runs.cancel import CancelResult, end_run
@@ -21,24 +20,21 @@ from shared.runs.start import RunRequests
 from shared.turn import outcome
 
 CANCEL_WITHIN_SECONDS = 5.0  # what a holder waits for the end of a run of its own accord
-CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, whoever holds the turn then: ten are promised
-
-
+CANCELLED_WITHIN_SECONDS = 8.0  # of the request to cancel, also where the holder changes meanwhile: ten are promised
 ASKED_SECONDS = 2.0  # for the request to end a run that was asked as a tool
 
 
 class TurnStop:
-    """`patience_seconds`: how long a displaced run may take to end before it loses its thread."""
+    """Ends turns. `patience_seconds`: how long a displaced run may take to end before it loses its thread."""
 
     def __init__(
         self,
         instance: Instance,
         providers: Callable[[str | None], Provider],
-        actions: RequiredActions,
         pace: Pace,
         patience_seconds: float,
     ) -> None:
-        self._instance, self._providers, self._actions = instance, providers, actions
+        self._instance, self._providers = instance, providers
         self._pace, self._patience_seconds = pace, patience_seconds
 
     async def end(self, hold: HeldTurn, patience_seconds: float = CANCEL_WITHIN_SECONDS) -> CancelResult:
@@ -46,12 +42,12 @@ class TurnStop:
         return await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
 
     async def fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None) -> RunState | None:
-        """The turn fails with its run still open: end that, or leave its thread to it.
+        """The turn fails with its run still open: end that run, or leave its thread to it.
 
-        The run itself where it came first with an answer: then nothing was recorded.
+        Returns the run where it came first with an answer: then nothing was recorded. Raises Fenced, StoreUnavailable.
         """
         if run is not None and self._ended_with_calls(hold, run):
-            await outcome.fail(hold, code, replace(run, status="completed"))
+            await outcome.fail(hold, code, replace(run, status=RunStatus.COMPLETED))
             return None
         ending = await self.end(hold)
         if self._has_answered(hold, ending):
@@ -60,8 +56,11 @@ class TurnStop:
         return None
 
     async def stop(self, hold: HeldTurn, requests: RunRequests) -> bool:
-        """The turn was cancelled, displaced or has outlived its own deadline: end its run, then record what really came
-        first. True where the run cannot be ended and so is followed further."""
+        """Bring a turn to its end that was cancelled, displaced or has outlived its own deadline.
+
+        Its run is ended first, and an answer that came before that stands. True where the run cannot be ended and so
+        is followed further. Raises Fenced, StoreUnavailable.
+        """
         if hold.turn.status.final:
             return False
         await self._end_asked(hold)
@@ -71,7 +70,7 @@ class TurnStop:
         stray = ending.run is None and hold.turn.status is not TurnStatus.QUEUED and not hold.fresh
         answered = self._has_answered(hold, ending)
         if ending.run is not None and self._ended_with_calls(hold, ending.run):
-            ending = replace(ending, run=replace(ending.run, status="completed"))
+            ending = replace(ending, run=replace(ending.run, status=RunStatus.COMPLETED))
         if ending.run is not None and answered and (reply := outcome.said(hold, ending.run)).strip():
             await outcome.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
         elif not hold.turn.cancel_requested:
@@ -89,21 +88,12 @@ class TurnStop:
 
     async def _end_asked(self, hold: HeldTurn) -> None:
         """Ask for the end of runs of asked agents. One that an earlier holder has asked goes with its thread."""
-        asked, hold.asking = list(hold.asking.values()), {}
-
-        async def end(provider: Provider, thread: Thread, record: RunRecord) -> RunRecord:
-            status = "cancelling"
-            with suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(ASKED_SECONDS):
-                    status = (await provider.cancel_run(thread, str(record.run_id))).status
-            return replace(record, status=status)
-
-        if asked:
-            ended = await hold.keep(_all(end(*one) for one in asked), stoppable=False)
+        if asked := hold.drop_all_asked():
+            ended = await hold.keep(_all(_cancelled(run) for run in asked), stoppable=False)
             await hold.advance(TurnUpdate(asked=tuple(ended)))
 
     def _patience(self, turn: Turn) -> float:
-        """Seconds left for the run's end: from the request on, whoever has held the turn since."""
+        """Seconds left for the run's end, counted from the request on: an earlier holder may have used some of them."""
         if turn.cancelling_ms is None:
             return CANCEL_WITHIN_SECONDS
         within = CANCELLED_WITHIN_SECONDS if turn.superseded_by is None else self._patience_seconds
@@ -122,14 +112,27 @@ class TurnStop:
 
     def _has_answered(self, hold: HeldTurn, ending: CancelResult) -> bool:
         """Whether the run has ended with what the turn is to answer."""
-        return ending.run is not None and ending.run.status == "completed" and not self._actions.hands_over(hold)
+        return (
+            ending.run is not None
+            and ending.run.status == RunStatus.COMPLETED
+            and not hold.has_handed_over(self._provider(hold))
+        )
 
     def _ended_with_calls(self, hold: HeldTurn, run: RunState) -> bool:
         """Whether it is over with calls that only a next run would answer; whose create posts outputs for them."""
-        return run.status == "requires_action" and self._provider(hold).outputs_start_run
+        return run.waits_for_outputs and self._provider(hold).outputs_start_run
 
     def _provider(self, hold: HeldTurn) -> Provider:
         return self._providers(hold.agent.provider)
+
+
+async def _cancelled(run: AskedRun) -> RunRecord:
+    """The run's record after the request to end it, whether that was heard or not."""
+    status = RunStatus.CANCELLING
+    with suppress(ProviderError, TimeoutError):
+        async with asyncio.timeout(ASKED_SECONDS):
+            status = (await run.provider.cancel_run(run.thread, str(run.record.run_id))).status
+    return replace(run.record, status=status)
 
 
 async def _all(works: Iterable[Awaitable[RunRecord]]) -> list[RunRecord]:

@@ -1,4 +1,4 @@
-"""Those who wait for one turn share their looks at it, and nobody is shown what was seen before a change."""
+"""Requests that wait for one turn share their looks at it, and none is shown what was seen before a change."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
+from shared.core.turns import ConversationKey
 from shared.instance.shared_reads import SharedReads
 from shared.ports import Peek
 from tests.http.fakes import make_turn
@@ -34,7 +35,7 @@ class Watched:
         self.reads = SharedReads(rows, LoopClock())
 
     async def look(self, user_id: str = "u", max_age_seconds: float = LONG) -> asyncio.Task[Peek]:
-        looking = asyncio.create_task(self.reads.read(user_id, "c", "t", max_age_seconds))
+        looking = asyncio.create_task(self.reads.read(ConversationKey(user_id, "c"), "t", max_age_seconds))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return looking
@@ -64,10 +65,10 @@ async def test_what_is_too_old_or_another_users_is_looked_at_anew() -> None:
     assert len(watched.rows.answers) == 3
 
 
-async def test_after_a_change_a_look_that_began_before_it_serves_nobody() -> None:
+async def test_after_a_change_no_request_is_shown_a_look_that_began_before_it() -> None:
     watched = Watched()
     before = await watched.look()
-    watched.reads.forget("c")
+    watched.reads.forget(ConversationKey("u", "c"))
     after = await watched.look()
     old, new = watched.answer(0), watched.answer(1)
     assert await before is old
@@ -75,7 +76,7 @@ async def test_after_a_change_a_look_that_began_before_it_serves_nobody() -> Non
     assert await (await watched.look()) is new
 
 
-async def test_one_who_leaves_takes_nobody_along() -> None:
+async def test_a_request_that_ends_takes_no_other_along() -> None:
     watched = Watched()
     first, second, third = [await watched.look() for _ in range(3)]
     first.cancel()

@@ -1,4 +1,4 @@
-"""Those who watch a turn hear everything once and in order, at their own pace."""
+"""Every watcher of a turn hears everything once and in order, at its own pace."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
 from shared.instance.turn_log import LogReader, TurnLog, TurnLogs
+from tests.http.fakes import make_turn
 
 
 def words(events: list[ChatEvent]) -> str:
@@ -16,7 +17,7 @@ def words(events: list[ChatEvent]) -> str:
 
 
 @given(st.text(min_size=1, max_size=60), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 20)), max_size=20))
-def test_whatever_pieces_arrive_however_often_the_text_is_heard_once(text: str, pieces: list[tuple[int, int]]) -> None:
+def test_the_text_is_heard_once_however_its_pieces_arrive(text: str, pieces: list[tuple[int, int]]) -> None:
     log = TurnLog()
     reader, heard = LogReader(log), ""
     for at, length in pieces:
@@ -64,25 +65,28 @@ async def test_a_reader_is_woken_by_what_comes() -> None:
     assert log.admitted.is_set()
 
 
-async def test_a_log_and_its_one_echo_live_as_long_as_somebody_watches() -> None:
-    logs, echoed, ended = TurnLogs(), list[TurnLog](), asyncio.Event()
+async def test_a_log_and_what_fills_it_live_as_long_as_it_is_watched() -> None:
+    logs, filled, ended = TurnLogs(), list[TurnLog](), asyncio.Event()
+    turn, other = make_turn("u"), make_turn("u")
 
-    async def echo(log: TurnLog) -> None:
-        echoed.append(log)
+    async def fill(log: TurnLog) -> None:
+        filled.append(log)
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
-    with logs.watched("t", echo) as first:
-        with logs.watched("t", echo) as second:
+    with logs.watched(turn, fill) as first:
+        with logs.watched(turn, fill) as second:
             assert first is second
             await asyncio.sleep(0)
-        assert logs.of(["t", "other"]) == [first]
+        assert logs.of(turn) is first
+        assert logs.of(other) is None
+        assert logs.covered_by(turn) == [first]
         assert not ended.is_set()
-    assert logs.of(["t"]) == []
+    assert logs.of(turn) is None
     await asyncio.wait_for(ended.wait(), 1)
-    assert echoed == [first]
-    with logs.fed("t"):
-        assert logs.is_fed("t")
-    assert not logs.is_fed("t")
+    assert filled == [first]
+    with logs.fed(turn):
+        assert logs.is_fed(turn)
+    assert not logs.is_fed(turn)

@@ -16,6 +16,7 @@ from shared.instance.instance import Instance as SharedByProcess
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
+from shared.tools import REGISTRY
 from tests.simulation.calls import Store
 from tests.simulation.modes import FREEZE_SECONDS
 from tests.simulation.world import WHERE, World
@@ -51,7 +52,7 @@ class Instance:
         shared_by_process = SharedByProcess(
             self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds, self.shutdown
         )
-        self.chat = ChatService(shared_by_process, {provider.name: provider}, options)
+        self.chat = ChatService(shared_by_process, {provider.name: provider}, REGISTRY, options)
 
     @property
     def paused(self) -> bool:

@@ -15,14 +15,16 @@ from shared.actions.required_actions import ActionResult, NextStep, RequiredActi
 from shared.actions.tool_calls import ToolCalls
 from shared.core.conflict.protocol import ConflictProtocol
 from shared.core.errors import OutcomeUnknown
-from shared.core.runs import RunState
-from shared.core.turns import RunStart, TurnStatus
+from shared.core.runs import RunState, RunStatus
+from shared.core.turns import ConversationKey, RunStart, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import TurnUpdate
 from shared.runs.start import RunRequests
 from shared.turn.admission import Admission
+from shared.turn.claim import QueueHead
+from shared.turn.create import RunCreate
 from shared.turn.stop import TurnStop
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
@@ -122,14 +124,14 @@ async def _unsecured(self: HeldTurn) -> None:
     return None
 
 
-def _unheard(self: LocalWakeups, conversation_id: str) -> None:
+def _unheard(self: LocalWakeups, conversation: ConversationKey) -> None:
     return None
 
 
 async def _submitted_blindly(self: RequiredActions, hold: HeldTurn, provider: Any, run: RunState, outputs: Any) -> Any:
     """Moves the turn on as if the run had taken its outputs."""
     await hold.advance(TurnUpdate(to=TurnStatus.RUNNING))
-    return ActionResult(NextStep.FOLLOW, run=replace(run, status="in_progress"))
+    return ActionResult(NextStep.FOLLOW, run=replace(run, status=RunStatus.IN_PROGRESS))
 
 
 async def _nothing(self: AgentAsTool, *_: Any) -> None:
@@ -146,7 +148,7 @@ MUTANTS = (
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
     Mutant("a lost intent is taken for none", "crash", (
-        in_python(Admission, "take_over", ("unsent = claim.fresh or", "unsent = True or")),
+        in_python(QueueHead, "take_up", ("unsent = claim.fresh or", "unsent = True or")),
     ), says="G4"),
     Mutant("no settle wait", "late", (
         in_python(ConflictProtocol, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
@@ -197,7 +199,7 @@ MUTANTS = (
                                       "set next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
     )),
     Mutant("no intent before a create", "definite", (
-        in_python(Admission, "_start", ("if not hold.fresh:", "if False:")),
+        in_python(RunCreate, "send", ("if not hold.fresh:", "if False:")),
     )),
     Mutant("a cancel is not noticed", "clean", (
         in_python(HeldTurn, "check", ("status.final or told or self", "status.final or self")),
@@ -266,14 +268,14 @@ TEAM_MUTANTS = (
         ),
     )),
     Mutant("a handoff is not recorded", DEATH, (
-        in_python(RequiredActions, "_move_on", ("step = replace(step, handoff=made, said=said)", "pass")),
+        in_python(RequiredActions, "_move_on", ("update = replace(update, handoff=made, said=said)", "pass")),
     ), says="handed over"),
     Mutant("control moves when the next agent's run is known, not before", DEATH, (
         in_sql("chat_internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
     )),
     Mutant("the next agent starts before the run has ended", DEATH, (
         in_python(RequiredActions, "_submit", ("return ActionResult(NextStep.FOLLOW, run=state)",
-                                      "return await self.after_run(hold, state) if self.hands_over(hold) "
+                                      "return await self.after_run(hold, state) if hold.has_handed_over(provider) "
                                       "else ActionResult(NextStep.FOLLOW, run=state)")),
     ), says="ran into"),
     Mutant("outputs are not submitted", DEATH, (instead(RequiredActions, "_submit", _submitted_blindly),)),

@@ -9,7 +9,7 @@ from shared.core.error_codes import ErrorCode
 
 @dataclass(frozen=True, slots=True)
 class ClaimTurn:
-    """Try to become the holder of the queue's head."""
+    """Try to take the lease and the head of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StartRun:
 
 @dataclass(frozen=True, slots=True)
 class CheckActiveRun:
-    """Ask for the status of the run in our way; None: find out who it is first."""
+    """Ask for the status of the run in our way; None: find out its id first."""
 
     run_id: str | None
 
@@ -72,7 +72,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Stop waiting here. The turn stays as it is on record, for whoever comes next."""
+    """Stop waiting here. The turn stays as it is on record, for the next request of its conversation."""
 
 
 Command = (

@@ -15,7 +15,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """It is not ours to start yet: `behind` turns stand before it, or another holder serves the queue."""
+    """It is not ours to start yet: `behind` turns stand before it, or another instance serves the queue."""
 
     behind: int
 
@@ -39,7 +39,7 @@ class TurnCame:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """Somebody else brought the turn to its end."""
+    """Another holder brought the turn to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ActiveRunStatus:
     status: str | None
     run_id: str | None = None  # its id, where the look has found it out
     poll_after_seconds: float | None = None
-    orphan: bool = False  # it is of an earlier turn of ours, which is over: nobody follows it
+    orphan: bool = False  # it is of an earlier turn of ours, which is over: no instance follows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,6 @@ class Woke:
     """The sleep is over, by time or by a hint."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerGone:
-    """Nobody waits here any more; the turn goes on elsewhere."""
-
-
 Event = (
     Submitted
     | Queued
@@ -153,5 +148,4 @@ Event = (
     | RunNotFound
     | LookFailed
     | Woke
-    | CallerGone
 )

@@ -1,12 +1,12 @@
 """The conflict protocol as a value: fold an event, get the next state and exactly one command.
 
     Submitted ─► ClaimTurn ─► Queued ─► Sleep ─► Woke ─► ClaimTurn …            waiting in our own queue
-                     └─► TurnCame ─► StartRun ─► RunStarted ─► Admit             the undisturbed way
-                                        ├─► RunConflicted ─► CheckHolder ─► HolderStatus ─► Sleep or StartRun;
+                     └─► TurnCame ─► StartRun ─► StartAccepted ─► Admit          the undisturbed way
+                                        ├─► StartConflicted ─► CheckActiveRun ─► ActiveRunStatus ─► Sleep or StartRun;
                                         │         where the strategy displaces: CancelRun, and RotateThread at last
                                         ├─► StartDeferred ─► Sleep ─► StartRun   a definite "not now"
                                         ├─► StartUnknown ─► FindRun ─► Admit, Sleep or StartRun
-                                        │       and RunStarted ─► LookBack ─► Admit, or EndRepeat where it had ended
+                                        │       and StartAccepted ─► LookBack ─► Admit, or EndRepeat where it had ended
                                         └─► StartRefused ─► Refuse or FindRun    a definite "never", in doubt
 
 It awaits nothing and reads no clock: `now` is given, in seconds on any monotonic clock. A pair of phase and event
@@ -23,14 +23,14 @@ from enum import StrEnum
 
 from shared.core.conflict import commands, events
 from shared.core.error_codes import ErrorCode
+from shared.core.pace import CONFLICT_GROWTH, Pace
 from shared.core.runs import is_terminal
 from shared.core.turns import MultitaskStrategy
 
 SETTLED = float("-inf")  # as `doubt_since`: a look is owed, but nothing can arrive any more
-NEXT_IN_LINE = 2.0  # times poll_min_seconds: the longest pause of the turn that comes next
-NEVER = float("inf")  # as `rotate_at`: the holder cannot be cancelled, so it is waited for
+NEXT_IN_LINE = 2.0  # times the first pause: the longest pause of the turn that comes next
+NEVER = float("inf")  # as `rotate_at`: the active run cannot be cancelled, so it is waited for
 LOOKS_BACK = 3  # that may fail before a repeat is taken for the only run
-BACKOFF = 1.6  # growth of the pause between two looks, from poll_min_seconds to poll_max_seconds
 
 
 class UnexpectedEvent(RuntimeError):
@@ -58,8 +58,7 @@ class Rules:
 
     strategy: MultitaskStrategy
     deadline: float
-    poll_min_seconds: float
-    poll_max_seconds: float
+    pace: Pace
     settle_seconds: float  # after the longest that a create may be at work, until its traces must be visible
     start_margin_seconds: float  # no create is sent so late that its answer could not be awaited
     max_failures: int  # creates of unknown outcome that may be repeated
@@ -73,8 +72,8 @@ class ConflictProtocol:
     active_run: str | None = None
     ended_run: str | None = None  # seen to have ended, though the provider may still name it
     pauses: int = 0  # consecutive pauses without news; the exponent of the backoff
-    rotate_at: float | None = None  # with a strategy that displaces: when patience with the holder ends
-    cancel_asked: str | None = None  # the holder that was asked to end
+    rotate_at: float | None = None  # with a strategy that displaces: when patience with the active run ends
+    cancel_asked: str | None = None  # the active run that was asked to end
     suspect: bool = False  # some attempt of this turn was lost: what holds the thread may be our own run
     doubt_since: float | None = None  # a look is owed before the next create: it may still arrive after this moment
     failures: int = 0  # attempts lost or failed so far
@@ -92,7 +91,7 @@ class ConflictProtocol:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")
-            case (_, events.CallerGone()) | (Phase.CLAIMING, events.TurnEnded()):
+            case (Phase.CLAIMING, events.TurnEnded()):
                 return self._end(commands.Detach())
             # our own queue
             case (Phase.NEW, events.Submitted()):
@@ -122,7 +121,7 @@ class ConflictProtocol:
                 return self._doubt(now + still)
             # the run in our way
             case (Phase.FOLLOWING, events.ActiveRunStatus() as seen):
-                return self._holder(seen, now)
+                return self._active_run_seen(seen, now)
             case (Phase.FOLLOWING, events.LookFailed()):
                 return self._pause(now, commands.CheckActiveRun(self.active_run))
             case (Phase.CANCELLING, events.CancelRefused(never=True)):
@@ -164,8 +163,8 @@ class ConflictProtocol:
     def _queued(self, behind: int, now: float) -> tuple[ConflictProtocol, commands.Command]:
         if self.rules.strategy is MultitaskStrategy.REJECT and behind > 0:
             return self._end(commands.Refuse(ErrorCode.RUN_IN_PROGRESS))
-        # the next in line looks often: what it would wait for nothing is added to everybody behind it
-        pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.poll_min_seconds)
+        # the next in line looks often: what it waits too long is added to the wait of every turn behind it
+        pause = self._interval() if behind > 1 else min(self._interval(), NEXT_IN_LINE * self.rules.pace.min_seconds)
         until = min(now + pause, self.rules.deadline)
         return replace(self, pauses=self.pauses + 1)._go(Phase.QUEUED, commands.Sleep(until))
 
@@ -198,7 +197,7 @@ class ConflictProtocol:
         return replace(self, doubt_since=SETTLED if self.suspect else None)
 
     def _conflicted(self, active_run: str | None, now: float) -> tuple[ConflictProtocol, commands.Command]:
-        # a suspect's holder may be its own lost attempt: what is being answered cannot be taken back
+        # what is in a suspect's way may be its own lost attempt: what is being answered cannot be taken back
         if self.rules.strategy is MultitaskStrategy.REJECT and not self.suspect:
             return self._end(commands.Refuse(ErrorCode.RUN_IN_PROGRESS))
         news = active_run is not None and active_run != self.active_run
@@ -208,7 +207,7 @@ class ConflictProtocol:
             state = replace(state, rotate_at=now + self.rules.cancel_wait_seconds)
         return state._go(Phase.FOLLOWING, commands.CheckActiveRun(active_run))
 
-    def _holder(self, seen: events.ActiveRunStatus, now: float) -> tuple[ConflictProtocol, commands.Command]:
+    def _active_run_seen(self, seen: events.ActiveRunStatus, now: float) -> tuple[ConflictProtocol, commands.Command]:
         state = replace(self, active_run=seen.run_id or self.active_run)
         if seen.status is not None and is_terminal(seen.status) and state.active_run != self.ended_run:
             return replace(state, ended_run=state.active_run, pauses=0)._start(now)
@@ -217,10 +216,10 @@ class ConflictProtocol:
         if state.rotate_at is not None and now >= state.rotate_at:
             return state._go(Phase.ROTATING, commands.RotateThread())
         if seen.status is None or is_terminal(seen.status):
-            # refused, yet nobody to be seen, or one that has ended: the refusal is the truth, so only another try
-            # tells when it is over
+            # refused, though no active run is to be seen, or one that has ended: the refusal is the truth, so only
+            # another try tells when it is over
             return state._pause(now, commands.StartRun())
-        # a suspect's holder may be its own lost attempt: that is waited for, not ended
+        # what is in a suspect's way may be its own lost attempt: that is waited for, not ended
         asks = (self.rules.strategy.displaces or seen.orphan) and not self.suspect and self.rotate_at != NEVER
         if asks and state.active_run is not None and state.active_run != self.cancel_asked:
             return replace(state, cancel_asked=state.active_run, pauses=0)._go(
@@ -272,6 +271,4 @@ class ConflictProtocol:
         return now >= self.rules.deadline
 
     def _interval(self) -> float:
-        # the exponent is bounded because a float overflows long before anyone stops waiting
-        grown = self.rules.poll_min_seconds * BACKOFF ** min(self.pauses, 40)
-        return float(min(grown, self.rules.poll_max_seconds))
+        return self.rules.pace.pause(self.pauses, CONFLICT_GROWTH)

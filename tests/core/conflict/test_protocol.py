@@ -25,7 +25,6 @@ from shared.core.conflict.commands import (
 )
 from shared.core.conflict.events import (
     ActiveRunStatus,
-    CallerGone,
     CancelAccepted,
     CancelRefused,
     Event,
@@ -48,13 +47,13 @@ from shared.core.conflict.events import (
 )
 from shared.core.conflict.protocol import SETTLED, ConflictProtocol, Phase, Rules, UnexpectedEvent
 from shared.core.error_codes import ErrorCode
+from shared.core.pace import Pace
 from shared.core.turns import MultitaskStrategy
 
 RULES = Rules(
     strategy=MultitaskStrategy.ENQUEUE,
     deadline=150.0,
-    poll_min_seconds=0.25,
-    poll_max_seconds=2.0,
+    pace=Pace(0.25, 2.0),
     settle_seconds=13.0,
     start_margin_seconds=2.0,
     max_failures=4,
@@ -601,21 +600,20 @@ EVENTS: list[Event] = [
     RunNotFound(),
     LookFailed(),
     Woke(),
-    CallerGone(),
 ]
 
 LEGAL: dict[Phase, set[type]] = {
-    Phase.NEW: {Submitted, TurnCame, CallerGone},
-    Phase.CLAIMING: {Queued, TurnCame, TurnEnded, CallerGone},
-    Phase.QUEUED: {Woke, CallerGone},
-    Phase.STARTING: {StartAccepted, StartConflicted, StartDeferred, StartRefused, StartUnknown, CallerGone},
-    Phase.FOLLOWING: {ActiveRunStatus, RunFound, LookFailed, CallerGone},
-    Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed, CallerGone},
-    Phase.ROTATING: {ThreadRotated, CallerGone},
-    Phase.FINDING: {RunFound, RunNotFound, LookFailed, CallerGone},
-    Phase.LOOKING_BACK: {RunFound, RunNotFound, LookFailed, CallerGone},
-    Phase.ENDING_REPEAT: {RepeatEnded, CallerGone},
-    Phase.PAUSED: {Woke, CallerGone},
+    Phase.NEW: {Submitted, TurnCame},
+    Phase.CLAIMING: {Queued, TurnCame, TurnEnded},
+    Phase.QUEUED: {Woke},
+    Phase.STARTING: {StartAccepted, StartConflicted, StartDeferred, StartRefused, StartUnknown},
+    Phase.FOLLOWING: {ActiveRunStatus, RunFound, LookFailed},
+    Phase.CANCELLING: {CancelAccepted, CancelRefused, LookFailed},
+    Phase.ROTATING: {ThreadRotated},
+    Phase.FINDING: {RunFound, RunNotFound, LookFailed},
+    Phase.LOOKING_BACK: {RunFound, RunNotFound, LookFailed},
+    Phase.ENDING_REPEAT: {RepeatEnded},
+    Phase.PAUSED: {Woke},
     Phase.ENDED: set(),
 }
 

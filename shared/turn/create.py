@@ -1,0 +1,138 @@
+"""Sends the one create of an attempt, names every outcome that it can have, and puts its run on record."""
+
+from __future__ import annotations
+
+from shared.core import chat_events
+from shared.core.chat_events import EventName
+from shared.core.conflict import events
+from shared.core.errors import (
+    ActiveRun,
+    ConversationIgnored,
+    Fenced,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    StoreUnavailable,
+    ThreadGone,
+    UnansweredCalls,
+)
+from shared.core.pace import retry_pause
+from shared.core.runs import RunState
+from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
+from shared.held_turn import HeldTurn
+from shared.instance.instance import Instance
+from shared.ports import Provider, TurnUpdate
+from shared.runs.start import RunRequests, start_run
+
+NOT_THE_SERVER = frozenset({None, 408, 502, 503, 504})  # no answer, or one of a gateway that waited no longer
+ANSWERED_SECONDS = 8.0  # a run in the foreground has ended with any answer; one in the background is soon to be seen
+ROTATIONS = 3  # threads given up for one turn before the provider is taken for broken
+
+
+class RunCreate:
+    """The creates of one held turn at one provider."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        hold: HeldTurn,
+        provider: Provider,
+        requests: RunRequests,
+        strategy: MultitaskStrategy,
+    ) -> None:
+        self._instance, self._hold, self._provider = instance, hold, provider
+        self._requests, self._strategy = requests, strategy
+
+    async def send(self, *, repeats_lost: bool) -> RunState | events.Event:
+        """The run, or why there is none. `repeats_lost`: the attempt before this one was lost and counts as a failure.
+
+        Raises Stopped, Fenced, StoreUnavailable.
+        """
+        hold, clock = self._hold, self._instance.clock
+        if not hold.fresh:
+            await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=repeats_lost))
+            hold.check()
+        hold.mark_sent()
+        sent_at = clock.now()
+        try:
+            if await self._requests.ensure_thread(hold):
+                hold.log(EventName.THREAD_CREATED)
+            start = await self._requests.run_start(hold)
+            await hold.secure()
+            stream, sent_at = self._instance.watched(hold.turn), clock.now()
+            return await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
+        except ActiveRun as conflict:
+            return await self._conflicted(conflict)
+        except UnansweredCalls as unanswered:
+            return await self._repair(unanswered)
+        except (ThreadGone, ConversationIgnored) as gone:
+            return await self._rotate(gone)
+        except (RateLimited, NotSent) as refusal:
+            return await self._defer(refusal)
+        except OutcomeUnknown as unknown:
+            hold.log(EventName.RUN_LOST, status=unknown.status)
+            return events.StartUnknown(self._at_work_seconds(unknown) - (clock.now() - sent_at))
+        except ProviderError as refusal:
+            return events.StartRefused(refusal.code)
+
+    async def record(self, run: RunState, name: EventName) -> None:
+        """Put the run on record. A run that no newer holder has found is asked to end where this holder is fenced."""
+        hold = self._hold
+        hold.mark_sent()
+        self._requests.started()
+        if run.terminal or run.run_id is None:
+            return  # its end is the record, or what it asks for: a run without an id cannot be followed
+        record = RunRecord(run.run_id, hold.agent.slug, run.status)
+        try:
+            await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
+        except Fenced:
+            if hold.thread is not None and not await self._adopted_elsewhere(run.run_id):
+                try:
+                    await self._provider.cancel_run(hold.thread, run.run_id)
+                except (ProviderError, StoreUnavailable):
+                    hold.log(EventName.RUN_CANCELLED, refused=True)
+            raise
+        hold.log(name, run_id=run.run_id, attempt=hold.turn.attempt)
+
+    async def _conflicted(self, conflict: ActiveRun) -> events.StartConflicted:
+        hold = self._hold
+        await hold.advance(TurnUpdate(to=TurnStatus.QUEUED, conflict=True))
+        hold.log(EventName.RUN_CONFLICTED, active_run=conflict.run_id, strategy=self._strategy.value)
+        self._instance.tell(hold.turn, chat_events.RunConflicted(conflict.run_id))
+        return events.StartConflicted(conflict.run_id)
+
+    async def _repair(self, unanswered: UnansweredCalls) -> events.StartDeferred | events.StartRefused:
+        """Have the next create answer the calls that block the thread, or give the thread up."""
+        if unanswered.call_id is None or not self._requests.repair(unanswered.call_id):
+            return await self._rotate(unanswered)
+        await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED))
+        self._hold.log(EventName.THREAD_REPAIRED, call_id=unanswered.call_id)
+        return events.StartDeferred(0)
+
+    async def _rotate(self, gone: ProviderError) -> events.StartDeferred | events.StartRefused:
+        if self._hold.rotations >= ROTATIONS:
+            return events.StartRefused(gone.code)
+        await self._hold.rotate_thread(TurnUpdate(to=TurnStatus.QUEUED))
+        self._hold.log(EventName.THREAD_ROTATED, code=gone.code)
+        return events.StartDeferred(0)
+
+    async def _defer(self, refusal: ProviderError) -> events.StartDeferred:
+        seconds = retry_pause(refusal)
+        await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=seconds))
+        self._hold.log(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
+        return events.StartDeferred(seconds)
+
+    def _at_work_seconds(self, unknown: OutcomeUnknown) -> float:
+        """How long after it was sent the lost create may be at work: not long where the server itself has answered."""
+        longest = self._provider.create_seconds
+        return longest if unknown.status in NOT_THE_SERVER else min(longest, ANSWERED_SECONDS)
+
+    async def _adopted_elsewhere(self, run_id: str) -> bool:
+        """Whether the newer holder has found this run, and follows it. Raises StoreUnavailable."""
+        turn = self._hold.turn
+        try:
+            return (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn.run_id == run_id
+        except NotFound:
+            return False
