@@ -33,7 +33,7 @@ ANSWER_SECONDS = 1.0  # of a call's seconds, for letting go of what is under way
 MAX_CALLS = 4  # at the same time; a second one is safe and finds little to do
 
 
-class Service(Waiting, Deleting, Protocol):
+class SweptService(Waiting, Deleting, Protocol):
     """What the scheduled function needs of shared.chat.ChatService."""
 
 
@@ -44,7 +44,7 @@ class Records(Unattended, Scratches, Protocol):
 def build_app(
     settings: Settings,
     *,
-    service: Service | None = None,
+    service: SweptService | None = None,
     store: Records | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,

@@ -65,7 +65,7 @@ def known(document: Any, names: Collection[str], where: str = "") -> Mapping[str
     return document
 
 
-def message_text(document: Mapping[str, Any]) -> str:
+def text_in(document: Mapping[str, Any]) -> str:
     """The `message` field: a string, or the AI SDK's message with text parts only."""
     if "message" not in document:
         raise invalid("message", "message is missing.")
@@ -137,7 +137,7 @@ def strategy(document: Mapping[str, Any], default: MultitaskStrategy) -> Multita
     return _word(MultitaskStrategy, document["multitask_strategy"], "multitask_strategy")
 
 
-def wait_seconds(document: Mapping[str, Any], default: float) -> float:
+def wait_in_body(document: Mapping[str, Any], default: float) -> float:
     """How long the caller wants to wait, capped at `default`, the budget."""
     if "wait_seconds" not in document:
         return default

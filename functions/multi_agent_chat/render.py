@@ -60,7 +60,7 @@ def turn_handle(turn: Turn) -> dict[str, Any]:
         "seq": turn.seq,
         "status": turn.status.value,
         "position": turn.position,
-        "retry_after": retry_seconds(turn),
+        "retry_after": next_poll_seconds(turn),
     }
 
 
@@ -81,7 +81,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "finished_at": turn.finished_at,
     }
     if not turn.status.final:
-        state["retry_after"] = retry_seconds(turn)
+        state["retry_after"] = next_poll_seconds(turn)
     return state
 
 
@@ -91,7 +91,7 @@ def _partial(error: JsonObject) -> dict[str, str] | None:
     return {"text": text} if text else None
 
 
-def retry_seconds(turn: Turn) -> int:
+def next_poll_seconds(turn: Turn) -> int:
     return QUEUED_RETRY_SECONDS if turn.position else HEAD_RETRY_SECONDS
 
 

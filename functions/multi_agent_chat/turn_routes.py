@@ -27,7 +27,7 @@ class TurnRoutes:
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
         document = body_fields.known(await read_json(request), _ASK_FIELDS)
         ask = NewMessage(
-            text=body_fields.message_text(document),
+            text=body_fields.text_in(document),
             conversation_id=body_fields.conversation_id(document),
             scope=body_fields.scope(document),
             agent=body_fields.agent(document),
@@ -35,7 +35,7 @@ class TurnRoutes:
             metadata=body_fields.metadata(document),
             idempotency_key=key,
         )
-        wait = body_fields.wait_seconds(document, self._deps.longest_wait(request))
+        wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
             stream = await self._deps.in_time(self._deps.service.open_stream(user, ask, deadline), deadline)
@@ -50,7 +50,7 @@ class TurnRoutes:
             return json_response(render.turn_answer(turn, replayed))
         headers = {
             "location": f"{base_of(request)}/turns/{turn.turn_id}",
-            "retry-after": str(render.retry_seconds(turn)),
+            "retry-after": str(render.next_poll_seconds(turn)),
         }
         return json_response(render.turn_handle(turn) | {"replayed": replayed}, 202, headers)
 
@@ -67,17 +67,17 @@ class TurnRoutes:
             found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
         budget = self._deps.longest_wait(request)
-        wait = url_fields.wait_seconds(request.query_params, budget, default=budget)
+        wait = url_fields.wait_in_query(request.query_params, budget, default=budget)
         deadline = call_of(request).arrived_at + wait
         stream = await self._deps.read(self._deps.service.attach(user, conversation_id, deadline))
         return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
 
     async def get_turn(self, request: Request) -> Response:
         user = await self._deps.user(request)
-        wait = url_fields.wait_seconds(request.query_params, self._deps.longest_wait(request))
+        wait = url_fields.wait_in_query(request.query_params, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         turn = await self._deps.in_time(self._deps.service.wait_turn(user, id_in(request), deadline), deadline)
-        headers = {} if turn.status.final else {"retry-after": str(render.retry_seconds(turn))}
+        headers = {} if turn.status.final else {"retry-after": str(render.next_poll_seconds(turn))}
         return json_response(render.state_of(turn), headers=headers)
 
     async def cancel_turn(self, request: Request) -> Response:
@@ -90,6 +90,6 @@ class TurnRoutes:
 
     async def edit_turn(self, request: Request) -> Response:
         user = await self._deps.user(request)
-        text = body_fields.message_text(body_fields.known(await read_json(request), ("message",)))
+        text = body_fields.text_in(body_fields.known(await read_json(request), ("message",)))
         turn = await self._deps.read(self._deps.service.edit_turn(user, id_in(request), text))
         return json_response(render.turn_state(turn))

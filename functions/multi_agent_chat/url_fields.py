@@ -48,7 +48,7 @@ def before(query: QueryParams) -> str | None:
     return value
 
 
-def wait_seconds(query: QueryParams, budget: float, default: float = 0.0) -> float:
+def wait_in_query(query: QueryParams, budget: float, default: float = 0.0) -> float:
     """How long to wait for a turn to end; not at all unless asked to, and never beyond the budget."""
     value = _single(query, "wait_seconds")
     if value is None:

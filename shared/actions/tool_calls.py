@@ -115,7 +115,7 @@ class ToolCalls:
 
             async def run(inner: ToolCall, inner_key: str) -> str:
                 if inner.name not in tools:
-                    return tool_messages.refusal(inner, "unknown_tool", "There is no such tool.").output
+                    return tool_messages.refused_call(inner, "unknown_tool", "There is no such tool.").output
                 return await self._run(hold, inner, f"{key}/{inner_key}", tools[inner.name], deadline)
 
             async def record(ended: RunRecord, usage: Usage) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from shared.core.error_codes import ErrorCode
 from shared.core.model import Agent, Peer
 from shared.core.runs import Handoff, Step, ToolCall, ToolOutput
-from shared.core.tool_messages import ASK, TRANSFER, refusal
+from shared.core.tool_messages import ASK, TRANSFER, refused_call
 
 MAX_WORDS = 8_000
 """Characters of a reason, task or question that travel on."""
@@ -82,17 +82,17 @@ def plan(
         if peer is None and call.name in functions:
             wanted.append(call)
         elif peer is None:
-            answers.append(refusal(call, "unknown_tool", "There is no such tool. Use only the tools you were offered."))
+            answers.append(refused_call(call, "unknown_tool", _UNKNOWN_TOOL))
         elif arguments is None:
-            answers.append(refusal(call, "invalid_arguments", "The arguments must be a JSON object."))
+            answers.append(refused_call(call, "invalid_arguments", "The arguments must be a JSON object."))
         elif call.name.startswith(ASK):
             text_asked = _words(arguments, "question")
             if text_asked.strip():
                 questions.append(Question(call, peer.slug, text_asked))
             else:
-                answers.append(refusal(call, "invalid_arguments", "The question is missing."))
+                answers.append(refused_call(call, "invalid_arguments", "The question is missing."))
         elif handoff is not None:
-            answers.append(refusal(call, "already_handed_over", f"Control goes to {handoff.to_agent}."))
+            answers.append(refused_call(call, "already_handed_over", f"Control goes to {handoff.to_agent}."))
         else:
             handoff = Handoff(agent.slug, peer.slug, _words(arguments, "reason"), _words(arguments, "task"))
             answers.append(_handed_over(call, peer, handoff))
@@ -107,7 +107,7 @@ def plan(
 def after_handoff(calls: Sequence[ToolCall]) -> Plan:
     """For a run that goes on after it has handed over: it may only end."""
     text = "You have handed over already. End your turn now, without another word."
-    return Plan(answers=tuple(refusal(call, "already_handed_over", text) for call in calls))
+    return Plan(answers=tuple(refused_call(call, "already_handed_over", text) for call in calls))
 
 
 def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | None, last_text: str) -> str:
@@ -173,9 +173,10 @@ def _words(arguments: Mapping[str, Any], name: str) -> str:
 
 
 def _handed_over(call: ToolCall, peer: Peer, handoff: Handoff) -> ToolOutput:
-    """What the one who hands over reads if its run goes on, and the next one reads in the thread."""
+    """What the agent that hands over reads if its run goes on, and the next agent reads in the thread."""
     output = {"assistant": peer.name, "reason": handoff.reason, "task": handoff.task, "note": _NOTE.format(peer.name)}
     return ToolOutput(call.call_id, json.dumps(output, ensure_ascii=False))
 
 
+_UNKNOWN_TOOL = "There is no such tool. Use only the tools you were offered."
 _NOTE = "{0} answers from here on. Whoever is not {0} ends now, without another word."

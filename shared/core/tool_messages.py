@@ -18,7 +18,7 @@ def offers(agent: Agent, functions: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
     return (*functions, *handoffs, *questions)
 
 
-def refusal(call: ToolCall, code: str, message: str) -> ToolOutput:
+def refused_call(call: ToolCall, code: str, message: str) -> ToolOutput:
     """A typed error for the model."""
     return ToolOutput(call.call_id, error_output(code, message))
 

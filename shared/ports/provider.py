@@ -59,7 +59,7 @@ class Provider(Protocol):
 
         Raises ActiveRun, RateLimited, ThreadGone, UnansweredCalls, ConversationIgnored, ProviderRefused, NotSent:
         definite, nothing was started; OutcomeUnknown: look with `find_run` before repeating.
-        Only `shared.starting` calls this.
+        Only `shared.runs.start` calls this.
         """
         ...
 
@@ -81,7 +81,7 @@ class Provider(Protocol):
         Offsets are continuous, and the words together are a prefix of the text that `get_run` gives at the end. A last
         item is the run's state where the stream has told it: ended, or waiting for outputs, as `get_run` would give it.
         Ends without one when the stream broke off, fell silent or never was: ask with `get_run` then. Raises nothing.
-        A listener that stops, in whatever way, lets the stream go.
+        A listener that stops, also by an error, lets the stream go.
         """
         ...
 
@@ -93,7 +93,7 @@ class Provider(Protocol):
         ...
 
     async def erase_turn(self, start: RunStart) -> bool:
-        """Take the turn's message and whatever its runs said out of the thread; False where that cannot be done.
+        """Take the turn's message and all that its runs said out of the thread; False where that cannot be done.
 
         Without a text, where a cursor tells: only what they left behind it.
         """

@@ -121,7 +121,7 @@ class ToolTicket:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A conversation with open turns that nobody serves now."""
+    """A conversation with open turns that no instance serves now."""
 
     user_id: str
     conversation_id: str

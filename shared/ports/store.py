@@ -47,7 +47,7 @@ class Store(Protocol):
         """
         ...
 
-    async def advance_turn(self, lease: Lease, turn_id: str, step: TurnUpdate, lease_seconds: float) -> Turn:
+    async def advance_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, lease_seconds: float) -> Turn:
         """The only writer of turn state: fenced, compare-and-set; extends the lease (0 gives it up).
 
         Returns the turn as it stands afterwards: unchanged where it was final already. Raises Fenced.

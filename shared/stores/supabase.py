@@ -73,15 +73,15 @@ class SupabaseStore:
             op=_new_op(),
         )
 
-    async def advance_turn(self, lease: Lease, turn_id: str, step: TurnUpdate, lease_seconds: float) -> Turn:
+    async def advance_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, lease_seconds: float) -> Turn:
         return await self._rpc.call(
             "chat_advance_turn",
             by_outcome({"ok": turn_of, "final": turn_of, "not_found": gone}),
             **_lease(lease),
             turn=turn_id,
             op=_new_op(),
-            to=None if step.to is None else step.to.value,
-            patch=as_json(as_patch(step)),
+            to=None if update.to is None else update.to.value,
+            patch=as_json(as_patch(update)),
             lease_ms=ms(lease_seconds),
         )
 

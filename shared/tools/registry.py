@@ -103,7 +103,7 @@ class Registry:
         def register(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
             called = name or function.__name__
             if not inspect.iscoroutinefunction(function):
-                raise TypeError(f"{called} must be an async function: a blocking one would stop everybody else")
+                raise TypeError(f"{called} must be an async function: a blocking one would stop all other requests")
             if not _NAME.fullmatch(called) or called.startswith((TRANSFER, ASK)) or called in self._tools:
                 raise ValueError(f"{called!r} is taken, reserved or no name for a tool")
             model = _arguments_of(function, called)
@@ -115,7 +115,7 @@ class Registry:
         return register
 
     def of(self, agent: Agent) -> dict[str, Tool]:
-        """Those its row names and that it may have. A name that nobody registered is nothing."""
+        """Those its row names and that it may have. A name that is not registered is left out."""
         found = {name: tool for name in agent.tools if (tool := self._tools.get(name))}
         return {name: tool for name, tool in found.items() if tool.agents is None or agent.slug in tool.agents}
 

@@ -126,6 +126,10 @@ class Admission:
             self._wire = _Wire(provider, requests, lookup, create)
         return self._wire
 
+    def forget_run(self) -> None:
+        """Only the record of the turn's run is to be trusted from now on."""
+        self.run = None
+
     @property
     def requests(self) -> RunRequests:
         """Prepares the creates of the agent at work."""

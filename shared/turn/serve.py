@@ -121,7 +121,8 @@ class TurnServer:
                 claim = None
                 if admission.hold is None or not await self._stop.stop(admission.hold, admission.requests):
                     return
-                admission.run, event = None, TurnCame(Intent.STARTED)
+                admission.forget_run()
+                event = TurnCame(Intent.STARTED)
 
     async def _serve_other(self, claim: Claim, budget: WaitBudget) -> None:
         """Serve another turn that is the head of the queue and that no instance serves."""

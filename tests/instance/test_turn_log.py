@@ -34,7 +34,7 @@ def test_events_keep_their_places_between_words_and_are_not_repeated() -> None:
     made = HandoffMade("a", "b", "why", "what")
     for position in (2, 1, 1):
         log.add(TurnQueued(position))
-    for _ in range(2):  # told again, by somebody who does not know
+    for _ in range(2):  # told again, by a source that does not know
         log.add(RunStarted("r1", "a"))
         log.say("r1", "a", 0, "one ")
         log.add(made)

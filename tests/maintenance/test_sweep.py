@@ -15,7 +15,7 @@ from shared.core.turns import Claim, Turn, TurnStatus
 from shared.ports import Lessee
 from tests.db.database import Database
 from tests.maintenance.conftest import Caller
-from tests.service.instances import Instance, Instances, somebody
+from tests.service.instances import Instance, Instances, new_user
 from tests.service.teams import Team, asks, says
 
 LESSEE = Lessee("an instance that is gone", 15.0)
@@ -41,7 +41,7 @@ async def runs(emulator: RunningEmulator) -> int:
 async def test_a_turn_whose_sender_has_gone_is_answered(
     instances: Instances, emulator: RunningEmulator, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     left = await one.send(user, "hello", wait=0)
     assert left.status is TurnStatus.QUEUED
     report = await sweep(caller(await instances.make()))
@@ -52,7 +52,7 @@ async def test_a_turn_whose_sender_has_gone_is_answered(
 
 
 async def test_a_whole_queue_is_answered_in_order(instances: Instances, caller: Caller) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     turns = [await one.send(user, f"message {n}", conversation, wait=0) for n in range(4)]
     report = await sweep(caller(one))
     assert (report["swept"], report["finished"]) == (1, 1)
@@ -63,7 +63,7 @@ async def test_a_whole_queue_is_answered_in_order(instances: Instances, caller: 
 async def test_an_intent_whose_holder_died_before_the_create(
     instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello", wait=0)
     await one.store.claim_turn(user.id, turn.conversation_id, LESSEE)
     assert (await sweep(caller(one)))["swept"] == 0  # the lease is still good
@@ -76,7 +76,7 @@ async def test_an_intent_whose_holder_died_before_the_create(
 async def test_a_run_whose_holder_died_is_adopted(
     instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     await emulator.configure(latency_seconds=0.5)
     turn = await one.send(user, "hello", wait=0.3)  # its sender goes while it runs
     assert turn.status is TurnStatus.RUNNING
@@ -92,7 +92,7 @@ async def test_a_run_whose_holder_died_is_adopted(
 async def test_two_sweeps_at_once_start_one_run(
     instances: Instances, emulator: RunningEmulator, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turns = [await one.send(user, f"message {n}", wait=0) for n in range(5)]
     here, there = caller(await instances.make()), caller(await instances.make())
     await asyncio.gather(sweep(here), sweep(there), sweep(here))
@@ -103,7 +103,7 @@ async def test_two_sweeps_at_once_start_one_run(
 async def test_a_turn_past_its_deadline_is_finished_as_failed(
     instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello", wait=0)
     db.let_pass(15 * 60 + 1)
     assert (await sweep(caller(one)))["finished"] == 1
@@ -118,7 +118,7 @@ async def test_a_turn_past_its_deadline_is_finished_as_failed(
 async def test_one_that_fails_does_not_stop_the_others(
     instances: Instances, caller: Caller, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turns = [await one.send(user, f"message {n}", wait=0) for n in range(5)]
     claim = one.store.claim_turn
 
@@ -137,7 +137,7 @@ async def test_one_that_fails_does_not_stop_the_others(
 async def test_the_call_ends_in_time_and_what_it_left_goes_on_in_the_next(
     instances: Instances, emulator: RunningEmulator, caller: Caller
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     long = await one.send(user, "[[slow 4]] take your time", wait=0)
     short = await one.send(user, "hello", wait=0)
     report = await sweep(caller(one, sweep_seconds="3"))
@@ -153,7 +153,7 @@ async def test_threads_of_asked_agents_are_deleted_once_their_turn_is_over(
     instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
 ) -> None:
     db.run("delete from public.chat_scratch_threads")
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add("helper", says("help", work_seconds=0.3), as_tool=True)
     team.add("boss", asks(helper="help me"), says("helped"))

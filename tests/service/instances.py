@@ -139,5 +139,5 @@ class Instances:
         return Instance(built.service, store, rpc)
 
 
-def somebody() -> User:
+def new_user() -> User:
     return User(str(uuid.uuid4()), "authenticated")

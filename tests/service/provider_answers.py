@@ -95,7 +95,7 @@ LATER = [
     ),
 ]
 
-# The create may or may not have been taken: whatever the case, there is one run in the end.
+# The create may or may not have been taken: in both cases there is one run in the end.
 UNKNOWN = {
     "500": error(500),
     "500 without a body": http(500),

@@ -12,7 +12,7 @@ from dev.emulator.testing import RunningEmulator
 from shared.core.errors import Conflict, InvalidRequest
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
-from tests.service.instances import Instances, somebody
+from tests.service.instances import Instances, new_user
 
 REJECT = MultitaskStrategy.REJECT
 
@@ -43,7 +43,7 @@ async def creates(emulator: RunningEmulator) -> int:
 
 
 async def test_a_message_is_answered(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello")
     assert turn.status is TurnStatus.COMPLETED
     assert turn.reply == "Emulated reply 1 to: hello"
@@ -56,7 +56,7 @@ async def test_a_message_is_answered(instances: Instances, emulator: RunningEmul
 
 
 async def test_an_undisturbed_turn_on_a_known_thread_costs_three_calls(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     one.rpc.called.clear()
     await one.send(user, "again", first.conversation_id)
@@ -67,7 +67,7 @@ async def test_messages_sent_at_once_through_two_instances_are_answered_in_order
     instances: Instances, emulator: RunningEmulator
 ) -> None:
     one, two = await instances.make(max_open_turns="20"), await instances.make(max_open_turns="20")
-    user, conversation = somebody(), str(uuid.uuid4())
+    user, conversation = new_user(), str(uuid.uuid4())
     turns = await together(*((one, two)[n % 2].send(user, f"message {n}", conversation) for n in range(10)))
     turns.sort(key=lambda turn: turn.seq)
     assert [turn.seq for turn in turns] == list(range(1, 11))
@@ -82,14 +82,14 @@ async def test_without_a_lock_at_the_provider_our_instances_still_never_run_two(
 ) -> None:
     await emulator.configure(lock=False)
     one, two = await instances.make(), await instances.make()
-    user, conversation = somebody(), str(uuid.uuid4())
+    user, conversation = new_user(), str(uuid.uuid4())
     turns = await together(*((one, two)[n % 2].send(user, f"message {n}", conversation) for n in range(6)))
     assert all(turn.status is TurnStatus.COMPLETED for turn in turns)
     assert set((await emulator.state())["max_active"].values()) == {1}
 
 
 async def test_the_history_reaches_the_model(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     second = await one.send(user, "again", first.conversation_id)
     assert second.reply == "Emulated reply 2 to: again"
@@ -100,7 +100,7 @@ async def test_the_history_reaches_the_model(instances: Instances) -> None:
 async def test_a_foreign_run_is_followed_to_its_end(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str, status: int, named: bool
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.configure(conflict_status=status, conflict_names_run=named)
     foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 0.3)
@@ -119,7 +119,7 @@ async def test_a_foreign_run_is_followed_to_its_end(
 async def test_reject_finds_our_own_turn_in_progress_and_stores_nothing(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     running = asyncio.create_task(one.send(user, "[[slow 1]] first", conversation))
     await emulator.started()
     with pytest.raises(Conflict) as refused:
@@ -133,7 +133,7 @@ async def test_reject_finds_our_own_turn_in_progress_and_stores_nothing(
 async def test_reject_finds_a_foreign_run_at_the_provider_and_stores_nothing(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     foreign = await block(emulator, wire, await place_of(db, first.conversation_id), None)
     with pytest.raises(Conflict) as refused:
@@ -150,7 +150,7 @@ async def test_reject_finds_a_foreign_run_at_the_provider_and_stores_nothing(
 async def test_a_rejecting_turn_that_was_accepted_is_not_taken_back(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     first = await one.send(user, "hello")
     foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 0.5)
     accepted = await one.send(user, "second", first.conversation_id, strategy=REJECT, key="k", wait=0)
@@ -163,7 +163,7 @@ async def test_a_rejecting_turn_that_was_accepted_is_not_taken_back(
 async def test_the_budget_ends_and_another_instance_carries_on(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     first = await one.send(user, "hello")
     foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 2)
     turn = await one.send(user, "patience", first.conversation_id, wait=0.5, key="k")
@@ -180,7 +180,7 @@ async def test_the_budget_ends_and_another_instance_carries_on(
 
 
 async def test_a_run_under_way_is_adopted_by_whoever_asks_next(instances: Instances, emulator: RunningEmulator) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     turn = await one.send(user, "[[slow 1.5]] long", wait=0.6)
     assert turn.status is TurnStatus.RUNNING
     done = await two.wait(user, turn)
@@ -191,7 +191,7 @@ async def test_a_run_under_way_is_adopted_by_whoever_asks_next(instances: Instan
 async def test_a_dead_instance_leaves_a_run_that_another_adopts_when_the_lease_has_lapsed(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     conversation = str(uuid.uuid4())
     dying = asyncio.create_task(one.send(user, "[[slow 1]] hello", conversation, key="k"))
     run_id = (await emulator.started())[0]
@@ -207,7 +207,7 @@ async def test_a_dead_instance_leaves_a_run_that_another_adopts_when_the_lease_h
 
 
 async def test_the_same_key_starts_nothing_twice(instances: Instances, emulator: RunningEmulator) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     turns = await together(*((one, two)[n % 2].send(user, "hello", key="k") for n in range(12)))
     assert len({turn.turn_id for turn in turns}) == 1
     assert {turn.reply for turn in turns} == {"Emulated reply 1 to: hello"}
@@ -223,7 +223,7 @@ async def test_the_same_key_starts_nothing_twice(instances: Instances, emulator:
 async def test_a_create_whose_answer_is_lost_is_found_not_repeated(
     instances: Instances, emulator: RunningEmulator, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(method="POST", path=create_path(wire), action={"kind": "reset", "when": "after"})
     turn = await one.send(user, "lost", first.conversation_id)
@@ -234,7 +234,7 @@ async def test_a_create_whose_answer_is_lost_is_found_not_repeated(
 async def test_a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arrive(
     instances: Instances, emulator: RunningEmulator, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(method="POST", path=create_path(wire), action={"kind": "reset", "when": "before"})
     turn = await one.send(user, "lost", first.conversation_id)
@@ -246,7 +246,7 @@ async def test_a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arr
 async def test_a_create_that_arrives_after_we_gave_it_up_is_adopted(
     instances: Instances, emulator: RunningEmulator, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(
         method="POST", path=create_path(wire), action={"kind": "delay", "when": "before", "seconds": 1.2}
@@ -259,7 +259,7 @@ async def test_a_create_that_arrives_after_we_gave_it_up_is_adopted(
 async def test_500_after_acceptance_is_not_taken_for_a_no(
     instances: Instances, emulator: RunningEmulator, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(
         method="POST",
@@ -272,7 +272,7 @@ async def test_500_after_acceptance_is_not_taken_for_a_no(
 
 
 async def test_a_rate_limit_costs_no_attempt(instances: Instances, emulator: RunningEmulator, wire: str) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     action = {
         "kind": "status",
         "status": 429,
@@ -296,7 +296,7 @@ async def test_a_rate_limit_costs_no_attempt(instances: Instances, emulator: Run
 async def test_a_definite_no_is_a_typed_failure_and_the_next_message_is_served(
     instances: Instances, emulator: RunningEmulator, wire: str, status: int, body: object, code: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(
         method="POST", path=create_path(wire), action={"kind": "status", "status": status, "body": body}
@@ -309,7 +309,7 @@ async def test_a_definite_no_is_a_typed_failure_and_the_next_message_is_served(
 
 
 async def test_a_run_that_fails_for_good_is_a_typed_failure(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "[[fail content_policy]] x")
     assert turn.error is not None
     assert (turn.status, turn.error["code"]) == (TurnStatus.FAILED, "run_failed")
@@ -319,7 +319,7 @@ async def test_a_run_that_fails_for_good_is_a_typed_failure(instances: Instances
 
 
 async def test_an_incomplete_answer_is_not_dressed_up(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "[[incomplete]] tell me everything")
     assert turn.status is TurnStatus.FAILED
     assert turn.error is not None
@@ -330,7 +330,7 @@ async def test_an_incomplete_answer_is_not_dressed_up(instances: Instances) -> N
 async def test_a_thread_that_is_gone_is_made_again_with_what_was_said(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     state = emulator.emulator
     place = await place_of(db, first.conversation_id)
@@ -344,7 +344,7 @@ async def test_a_thread_that_is_gone_is_made_again_with_what_was_said(
 
 
 async def test_a_tool_that_nobody_offered_is_refused_and_does_not_poison_the_next(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "[[tool launch_rockets {}]] now")
     assert turn.reply is not None
     assert '"code": "unknown_tool"' in turn.reply
@@ -357,7 +357,7 @@ async def test_a_tool_that_nobody_offered_is_refused_and_does_not_poison_the_nex
 async def test_a_running_turn_is_cancelled_from_another_instance(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, two, user, conversation = await instances.make(lease_seconds="4"), await instances.make(), somebody(), None
+    one, two, user, conversation = await instances.make(lease_seconds="4"), await instances.make(), new_user(), None
     asked = asyncio.create_task(one.send(user, "[[never]] hello", conversation))
     run_id = (await emulator.started())[0]
     await emulator.reached(run_id, "in_progress")
@@ -373,7 +373,7 @@ async def test_a_running_turn_is_cancelled_from_another_instance(
 async def test_a_queued_message_is_changed_then_answered_as_changed(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     first = asyncio.create_task(one.send(user, "[[slow 0.5]] first", conversation))
     await emulator.started()
     queued = await one.send(user, "second", conversation, wait=0)
@@ -387,7 +387,7 @@ async def test_a_queued_message_is_changed_then_answered_as_changed(
 
 
 async def test_a_queued_message_is_taken_out(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     first = asyncio.create_task(one.send(user, "[[slow 0.5]] first", conversation))
     await emulator.started()
     queued = await one.send(user, "second", conversation, wait=0)
@@ -406,7 +406,7 @@ async def test_a_server_without_background_runs_answers_in_the_foreground(
     instances: Instances, emulator: RunningEmulator, background: str
 ) -> None:
     await emulator.configure(background=background)
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "[[slow 2]] longer than a call may take")
     assert first.status is TurnStatus.COMPLETED
     assert (await one.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
@@ -418,7 +418,7 @@ async def test_a_server_without_conversations_is_sent_the_transcript(
     instances: Instances, emulator: RunningEmulator, conversation: str
 ) -> None:
     await emulator.configure(conversation=conversation)
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     assert (await one.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
     two = await instances.make()
@@ -427,7 +427,7 @@ async def test_a_server_without_conversations_is_sent_the_transcript(
 
 @pytest.mark.parametrize("wire", ["responses"])
 async def test_the_transcript_can_be_asked_for(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user = await instances.make(responses_state="transcript"), somebody()
+    one, user = await instances.make(responses_state="transcript"), new_user()
     first = await one.send(user, "hello")
     assert (await one.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
     assert (await emulator.state())["conversations"] == []

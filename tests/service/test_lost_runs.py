@@ -9,7 +9,7 @@ from shared.core.conflict import events
 from shared.core.turns import TurnStatus
 from shared.runs.lookup import RunLookup
 from tests.db.database import Database
-from tests.service.instances import Instances, somebody
+from tests.service.instances import Instances, new_user
 from tests.service.test_answering import creates, place_of
 from tests.service.test_strategies import thread_texts
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parametrize("wire", ["responses"])
 async def test_an_answer_that_came_between_the_last_look_and_the_repeat_is_the_one_that_stays(
     instances: Instances, emulator: RunningEmulator, db: Database, monkeypatch: pytest.MonkeyPatch, background: str
 ) -> None:
-    one, user = await instances.make(responses_background=background, run_budget_seconds="5"), somebody()
+    one, user = await instances.make(responses_background=background, run_budget_seconds="5"), new_user()
     first = await one.send(user, "hello")
 
     async def blind(looking: RunLookup) -> events.RunNotFound:
@@ -46,7 +46,7 @@ async def test_a_create_cut_off_by_its_callers_deadline_is_not_repeated_while_it
     await emulator.configure(lock=False)
     one = await instances.make(responses_background="off", run_budget_seconds="10", lease_seconds="3")
     two = one if same_instance else await instances.make(responses_background="off", run_budget_seconds="10")
-    user = somebody()
+    user = new_user()
     first = await one.send(user, "hello")
     turn = await one.send(user, "[[slow 4]] again", first.conversation_id, wait=1.0)
     assert turn.status is TurnStatus.STARTING
@@ -59,7 +59,7 @@ async def test_a_create_cut_off_by_its_callers_deadline_is_not_repeated_while_it
 async def test_a_run_that_is_shown_no_more_is_known_by_the_answer_it_left(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     action = {"kind": "status", "status": 404, "body": {"error": {"message": "Not found.", "code": None}}}
     await emulator.fault(path="/responses/", method="GET", times=None, action=action)
     turn = await one.send(user, "[[slow 1]] hello")
@@ -71,7 +71,7 @@ async def test_an_error_of_a_server_in_the_foreground_is_not_waited_for_as_long_
     instances: Instances, emulator: RunningEmulator
 ) -> None:
     await emulator.configure(background="ignore")
-    one, user = await instances.make(run_budget_seconds="300"), somebody()
+    one, user = await instances.make(run_budget_seconds="300"), new_user()
     first = await one.send(user, "hello")
     action = {"kind": "status", "status": 500, "body": {"error": {"message": "Oops.", "type": "server_error"}}}
     await emulator.fault(path="/responses$", method="POST", action=action)

@@ -1,4 +1,4 @@
-"""Whatever a provider answers: the turn ends as the table says, and never with a second run."""
+"""For every answer of a provider: the turn ends as the table says, and never with a second run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator, running_emulator
 from tests.db.database import Database
-from tests.service.instances import Instances, somebody
+from tests.service.instances import Instances, new_user
 from tests.service.provider_answers import TABLE, WIRES, Row
 from tests.service.scripted import scripted
 
@@ -34,7 +34,7 @@ class Seen:
 async def play(row: Row, wire: str, dsn: str, emulator: RunningEmulator) -> Seen:
     """One conversation with a provider of its own in front: a turn that goes well, then the one of the row."""
     async with scripted(emulator.base_url) as front, Instances(dsn, front.base_url, wire) as made:
-        one, user = await made.make(provider_timeout_seconds="1.5", lease_seconds="6"), somebody()
+        one, user = await made.make(provider_timeout_seconds="1.5", lease_seconds="6"), new_user()
         first = await one.send(user, "hello")
         assert first.status == "completed", first
         pattern = (CREATE if row.at == "create" else LOOK)[wire]

@@ -16,7 +16,7 @@ from shared.core.model import JsonObject
 from shared.core.turns import TurnStatus
 from shared.turn import stop
 from tests.db.database import Database
-from tests.service.instances import Instances, somebody
+from tests.service.instances import Instances, new_user
 from tests.service.scripted import Scripted, error, scripted
 from tests.service.test_answering import REJECT, block, create_path, creates, place_of
 from tests.service.test_strategies import COALESCE, INTERRUPT, running, superseded, thread_texts
@@ -46,7 +46,7 @@ def lose_thread(emulator: RunningEmulator, wire: str, place: str) -> None:
 async def test_a_thread_that_goes_while_its_run_is_followed_is_made_again(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     asked = asyncio.create_task(one.send(user, "[[slow 1]] again", first.conversation_id, wait=12))
     await running(emulator, 2)
@@ -58,7 +58,7 @@ async def test_a_thread_that_goes_while_its_run_is_followed_is_made_again(
 async def test_a_thread_that_goes_while_a_foreign_run_is_followed_is_made_again(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     place = await place_of(db, first.conversation_id)
     await block(emulator, wire, place, None)
@@ -73,7 +73,7 @@ async def test_a_thread_that_goes_while_a_foreign_run_is_followed_is_made_again(
 async def test_a_turn_whose_time_comes_too_late_to_be_started_is_left_as_it_is(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user = await instances.make(coalesce_seconds="0.9", provider_timeout_seconds="8"), somebody()
+    one, user = await instances.make(coalesce_seconds="0.9", provider_timeout_seconds="8"), new_user()
     first = await one.send(user, "hello")
     turn = await one.send(user, "again", first.conversation_id, wait=1.0, strategy=COALESCE)
     assert (turn.status, turn.attempt) == (TurnStatus.QUEUED, 0)
@@ -86,7 +86,7 @@ async def test_a_turn_whose_time_comes_too_late_to_be_started_is_left_as_it_is(
 async def test_a_message_that_may_be_answered_already_is_not_taken_back(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502, "when": "after"})
     turn = await one.send(user, "[[slow 4]] again", first.conversation_id, strategy=REJECT)
@@ -100,7 +100,7 @@ async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
 ) -> None:
     monkeypatch.setattr(stop, "CANCEL_WITHIN_SECONDS", 0.3)
     await emulator.configure(lock=False)
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     monkeypatch.setattr(composition, "TURN_TTL_SECONDS", 1.0)
     two = await instances.make()
@@ -114,7 +114,7 @@ async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
 async def test_what_was_interrupted_is_not_told_twice_to_a_thread_made_since(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(cancel_wait_seconds="0.5"), somebody()
+    one, user = await instances.make(cancel_wait_seconds="0.5"), new_user()
     first = await one.send(user, "hello")
     asked = asyncio.create_task(one.send(user, "[[never]] [[ignore-cancel]] second", first.conversation_id))
     await running(emulator, 2)
@@ -134,7 +134,7 @@ async def test_what_was_interrupted_is_not_told_twice_to_a_thread_made_since(
 async def test_a_conversation_answered_by_transcript_meanwhile_is_made_again(instances: Instances) -> None:
     """Instances learn what a server does each for itself, and may come to know different things."""
     keeps, sends = await instances.make(), await instances.make(responses_state="transcript")
-    user = somebody()
+    user = new_user()
     first = await keeps.send(user, "hello")
     assert (await sends.send(user, "again", first.conversation_id)).reply == "Emulated reply 2 to: again"
     assert (await keeps.send(user, "more", first.conversation_id)).reply == "Emulated reply 3 to: more"
@@ -144,7 +144,7 @@ async def test_a_conversation_answered_by_transcript_meanwhile_is_made_again(ins
 async def test_an_agent_that_goes_while_its_assistant_is_made_is_no_conflict(
     instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     call = one.rpc.call
 
     async def gone(function: str, read: Callable[[JsonObject], Any], **arguments: Any) -> Any:
@@ -159,7 +159,7 @@ async def test_an_agent_that_goes_while_its_assistant_is_made_is_no_conflict(
 async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
     instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, user = await instances.make(provider_timeout_seconds="8"), somebody()
+    one, user = await instances.make(provider_timeout_seconds="8"), new_user()
     first = await one.send(user, "hello")
     call = one.rpc.call
 
@@ -180,7 +180,7 @@ async def test_a_claim_that_comes_when_nobody_waits_any_more_is_given_back(
 async def test_a_look_that_is_refused_because_of_the_lock_says_nothing(
     behind: Instances, front: Scripted, emulator: RunningEmulator, wire: str, status: int
 ) -> None:
-    one, user = await behind.make(), somebody()
+    one, user = await behind.make(), new_user()
     first = await one.send(user, "hello")
     taken = {"kind": "status", "status": 502, "when": "after"}
     await emulator.fault(path=create_path(wire), method="POST", action=taken)
@@ -194,7 +194,7 @@ async def test_a_look_that_is_refused_because_of_the_lock_says_nothing(
 async def test_a_run_that_completes_while_its_time_runs_out_is_an_answer(
     behind: Instances, front: Scripted, emulator: RunningEmulator, wire: str
 ) -> None:
-    one, user = await behind.make(run_budget_seconds="1"), somebody()
+    one, user = await behind.make(run_budget_seconds="1"), new_user()
     cancel = "/cancel$"
     refusal = error(400, None, "Cannot cancel run with status 'completed'.")
     front.answer("POST", cancel, for_ever=refusal)
@@ -206,7 +206,7 @@ async def test_a_run_that_completes_while_its_time_runs_out_is_an_answer(
 async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_one(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     first = await one.send(user, "hello")
     # the older holder hears of its run only after a newer one has found it
     await emulator.fault(
@@ -226,7 +226,7 @@ async def test_a_run_that_a_newer_holder_follows_is_not_cancelled_by_an_older_on
 async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
     instances: Instances, db: Database
 ) -> None:
-    one, user, conversation = await instances.make(responses_state="transcript"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(responses_state="transcript"), new_user(), str(uuid.uuid4())
     try:
         for n, provider in enumerate(["assistants", None, "assistants"], 1):
             db.run("update public.chat_agents set provider = %s", provider)
@@ -239,7 +239,7 @@ async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
 async def test_an_earlier_answer_to_the_same_words_is_not_taken_for_a_lost_one(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     cut_off = await one.send(user, "[[incomplete]] go on", first.conversation_id)
     await emulator.fault(path="/responses$", method="POST", action={"kind": "status", "status": 502})
@@ -254,7 +254,7 @@ async def test_an_earlier_answer_to_the_same_words_is_not_taken_for_a_lost_one(
 async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_by_another_process(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, two, user = await instances.make(), await instances.make(), somebody()
+    one, two, user = await instances.make(), await instances.make(), new_user()
     first = await one.send(user, "hello")
     emulator.emulator.assistants.clear()
     again = await two.send(user, "again", first.conversation_id)
@@ -263,4 +263,4 @@ async def test_an_assistant_of_ours_that_was_deleted_is_made_anew_by_another_pro
     assert len(emulator.emulator.assistants) == 1
     db.run("update public.chat_agents set assistant_id = 'asst_of_somebody', assistant_made = false where is_default")
     refused = await one.send(user, "last", first.conversation_id)
-    assert refused.status is TurnStatus.FAILED, "one that somebody named is not made anew behind their back"
+    assert refused.status is TurnStatus.FAILED, "an assistant that its owner named is not made anew"

@@ -12,7 +12,7 @@ from dev.emulator.testing import RunningEmulator
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
-from tests.service.instances import Instance, Instances, somebody
+from tests.service.instances import Instance, Instances, new_user
 from tests.service.test_answering import block, creates, place_of
 
 INTERRUPT, ROLLBACK, COALESCE = MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK, MultitaskStrategy.COALESCE
@@ -63,7 +63,7 @@ async def test_interrupt_ends_the_turn_under_way_and_keeps_what_was_asked(
 ) -> None:
     one = await instances.make(lease_seconds="3", provider_timeout_seconds="1")
     two = one if same_instance else await instances.make()
-    user, conversation = somebody(), str(uuid.uuid4())
+    user, conversation = new_user(), str(uuid.uuid4())
     asked = asyncio.create_task(one.send(user, "[[never]] first", conversation, key="a"))
     run_id = await running(emulator)
     newer = await two.send(user, "second", conversation, strategy=INTERRUPT)
@@ -83,7 +83,7 @@ async def test_interrupt_ends_the_turn_under_way_and_keeps_what_was_asked(
 async def test_interrupt_before_the_run_has_begun_keeps_the_message(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     place = await place_of(db, first.conversation_id)
     await block(emulator, wire, place, 1.0)
@@ -102,7 +102,7 @@ async def test_interrupt_before_the_run_has_begun_keeps_the_message(
 async def test_messages_that_wait_keep_their_place_behind_the_one_that_interrupts(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     asked = asyncio.create_task(one.send(user, "[[never]] first", conversation))
     await running(emulator)
     waiting = [await one.send(user, f"waiting {n}", conversation, wait=0) for n in range(2)]
@@ -118,7 +118,7 @@ async def test_messages_that_wait_keep_their_place_behind_the_one_that_interrupt
 async def test_rollback_takes_message_and_answer_out_of_transcript_and_thread(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     first = await one.send(user, "hello")
     asked = asyncio.create_task(one.send(user, "[[never]] regretted", first.conversation_id))
     await running(emulator, 2)
@@ -139,7 +139,7 @@ async def test_rollback_takes_message_and_answer_out_of_transcript_and_thread(
 async def test_a_foreign_run_is_ended(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str, strategy: MultitaskStrategy
 ) -> None:
-    one, user = await instances.make(cancel_wait_seconds="1"), somebody()
+    one, user = await instances.make(cancel_wait_seconds="1"), new_user()
     first = await one.send(user, "hello")
     place = await place_of(db, first.conversation_id)
     foreign = await block(emulator, wire, place, None)
@@ -149,14 +149,14 @@ async def test_a_foreign_run_is_ended(
     if wire == "assistants":
         assert await emulator.reached(foreign) == "cancelled"
         assert await place_of(db, first.conversation_id) == place
-    else:  # the lock names nobody: the thread is left to it
+    else:  # the lock names no run: the thread is left to it
         assert await place_of(db, first.conversation_id) != place
 
 
 async def test_a_run_that_ignores_its_cancel_loses_its_thread(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(cancel_wait_seconds="1"), somebody()
+    one, user = await instances.make(cancel_wait_seconds="1"), new_user()
     first = await one.send(user, "hello")
     place = await place_of(db, first.conversation_id)
     asked = asyncio.create_task(one.send(user, "[[never]] [[ignore-cancel 60]] stubborn", first.conversation_id))
@@ -172,7 +172,7 @@ async def test_a_run_in_the_foreground_cannot_be_displaced_and_is_waited_for(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
     await emulator.configure(background="refuse")
-    one, user = await instances.make(lease_seconds="3"), somebody()
+    one, user = await instances.make(lease_seconds="3"), new_user()
     first = await one.send(user, "hello")
     asked = asyncio.create_task(one.send(user, "[[slow 2]] first", first.conversation_id))
     await running(emulator, 2)
@@ -182,7 +182,7 @@ async def test_a_run_in_the_foreground_cannot_be_displaced_and_is_waited_for(
 
 
 async def test_an_answer_that_came_before_the_interrupt_stands(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     asked = [asyncio.create_task(one.send(user, "quick", conversation))]
     await emulator.started()
     newer = await one.send(user, "second", conversation, strategy=INTERRUPT)
@@ -195,7 +195,7 @@ async def test_an_answer_that_came_before_the_interrupt_stands(instances: Instan
 async def test_messages_that_arrive_while_one_runs_are_joined_into_one_turn(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
-    one, two, user, conversation = await instances.make(), await instances.make(), somebody(), str(uuid.uuid4())
+    one, two, user, conversation = await instances.make(), await instances.make(), new_user(), str(uuid.uuid4())
     asked = asyncio.create_task(one.send(user, "[[slow 1]] first", conversation, strategy=COALESCE))
     await running(emulator)
     texts = ["Hello", "how are you", "what time is it"]
@@ -218,7 +218,7 @@ async def test_messages_that_arrive_while_one_runs_are_joined_into_one_turn(
 
 
 async def test_a_short_pause_gathers_quick_messages(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user, conversation = await instances.make(coalesce_seconds="0.6"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(coalesce_seconds="0.6"), new_user(), str(uuid.uuid4())
     turns = await asyncio.gather(
         *(one.send(user, text, conversation, strategy=COALESCE) for text in ("Hello", "how are you", "what time is it"))
     )
@@ -227,7 +227,7 @@ async def test_a_short_pause_gathers_quick_messages(instances: Instances, emulat
 
 
 async def test_others_are_not_joined(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     asked = asyncio.create_task(one.send(user, "[[slow 0.5]] first", conversation))
     await running(emulator)
     a = await one.send(user, "a", conversation, wait=0, strategy=COALESCE)
@@ -241,7 +241,7 @@ async def test_others_are_not_joined(instances: Instances, emulator: RunningEmul
 async def test_interrupting_joined_messages_displaces_them_all(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(coalesce_seconds="0.3"), somebody()
+    one, user = await instances.make(coalesce_seconds="0.3"), new_user()
     conversation = str(uuid.uuid4())
     asked = [
         asyncio.create_task(one.send(user, text, conversation, strategy=COALESCE)) for text in ("[[never]] a", "b")
@@ -258,7 +258,7 @@ async def test_interrupting_joined_messages_displaces_them_all(
 async def test_those_joined_to_a_cancelled_message_are_answered_and_asked_once(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user, conversation = await instances.make(coalesce_seconds="0.3"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(coalesce_seconds="0.3"), new_user(), str(uuid.uuid4())
     texts = ("[[never]] a", "b", "c")
     first, *others = [await one.send(user, text, conversation, wait=0, strategy=COALESCE) for text in texts]
     waiting = [asyncio.create_task(one.wait(user, turn)) for turn in others]
@@ -272,11 +272,11 @@ async def test_those_joined_to_a_cancelled_message_are_answered_and_asked_once(
 
 
 async def test_cancel_against_completion(instances: Instances, emulator: RunningEmulator) -> None:
-    """Whichever comes first is what both see."""
+    """Both see the outcome that came first."""
     one, two = await instances.make(), await instances.make()
     outcomes = set()
     for attempt in range(20):
-        user, conversation = somebody(), str(uuid.uuid4())
+        user, conversation = new_user(), str(uuid.uuid4())
         asked = asyncio.create_task(one.send(user, "hello", conversation))
         await emulator.started(attempt + 1)
         (turn,) = (await one.store.get_conversation(user.id, conversation)).open_turns or (None,)

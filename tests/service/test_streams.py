@@ -24,7 +24,7 @@ from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.live_turn import LiveTurn
 from tests.db.database import Database
-from tests.service.instances import Instance, Instances, somebody
+from tests.service.instances import Instance, Instances, new_user
 from tests.service.teams import Team, calls, hands_over, says
 from tests.service.test_answering import block, place_of
 
@@ -59,7 +59,7 @@ def words(events: list[ChatEvent]) -> str:
 
 
 async def test_words_are_heard_as_they_come(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     live = await opened(one, user, f"[[slow 0.4]] [[say {LONG}]]", str(uuid.uuid4()))
     events, turn = await heard(live)
     assert turn.reply == LONG == words(events)
@@ -72,7 +72,7 @@ async def test_words_are_heard_as_they_come(instances: Instances, emulator: Runn
 async def test_another_instance_hears_the_same(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, two, user, conversation = await instances.make(), await instances.make(), somebody(), str(uuid.uuid4())
+    one, two, user, conversation = await instances.make(), await instances.make(), new_user(), str(uuid.uuid4())
     first = await opened(one, user, f"[[slow 3]] [[say {LONG}]]", conversation)
     listening = asyncio.create_task(heard(first))
     await emulator.reached((await emulator.started())[0], "in_progress")
@@ -86,15 +86,15 @@ async def test_another_instance_hears_the_same(
 
 
 async def test_an_idle_conversation_has_nothing_to_attach_to(instances: Instances) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello")
     assert await one.chat.attach(user, turn.conversation_id, soon()) is None
     with pytest.raises(NotFound):
-        await one.chat.attach(somebody(), turn.conversation_id, soon())
+        await one.chat.attach(new_user(), turn.conversation_id, soon())
 
 
 async def test_a_reader_that_leaves_stops_nothing(instances: Instances, emulator: RunningEmulator) -> None:
-    one, user, conversation = await instances.make(), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     live = await opened(one, user, f"[[slow 0.5]] [[say {LONG}]]", conversation)
     async for event in live.events():
         if isinstance(event, MessageDelta):
@@ -110,7 +110,7 @@ async def test_the_turn_goes_on_elsewhere_and_no_word_is_said_twice(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
     """The instance that serves it dies in the middle: who watches at another one, which takes over, hears it whole."""
-    one, user, conversation = await instances.make(lease_seconds="1.5"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(lease_seconds="1.5"), new_user(), str(uuid.uuid4())
     two = await instances.make(lease_seconds="1.5")
     live = await opened(one, user, f"[[slow 4]] [[say {LONG}]]", conversation)
     await emulator.reached((await emulator.started())[0], "in_progress")
@@ -129,7 +129,7 @@ async def test_the_turn_goes_on_elsewhere_and_no_word_is_said_twice(
 async def test_tools_and_handoffs_are_told_in_their_places(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, two, user, conversation = await instances.make(), await instances.make(), somebody(), str(uuid.uuid4())
+    one, two, user, conversation = await instances.make(), await instances.make(), new_user(), str(uuid.uuid4())
     team = Team(db, emulator, user)
     save = calls(("write_project", {"title": "T"}))
     team.add("boss", save, hands_over("writer", "why", "what"), handoffs=("writer",), tools=("write_project",))
@@ -154,7 +154,7 @@ async def test_tools_and_handoffs_are_told_in_their_places(
 async def test_reject_is_refused_before_anything_is_streamed_also_at_the_provider(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello")
     await block(emulator, wire, await place_of(db, turn.conversation_id), 3)
     with pytest.raises(Conflict, match="being answered"):
@@ -166,7 +166,7 @@ async def test_reject_is_refused_before_anything_is_streamed_also_at_the_provide
 async def test_who_waits_is_told_of_a_foreign_run(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello")
     await block(emulator, wire, await place_of(db, turn.conversation_id), 0.5)
     events, after = await heard(await opened(one, user, "now", turn.conversation_id))

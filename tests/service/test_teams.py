@@ -16,7 +16,7 @@ from dev.emulator.testing import RunningEmulator
 from dev.emulator.threads import run as emulated_runs
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
-from tests.service.instances import Instance, Instances, somebody
+from tests.service.instances import Instance, Instances, new_user
 from tests.service.scripted import error, scripted
 from tests.service.teams import Team, asks, calls, failing, hands_over, says
 
@@ -45,7 +45,7 @@ async def nothing_met(emulator: RunningEmulator) -> None:
 async def test_three_agents_with_tools_answer_one_message(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     saved = calls(("write_project", {"title": "Owls", "script": "INT. NIGHT"}))
     team.add("boss", hands_over("writer", "a script is wanted", "write about owls"), handoffs=("writer",))
@@ -88,7 +88,7 @@ async def test_three_agents_with_tools_answer_one_message(
 async def test_agents_are_asked_side_by_side_on_threads_of_their_own(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     slow = [says("red, says the painter", work_seconds=0.5), says("loud, says the singer", work_seconds=0.5)]
     team.add("painter", slow[0], as_tool=True)
@@ -117,7 +117,7 @@ async def test_agents_are_asked_side_by_side_on_threads_of_their_own(
 async def test_an_asked_agent_uses_its_own_tools_and_its_failure_is_told_to_the_model(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add(
         "clerk", calls(("write_project", {"title": "Noted"})), says("noted"), tools=("write_project",), as_tool=True
@@ -145,7 +145,7 @@ def counted_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_next_runs_call_of_the_same_id_is_another_call(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     work = [calls(("write_project", {"title": "Owls"})), calls(("read_project", {}))]
     tools = ("read_project", "write_project")
@@ -160,7 +160,7 @@ async def test_the_next_runs_call_of_the_same_id_is_another_call(
 async def test_a_run_of_an_asked_agent_that_is_given_up_is_ended(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add("clerk", *[calls(("read_project", {}))] * 99, tools=("read_project",), as_tool=True)
     team.add("boss", asks(clerk="read it"), lambda seen: says(seen.outputs[-1].output))
@@ -177,7 +177,7 @@ async def test_the_outputs_of_an_asked_agent_are_given_again_where_they_may_not_
     emulator: RunningEmulator, db: Database, wire: str, accepted: bool
 ) -> None:
     async with scripted(emulator.base_url) as front, Instances(db.dsn, front.base_url, wire) as instances:
-        one, user = await instances.make(), somebody()
+        one, user = await instances.make(), new_user()
         team = Team(db, emulator, user)
         team.add("clerk", calls(("read_project", {})), says("noted"), tools=("read_project",), as_tool=True)
         team.add("boss", asks(clerk="note it"), lambda seen: says(seen.outputs[-1].output))
@@ -196,14 +196,14 @@ async def test_the_outputs_of_an_asked_agent_are_given_again_where_they_may_not_
         (("ask_orchestrator", {"question": "?"}), "unknown_tool"),
         (("transfer_to_boss", {}), "unknown_tool"),
         (("write_project", {"title": 7}), "invalid_arguments"),
-        (("write_project", {"user_id": "somebody else"}), "invalid_arguments"),
+        (("write_project", {"user_id": "another user"}), "invalid_arguments"),
         (("ask_helper", {}), "invalid_arguments"),
     ],
 )
 async def test_what_cannot_be_done_is_told_to_the_model(
     instances: Instances, emulator: RunningEmulator, db: Database, call: tuple[str, dict[str, Any]], code: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add("helper", as_tool=True)
     team.add("boss", calls(call), lambda seen: says(seen.outputs[-1].output), tools=("write_project",))
@@ -214,7 +214,7 @@ async def test_what_cannot_be_done_is_told_to_the_model(
 async def test_a_loop_without_new_words_ends_in_a_typed_failure(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add("ping", hands_over("pong"), handoffs=("pong",))
     team.add("pong", hands_over("ping"), handoffs=("ping",))
@@ -227,7 +227,7 @@ async def test_a_loop_without_new_words_ends_in_a_typed_failure(
 
 
 async def test_limits_end_in_typed_failures(instances: Instances, emulator: RunningEmulator, db: Database) -> None:
-    one, user = await instances.make(max_handoffs="2", max_tool_calls="3"), somebody()
+    one, user = await instances.make(max_handoffs="2", max_tool_calls="3"), new_user()
     team = Team(db, emulator, user)
     wander = [hands_over("pong", text=f"words {n}") for n in range(5)]
     team.add("ping", *wander, handoffs=("pong",), tools=("write_project",))
@@ -248,7 +248,7 @@ async def test_limits_end_in_typed_failures(instances: Instances, emulator: Runn
 async def test_the_same_call_for_ever_ends_in_a_typed_failure(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(max_tool_calls="3"), somebody()
+    one, user = await instances.make(max_tool_calls="3"), new_user()
     team = Team(db, emulator, user)
     team.add("busy", *[calls(("read_project", {}))] * 99, tools=("read_project",))
     turn = await send(one, user, "go", "busy")
@@ -260,7 +260,7 @@ async def test_the_same_call_for_ever_ends_in_a_typed_failure(
 async def test_after_a_run_with_many_unanswered_calls_the_next_message_does_not_wait(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user = await instances.make(max_tool_calls="24", poll_min_seconds="0.25", poll_max_seconds="2"), somebody()
+    one, user = await instances.make(max_tool_calls="24", poll_min_seconds="0.25", poll_max_seconds="2"), new_user()
     team = Team(db, emulator, user)
     team.add("busy", calls(*[("read_project", {})] * 25), says("well"), tools=("read_project",))
     first = await send(one, user, "go", "busy")
@@ -274,7 +274,7 @@ async def test_a_call_left_open_is_answered_once_and_not_said_to_have_been_left_
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
     """By the next turn, with its first run and with no other."""
-    one, user = await instances.make(max_tool_calls="1"), somebody()
+    one, user = await instances.make(max_tool_calls="1"), new_user()
     team = Team(db, emulator, user)
     work = calls(("write_project", {"title": "again"}))
     team.add("boss", work, work, work, says("done"), tools=("write_project",))
@@ -293,7 +293,7 @@ async def test_a_call_left_open_is_answered_once_and_not_said_to_have_been_left_
 async def test_a_handoff_to_another_wire(
     instances: Instances, emulator: RunningEmulator, db: Database, wire: str
 ) -> None:
-    one, user = await instances.make(), somebody()
+    one, user = await instances.make(), new_user()
     team = Team(db, emulator, user)
     other = "assistants" if wire == "responses" else "responses"
     team.add("here", hands_over("there", task="go on"), handoffs=("there",))
@@ -307,7 +307,7 @@ async def test_a_handoff_to_another_wire(
 async def test_agents_of_others_are_neither_seen_nor_reached(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user, other = await instances.make(), somebody(), somebody()
+    one, user, other = await instances.make(), new_user(), new_user()
     Team(db, emulator, other).add("secret", as_tool=True)
     team = Team(db, emulator, user)
     team.add(
@@ -327,7 +327,7 @@ STRATEGIES = list(MultitaskStrategy)
 async def test_a_second_message_in_the_middle_of_a_chain(
     instances: Instances, emulator: RunningEmulator, db: Database, strategy: MultitaskStrategy
 ) -> None:
-    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(lease_seconds="3"), new_user(), str(uuid.uuid4())
     team = Team(db, emulator, user)
     team.add("boss", hands_over("writer", text="I know who can."), handoffs=("writer",))
     reached = asyncio.Event()
@@ -361,7 +361,7 @@ async def test_a_second_message_in_the_middle_of_a_chain(
 async def test_a_cancel_ends_the_agents_that_are_being_asked(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(lease_seconds="3"), new_user(), str(uuid.uuid4())
     team = Team(db, emulator, user)
     reached = asyncio.Event()
 
@@ -385,7 +385,7 @@ async def test_a_cancel_ends_the_agents_that_are_being_asked(
 async def test_control_that_has_moved_stays_moved_when_its_turn_is_interrupted(
     instances: Instances, emulator: RunningEmulator, db: Database
 ) -> None:
-    one, user, conversation = await instances.make(lease_seconds="3"), somebody(), str(uuid.uuid4())
+    one, user, conversation = await instances.make(lease_seconds="3"), new_user(), str(uuid.uuid4())
     team = Team(db, emulator, user)
     reached = asyncio.Event()
 

@@ -79,7 +79,7 @@ def explained_end(record: Record) -> Iterator[str]:
     for turn in record.turns:
         asked = turn["turn_id"] in record.world.cancels or turn["superseded_by"] is not None or _withdrawn(turn)
         if turn["status"] == "cancelled" and not asked:
-            yield f"G11 {name_of(turn)} was cancelled and nobody asked"
+            yield f"G11 {name_of(turn)} was cancelled and no client asked for it"
         if turn["status"] == "failed":
             leader = record.leader(turn)
             sent = record.creates[leader["turn_id"]]
@@ -104,7 +104,7 @@ def in_order(record: Record) -> Iterator[str]:
 
 
 def one_turn_a_key(record: Record) -> Iterator[str]:
-    """G4: whoever sends a key gets the same turn."""
+    """G4: every request with one key gets the same turn."""
     turns: dict[tuple[str, str], set[str]] = defaultdict(set)
     for answer in _with_turn(record):
         if answer.key is not None:
@@ -116,7 +116,7 @@ def one_turn_a_key(record: Record) -> Iterator[str]:
 
 
 def in_time(record: Record) -> Iterator[str]:
-    """G6: a response leaves within its budget and half a second, whatever fails."""
+    """G6: a response leaves within its budget and half a second, also where things fail."""
     for answer in record.world.answers:
         bound = max(answer.wait, ACCEPT_SECONDS) + LATE_SECONDS
         if answer.took > bound and not answer.frozen:
@@ -131,7 +131,7 @@ def known_codes(record: Record) -> Iterator[str]:
 
 
 def tenants_apart(record: Record) -> Iterator[str]:
-    """G7: what anybody was shown is their own."""
+    """G7: what a user was shown is their own."""
     for answer in _with_turn(record):
         if answer.turn.user_id != answer.user_id:
             yield f"G7 {answer.user_id} got turn {answer.turn.turn_id}"

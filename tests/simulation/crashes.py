@@ -28,7 +28,7 @@ BOUNDS = {True: 30.0, False: 90.0}  # seconds a crash may add, with a client tha
 SHUTDOWN_BOUND = 2.0  # a client that comes back, as the 202 that it gets asks it to
 TEAM_SECONDS = 2.0  # by which the lengths of a team's seven runs differ from one story to the next
 FREEZE_BOUND = FREEZE_SECONDS + BOUNDS[True]  # a client whose own instance is frozen waits for that as well
-LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so nobody waited for one to lapse
+LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so no client waited for one to lapse
 CONVERSATION = "00000000-0000-0000-0000-0000000003e8"
 SEED = 1
 KINDS = ("threads", "responses")
@@ -131,7 +131,7 @@ class _Story:
 
     async def play(self, world: World) -> None:
         person = Person(world, users(world)[0])
-        for number in range(1, world.profile.messages):  # whoever answered last goes on
+        for number in range(1, world.profile.messages):  # the client that was answered last goes on
             world.addressed[person.user.id, f"key {number}"] = None
         world.spawn(_worst_schedule(world))
         await asyncio.gather(*(self._send(person, number) for number in range(world.profile.messages)))

@@ -108,8 +108,8 @@ class Instance:
             await asyncio.shield(self.world.never)
 
     async def send(self, label: str, effect: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Let a request out. One that was about to leave as the instance froze leaves when it goes on, whoever
-        has given it up meanwhile; a dead instance sends nothing.
+        """Let a request out. One that was about to leave as the instance froze leaves when it goes on, also
+        where it was given up meanwhile; a dead instance sends nothing.
         """
         self.reach(label)
         if not self.alive:

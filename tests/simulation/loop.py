@@ -17,7 +17,7 @@ START = 1000.0  # the loop's first moment, in virtual seconds
 
 
 class Deadlock(RuntimeError):
-    """Everybody waits and no timer is set: in a real process this would hang for ever."""
+    """All tasks wait and no timer is set: in a real process this would hang for ever."""
 
 
 class _Selector(selectors.BaseSelector):

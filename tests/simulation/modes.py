@@ -19,7 +19,7 @@ class Network:
     lost: float = 0.0  # took effect, the answer never came
     late: float = 0.0  # takes effect only after the caller gave up, within the time to settle
     slow: float = 0.0  # takes effect late, but its caller waits for it still
-    very_late: float = 0.0  # takes effect when nobody reckons with it any more: one extra run is allowed
+    very_late: float = 0.0  # takes effect when it is no longer reckoned with: one extra run is allowed
 
 
 # shares of the strategies people send with

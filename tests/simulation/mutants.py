@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant("lost creates are not counted", "dark", (
         in_python(ConflictProtocol, "_not_found", ("if self.failures >= self.rules.max_failures:", "if False:")),
     ), says="G13"),
-    Mutant("nobody sweeps", "crash", (), sweeping=no_sweep, says="G1"),
+    Mutant("nothing sweeps", "crash", (), sweeping=no_sweep, says="G1"),
     Mutant("numbers are not given out under the lock", "clean", (
         in_sql("public.chat_submit_turn", ("set next_seq = next_seq + 1,",
                                       "set next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
@@ -299,7 +299,7 @@ TEAM_MUTANTS = (
 HARMLESS = (
     # a hint: without them everything takes longer and nothing breaks
     Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),)),
-    # a head that waits and is marked is ended by whoever claims it, if not at once
+    # a head that waits and is marked is ended by its next holder, if not at once
     Mutant(
         "a queued head is not ended when it is displaced",
         "storm",

@@ -172,7 +172,7 @@ class FakeProvider:
         self, name: str, effect: Callable[[], T], *, writes: bool = False, create: Create | None = None,
         seconds: float = TIMEOUT_SECONDS,
     ) -> T:  # fmt: skip
-        """One exchange. What was sent goes on without its sender: it may take effect when nobody listens any more."""
+        """One exchange. What was sent goes on without its sender: it may take effect when that has left."""
         exchange = await self._instance.send(f"{name}, sent", self._exchange(name, effect, writes, create))
         try:
             async with asyncio.timeout(seconds):

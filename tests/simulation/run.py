@@ -54,17 +54,17 @@ class Result:
 
 async def scenario(world: World, sweeping: Sweeping) -> None:
     """Faults last as long as people are there; then the sweep alone has to bring everything to its end."""
-    everybody = [world.spawn(tab.work()) for tab in tabs(world)]
+    leaving = [world.spawn(tab.work()) for tab in tabs(world)]
     snoop = world.spawn(Snoop(world, users(world)[-1]).work())
     others = [
         world.spawn(world.outages()),
         world.spawn(world.server.strangers()),
         world.spawn(schedule(world, sweeping, world.rng.uniform(0, PERIOD_SECONDS))),
     ]
-    await asyncio.gather(*everybody)
+    await asyncio.gather(*leaving)
     snoop.cancel()
     world.profile = world.profile.quiet()
-    world.note("everybody has left, nothing fails any more")
+    world.note("all people have left, nothing fails any more")
     quiet_at = world.now
     # what a frozen instance was about to send may arrive as late as it goes on
     while (left := world.database.open_turns()) or world.now < quiet_at + STRAY_SECONDS:

@@ -36,7 +36,7 @@ def never_two_at_once(record: Record) -> Iterator[str]:
             continue
         record.world.counts["overlaps"] += 1
         if earlier.asked and not record.world.server.locks:
-            continue  # of a lost run on its scratch thread, which nobody follows
+            continue  # of a lost run on its scratch thread, which no instance follows
         reckoned = not beyond(earlier) and not beyond(later)
         if record.world.kind != "unlocked" or (reckoned and _known(earlier, record) and _known(later, record)):
             yield f"G2 {later.run_id} of {_key(later)} started beside {earlier.run_id} of {_key(earlier)}"
@@ -48,7 +48,7 @@ def never_in_its_own_way(record: Record) -> Iterator[str]:
         if holder.create is None or holder.create.turn_id != create.turn_id or create.asked or beyond(holder):
             continue
         if create.very_late or create.sender.was_paused:
-            continue  # sent long before that run, when nobody knew of it
+            continue  # sent long before that run, when it was on no record
         if holder.create.fate == "heard" and holder.create.sender.alive:
             yield f"G2 {create.run_key} ran into {holder.run_id} of its own turn"
 
@@ -65,7 +65,7 @@ def thread_history(record: Record) -> Iterator[str]:
         turn = owner.get(place.place_id)
         foreign = any(item.text == FOREIGN for item in place.items)
         if turn is None or (foreign and record.world.server.leaves_input):
-            continue  # what a response of ours has left is not tidied up behind somebody else's message
+            continue  # what a response of ours has left is not tidied up behind another program's message
         said = "\n\n".join(item.text for item in place.items if item.role == "user").split("\n\n")
         asked = [by_text.get((turn["user_id"], text)) for text in said]
         order = [(record.leader(one)["place"], one["place"], one["seq"]) for one in asked if one is not None]
@@ -81,7 +81,7 @@ def nothing_left(record: Record) -> Iterator[str]:
 
 
 def beyond(run: Run) -> bool:
-    """Whether its create came later than anybody can reckon with, or from an instance that had been frozen."""
+    """Whether its create came later than can be reckoned with, or from an instance that had been frozen."""
     return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
 
 
@@ -109,7 +109,7 @@ def _missed(earlier: Run, later: Run, record: Record) -> bool:
 
 
 def _known(run: Run, record: Record) -> bool:
-    """Whether its answer came and was put on record: what nobody knows of, nobody can wait for."""
+    """Whether its answer came and was put on record: what is on no record cannot be waited for."""
     if run.create is None or run.create.fate != "heard":
         return False
     turn = record.by_id.get(run.create.turn_id)

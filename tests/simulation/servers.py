@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXPIRY_SECONDS = 600.0
 FOREIGN_SECONDS = (0.3, 40.0)
 PASSING = "server_error"
-FOREIGN = "somebody else's"
+FOREIGN = "another program's"
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Place:
 
     @property
     def unanswered(self) -> list[str]:
-        """Function calls whose outputs nobody has brought."""
+        """Function calls whose outputs have not been brought."""
         answered = {item.call_id for item in self.items if item.role == "output"}
         return [str(item.call_id) for item in self.items if item.role == "call" and item.call_id not in answered]
 
@@ -107,7 +107,7 @@ class Run:
     ended_at: float | None = None
     fault: str | None = None
     agent: str = ""
-    wants: str | None = None  # a function that nobody offered
+    wants: str | None = None  # a function that was not offered
     calls: tuple[ToolCall, ...] = ()  # that it waits for, or ended with
     asked_for: list[ToolCall] = field(default_factory=list)  # all that it ever called
     said: list[str] = field(default_factory=list)

@@ -20,7 +20,7 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
         by = record.by_id.get(turn["superseded_by"] or "")
         if turn["superseded_by"] is None:
             if (turn["error"] or {}).get("code") == "superseded":
-                yield f"G1 {name_of(turn)} was superseded by nobody"
+                yield f"G1 {name_of(turn)} was superseded by no turn"
             continue
         if turn["status"] != "cancelled" or (turn["error"] or {}).get("superseded_by") != turn["superseded_by"]:
             yield f"G1 {name_of(turn)} is {turn['status']} though displaced, its error {turn['error']}"
@@ -37,7 +37,7 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
 
 
 def displaced_in_time(record: Record) -> Iterator[str]:
-    """G11: where nothing fails, a displaced turn ends within the patience that is set, whoever holds it."""
+    """G11: where nothing fails, a displaced turn ends within the patience that is set, under one holder or several."""
     for turn in record.turns:
         by = record.by_id.get(turn["superseded_by"] or "")
         if record.world.mode_fails or by is None or turn["finished"] is None or record.world.server.foreground:
@@ -112,7 +112,7 @@ def _lines_before(turn: Row, record: Record) -> list[Row]:
 
 
 def _stays(turn: Row) -> bool:
-    """What a provider drops of a message that failed or was cancelled, nobody puts back."""
+    """What a provider drops of a message that failed or was cancelled is not put back."""
     return bool(turn["status"] == "completed" or turn["superseded_how"] == "interrupt")
 
 

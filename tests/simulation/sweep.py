@@ -1,4 +1,4 @@
-"""What the platform's scheduler does: every minute, have somebody carry on the conversations that nobody serves."""
+"""What the platform's scheduler does: every minute, have an instance carry on the conversations that none serves."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ HANDOFF_LINE = ("assistant", WORDS)
 
 
 def tools_run_once(record: Record) -> Iterator[str]:
-    """G10: what must not run twice did not, and where nobody knows whether it ran the ledger says so."""
+    """G10: what must not run twice did not, and where it is unknown whether it ran the ledger says so."""
     executions = record.world.server.executions
     for (turn_id, call_id), call in record.ledger.items():
         ran = executions[turn_id, call_id]
@@ -62,7 +62,7 @@ def told_what_happened(record: Record) -> Iterator[str]:
             row = record.ledger.get((turn_id, key))
             for output, reader in told[caller.place_id, call.call_id]:
                 if output == OUTCOME_UNKNOWN and (row is None or reader != turn_id):
-                    continue  # of a run that nobody followed, or by a later turn
+                    continue  # of a run that was not followed, or by a later turn
                 if "not_run" in output and executions[turn_id, key]:
                     yield f"G10 {call.name} {key} ran and was told to have been left undone"
                     continue

@@ -1,4 +1,4 @@
-"""Nothing accepted is lost wherever an instance dies, and nobody waits longer for it than was promised."""
+"""Nothing accepted is lost wherever an instance dies, and no client waits longer for it than was promised."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_death_at_every_boundary(simulated: Database, kind: str, returning: bo
 
 
 def test_a_freeze_at_every_boundary(simulated: Database) -> None:
-    """Whoever goes on after its lease has lapsed does no harm, and nobody has waited for it."""
+    """A holder that goes on after its lease has lapsed does no harm, and no client has waited for it."""
     for freeze in freezes(simulated, KINDS[0]):
         assert not freeze.broken(FREEZE_BOUND), f"no. {freeze.number}: {freeze.where}\n{freeze.result.report()}"
 

@@ -98,7 +98,7 @@ class World:
         self.violations.append(f"at {self.now:.2f}: {text}")
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Something that goes on whoever started it: the network, the provider, people."""
+        """Something that goes on without its starter: the network, the provider, people."""
         task = self.loop.create_task(work, context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)

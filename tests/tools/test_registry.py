@@ -42,7 +42,7 @@ async def test_ten_lines_make_a_tool(registry: Registry) -> None:
     assert json.loads(await made.run(CONTEXT, '{"city": "Ulm"}')) == {"city": "Ulm", "days": 1, "of": "user"}
     for wrong in ("{}", "[]", "nope", '{"city": ""}', '{"city": "Ulm", "user_id": "x"}', '{"city": 3}'):
         assert json.loads(await made.run(CONTEXT, wrong))["error"]["code"] == "invalid_arguments"
-    assert "Ulm" not in await made.run(CONTEXT, '{"city": "Ulm", "days": "soon"}'), "an error quotes nobody"
+    assert "Ulm" not in await made.run(CONTEXT, '{"city": "Ulm", "days": "soon"}'), "an error quotes no argument"
 
 
 async def test_what_goes_wrong_is_told_to_the_model_and_says_nothing_of_the_inside(registry: Registry) -> None:

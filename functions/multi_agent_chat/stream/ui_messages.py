@@ -127,7 +127,7 @@ class UiStream:
         return frames + self._state(state=turn.status.value, position=turn.position)
 
     def _left_open(self, turn: Turn) -> bytes:
-        retry_after = render.retry_seconds(turn)
+        retry_after = render.next_poll_seconds(turn)
         return self._state(state="open", position=turn.position, retry_after=retry_after)
 
     def _state(self, **changes: Any) -> bytes:

@@ -105,7 +105,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (4, Queued(0), Sleep(4.5)),
         ],
     ),
-    "nothing more is asked of the provider once nobody waits": (
+    "nothing more is asked of the provider once the request waits no longer": (
         RULES,
         [(147, MINE, StartRun()), (155, StartConflicted("run_a"), Detach())],
     ),
@@ -169,7 +169,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0.25, ActiveRunStatus(None), Sleep(0.65)),
         ],
     ),
-    "the holder is found out": (
+    "the active run is found out": (
         RULES,
         [
             (0, MINE, StartRun()),
@@ -179,7 +179,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0.25, ActiveRunStatus("completed", run_id="found"), StartRun()),
         ],
     ),
-    "a look at the holder fails": (
+    "a look at the active run fails": (
         RULES,
         [
             (0, MINE, StartRun()),
@@ -252,7 +252,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (15.5, StartAccepted(), Admit()),
         ],
     ),
-    "a lock that nobody can be named for loses its thread as well": (
+    "a lock whose run cannot be named loses its thread as well": (
         INTERRUPT,
         [
             (0, MINE, StartRun()),
@@ -294,7 +294,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, ActiveRunStatus("in_progress"), Sleep(0.25)),
         ],
     ),
-    "a run of an earlier turn that nobody follows is ended, whatever the strategy": (
+    "a run of an earlier turn that no instance follows is ended, whatever the strategy": (
         RULES,
         [
             (0, MINE, StartRun()),
@@ -466,7 +466,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (1.65, LookFailed(), Admit()),
         ],
     ),
-    "a repeat accepted behind the deadline is followed by whoever comes": (
+    "a repeat accepted behind the deadline is followed by the next holder": (
         RULES,
         [
             (147, TurnCame(Intent.UNKNOWN, still_seconds=-600), FindRun()),
@@ -490,7 +490,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, RunNotFound(), Admit()),
         ],
     ),
-    "a repeat that somebody else was ending is ended": (
+    "a repeat that an earlier holder was ending is ended": (
         RULES,
         [
             (0, TurnCame(Intent.UNKNOWN, failures=1), FindRun()),
@@ -560,7 +560,7 @@ def test_story(name: str) -> None:
 
 
 @pytest.mark.parametrize("status", ACTIVE)
-def test_an_active_holder_is_waited_for_and_an_unknown_status_is_active(status: str) -> None:
+def test_an_active_run_is_waited_for_and_an_unknown_status_is_active(status: str) -> None:
     play(
         [
             (0, MINE, StartRun()),
@@ -571,7 +571,7 @@ def test_an_active_holder_is_waited_for_and_an_unknown_status_is_active(status: 
 
 
 @pytest.mark.parametrize("status", TERMINAL)
-def test_a_terminal_holder_frees_the_thread(status: str) -> None:
+def test_a_terminal_run_frees_the_thread(status: str) -> None:
     play(
         [
             (0, MINE, StartRun()),
