@@ -15,7 +15,7 @@ from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import NewMessage
 from shared.core.model import User
 
-_ASK_FIELDS = ("message", "conversation_id", "scope", "agent", "multitask_strategy", "wait_seconds", "metadata")
+_MESSAGE_FIELDS = ("message", "conversation_id", "scope", "agent", "multitask_strategy", "wait_seconds", "metadata")
 
 
 class TurnRoutes:
@@ -25,8 +25,8 @@ class TurnRoutes:
     async def take_turn(self, request: Request) -> Response:
         user = await self._deps.user(request)
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
-        document = body_fields.known(await read_json(request), _ASK_FIELDS)
-        ask = NewMessage(
+        document = body_fields.known(await read_json(request), _MESSAGE_FIELDS)
+        message = NewMessage(
             text=body_fields.text_in(document),
             conversation_id=body_fields.conversation_id(document),
             scope=body_fields.scope(document),
@@ -38,12 +38,12 @@ class TurnRoutes:
         wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
-            stream = await self._deps.in_time(self._deps.service.open_stream(user, ask, deadline), deadline)
+            stream = await self._deps.in_time(self._deps.service.open_stream(user, message, deadline), deadline)
             return await self._streamed(request, stream, deadline)
-        return await self._answered(request, user, ask, deadline)
+        return await self._answered(request, user, message, deadline)
 
-    async def _answered(self, request: Request, user: User, ask: NewMessage, deadline: float) -> Response:
-        turn, replayed = await self._deps.in_time(self._deps.service.take_turn(user, ask, deadline), deadline)
+    async def _answered(self, request: Request, user: User, message: NewMessage, deadline: float) -> Response:
+        turn, replayed = await self._deps.in_time(self._deps.service.take_turn(user, message, deadline), deadline)
         if error := render.error_of(turn, replayed):
             raise error
         if turn.status.final:

@@ -137,14 +137,18 @@ class FakeChat:
             raise self.error
         self.finished.set()
 
-    async def take_turn(self, user: User, ask: NewMessage, deadline: float) -> tuple[Turn, bool]:
-        self.asks.append((user, ask, deadline))
+    async def take_turn(self, user: User, message: NewMessage, deadline: float) -> tuple[Turn, bool]:
+        self.asks.append((user, message, deadline))
         await self._obey()
-        changes = {"text": ask.text, "strategy": ask.strategy, "metadata": dict(ask.metadata or {})} | self.taken
+        changes = {
+            "text": message.text,
+            "strategy": message.strategy,
+            "metadata": dict(message.metadata or {}),
+        } | self.taken
         return self.add(user.id, **changes), self.replayed
 
-    async def open_stream(self, user: User, ask: NewMessage, deadline: float) -> FakeStream:
-        turn, replayed = await self.take_turn(user, ask, deadline)
+    async def open_stream(self, user: User, message: NewMessage, deadline: float) -> FakeStream:
+        turn, replayed = await self.take_turn(user, message, deadline)
         self.stream.begin(replace(turn, **self.begins), turn, replayed)
         return self.stream
 

@@ -61,12 +61,16 @@ async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.Asyn
         "metadata": {"tab": "2"},
     }
     assert_answer(await http.post("/", json=asked, headers=bearer() | {"idempotency-key": "k1"}), 200)
-    user, ask, _ = chat.asks[0]
+    user, message, _ = chat.asks[0]
     assert (user.id, user.role) == (ALICE, "authenticated")
-    assert ask.text == "tell\nme"
-    assert ask.scope == Scope(ScopeKind.TOPIC, "stories")
-    assert (ask.agent, ask.strategy, ask.idempotency_key) == ("script_writer", MultitaskStrategy.REJECT, "k1")
-    assert ask.metadata == {"tab": "2"}
+    assert message.text == "tell\nme"
+    assert message.scope == Scope(ScopeKind.TOPIC, "stories")
+    assert (message.agent, message.strategy, message.idempotency_key) == (
+        "script_writer",
+        MultitaskStrategy.REJECT,
+        "k1",
+    )
+    assert message.metadata == {"tab": "2"}
     assert_answer(await http.post("/", json={"message": "x", "conversation_id": CONVERSATION}, headers=bearer()), 200)
     assert chat.asks[1][1].conversation_id == CONVERSATION
     assert chat.asks[1][1].idempotency_key is None

@@ -319,7 +319,7 @@ async def test_the_same_meaning_is_the_same_ask(http: httpx.AsyncClient, chat: F
     for content in (one, two, other):
         headers = bearer() | {"content-type": "application/json", "idempotency-key": "k"}
         assert_answer(await http.post("/", content=content, headers=headers), 200)
-    digests = [ask.digest() for _, ask, _ in chat.asks]
+    digests = [message.digest() for _, message, _ in chat.asks]
     assert digests[0] == digests[1] != digests[2]
 
 

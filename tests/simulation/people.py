@@ -61,10 +61,12 @@ class Person:
             else None
         )
         agent = self.world.addressed.setdefault((self.user.id, key), named)
-        ask = NewMessage(text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent)
+        message = NewMessage(
+            text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent
+        )
 
         async def work(instance: Instance) -> Turn:
-            turn, _ = await instance.chat.take_turn(self.user, ask, self.world.now + wait)
+            turn, _ = await instance.chat.take_turn(self.user, message, self.world.now + wait)
             return turn
 
         self.world.sent.setdefault((self.user.id, key), (conversation, text))
