@@ -107,7 +107,6 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
     assistants = AssistantsProvider(
         openai,
         remember_assistant=store.remember_assistant,
-        clock=clock,
         timeout_seconds=timeout,
         run_budget_seconds=run_budget,
     )

@@ -56,10 +56,7 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Nothing to claim now: another holder's lease, or a head that must not start yet."""
-
-    retry_seconds: float
-    idle: bool = False  # no open turn at all
+    """Nothing to claim now: no open turn, another holder's lease, or a head that must not start yet."""
 
 
 @dataclass(frozen=True, slots=True)

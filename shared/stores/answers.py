@@ -9,7 +9,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NoAgents, NotFound, TooMany
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
-from shared.ports import Accepted, Busy, ToolTicket
+from shared.ports import Accepted, ToolTicket
 from shared.stores.rows import read_claim, read_scratch, read_turn
 
 T = TypeVar("T")
@@ -40,10 +40,6 @@ def read_submitted(answer: JsonObject) -> Accepted:
         replayed=answer["outcome"] == "replayed",
         claim=None if claim is None else read_claim(claim),
     )
-
-
-def read_busy(answer: JsonObject) -> Busy:
-    return Busy(answer["retry_ms"] / 1000)
 
 
 def read_ticket(answer: JsonObject) -> ToolTicket:

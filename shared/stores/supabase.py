@@ -10,7 +10,7 @@ from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import Accepted, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, ToolTicket, TurnUpdate
-from shared.stores.answers import by_outcome, gone, list_of, nothing, read_busy, read_submitted, read_ticket, turn_of
+from shared.stores.answers import by_outcome, gone, list_of, nothing, read_submitted, read_ticket, turn_of
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
@@ -59,9 +59,9 @@ class SupabaseStore:
     async def claim_turn(self, user_id: str, conversation_id: str, lessee: Lessee) -> Claim | Busy:
         readers: dict[str, Callable[[JsonObject], Claim | Busy]] = {
             "claimed": read_claim,
-            "idle": lambda _: Busy(0.0, idle=True),
-            "busy": read_busy,
-            "backoff": read_busy,
+            "idle": lambda _: Busy(),
+            "busy": lambda _: Busy(),
+            "backoff": lambda _: Busy(),
         }
         return await self._rpc.call(
             "chat_claim_turn",

@@ -134,7 +134,6 @@ class StoreContract:
         assert claim.fresh
         busy = await store.claim_turn(given.user_id, accepted.turn.conversation_id, LESSEE)
         assert isinstance(busy, Busy)
-        assert 0 < busy.retry_seconds <= 15
         lease = Lease(given.user_id, accepted.turn.conversation_id, claim.epoch)
         await store.release(lease)
         taken = await store.claim_turn(given.user_id, accepted.turn.conversation_id, LESSEE)
@@ -156,7 +155,6 @@ class StoreContract:
         await finish(store, replace(lease, epoch=taken.epoch), taken.turn)
         idle = await store.claim_turn(given.user_id, accepted.turn.conversation_id, LESSEE)
         assert isinstance(idle, Busy)
-        assert idle.idle
 
     async def test_a_deferred_head_is_not_claimed_early(self, store: Store) -> None:
         claim, lease = await begin(store)
@@ -164,7 +162,6 @@ class StoreContract:
         assert not (await store.get_turn(lease.user_id, claim.turn.turn_id)).claimable
         later = await store.claim_turn(lease.user_id, lease.conversation_id, LESSEE)
         assert isinstance(later, Busy)
-        assert 50 < later.retry_seconds <= 60
 
     async def test_a_final_turn_is_told_and_kept(self, store: Store) -> None:
         claim, lease = await begin(store)

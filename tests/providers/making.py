@@ -67,7 +67,7 @@ class Assistants:
 
 def assistants(client: AsyncOpenAI, seconds: float = 5, memory: Assistants | None = None) -> AssistantsProvider:
     remember = (memory or Assistants()).remember
-    return AssistantsProvider(client, remember_assistant=remember, clock=LoopClock(), timeout_seconds=seconds)
+    return AssistantsProvider(client, remember_assistant=remember, timeout_seconds=seconds)
 
 
 def responses(

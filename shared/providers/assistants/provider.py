@@ -11,7 +11,7 @@ from shared.core.errors import ProviderError, ProviderRefused
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.core.turns import RunStart
-from shared.ports import Clock, TextHeard
+from shared.ports import TextHeard
 from shared.providers import fields
 from shared.providers.assistants.assistants import Assistants, RememberAssistant, required_id
 from shared.providers.assistants.create import RunCreates
@@ -38,11 +38,9 @@ class AssistantsProvider:
         client: AsyncOpenAI,
         *,
         remember_assistant: RememberAssistant,
-        clock: Clock,
         timeout_seconds: float = 8.0,
         run_budget_seconds: float = 300.0,
     ) -> None:
-        """`clock` is taken so that both wires are made alike; this one needs none."""
         self._wire = Wire(client, timeout_seconds, {"OpenAI-Beta": "assistants=v2"})
         self._assistants = Assistants(self._wire, remember_assistant)
         self._open_streams = OpenStreams()
