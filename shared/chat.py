@@ -22,7 +22,8 @@ from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import Accepted, Lessee, Provider, QueueLimits, Submission
 from shared.tools.registry import Registry
-from shared.turn.serve import ServingOptions, TurnServer, WaitBudget, rejected
+from shared.turn.serve import ServingOptions, TurnServer, rejected
+from shared.turn.wait_budget import WaitBudget
 
 STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
 LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue

@@ -27,8 +27,8 @@ from shared.turn import outcome
 from shared.turn.admission import Admission
 from shared.turn.claim import peek_at
 from shared.turn.stop import TurnStop
+from shared.turn.wait_budget import WaitBudget
 
-LATEST_START_SECONDS = 2.0  # of the wait budget, or a fifth of a short one: no create is sent later than that
 PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded"})  # as the vendor documents `last_error.code`
 
 
@@ -44,19 +44,6 @@ class ServingOptions:
     carry: HistoryLimits
     max_handoffs: int
     max_tool_calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class WaitBudget:
-    """When a request stops waiting, on the clock, and how long before that it starts nothing any more."""
-
-    deadline: float
-    start_margin_seconds: float
-    may_withdraw: bool  # strategy reject: by the request that brought the turn, which no other request knows of yet
-
-    @classmethod
-    def of(cls, deadline: float, now: float, *, may_withdraw: bool = False) -> WaitBudget:
-        return cls(deadline, min(LATEST_START_SECONDS, max(deadline - now, 0) / 5), may_withdraw)
 
 
 class TurnServer:

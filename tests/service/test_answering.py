@@ -1,4 +1,7 @@
-"""From a message to its answer, on both wires: the queue, the run in the way, what can become of a create."""
+"""From a message to its answer, on both wires: the queue, the run in the way, what can become of a create.
+
+Longer than 250 lines because it tries one message on every way that it may take.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What once went wrong, each with the smallest course of events that brought it about."""
+"""What once went wrong, each with the smallest course of events that brought it about.
+
+Longer than 250 lines because every fault that was found once keeps its test here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What happens to a message that finds its conversation busy: interrupt, rollback and coalesce, on both wires."""
+"""What happens to a message that finds its conversation busy: interrupt, rollback and coalesce, on both wires.
+
+Longer than 250 lines because every strategy is tried against the same situations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Several agents answer one message: handoffs, tools, agents as tools, on both wires and real parts."""
+"""Several agents answer one message: handoffs, tools, agents as tools, on both wires and real parts.
+
+Longer than 250 lines because every test plays one script of a team, and the scripts differ little.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The provider's side: threads, runs, locks. Knows nothing of the service; keeps everything for the checker."""
+"""The provider's side: threads, runs, locks. Knows nothing of the service; keeps everything for the checker.
+
+Longer than 250 lines because both kinds of servers keep their state in one model.
+"""
 
 from __future__ import annotations
 

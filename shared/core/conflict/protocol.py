@@ -14,6 +14,8 @@ that `fold` does not list is a programming error and raises `UnexpectedEvent`.
 
 One rule stands above the others: while the outcome of an earlier create is unknown ("in doubt"), nothing is started
 before a look for that run has found nothing *after* the last moment at which the create could still have arrived.
+
+Longer than 250 lines because a state machine is checked by reading all of its transitions side by side.
 """
 
 from __future__ import annotations

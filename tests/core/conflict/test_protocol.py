@@ -1,4 +1,7 @@
-"""The protocol as rows: what was heard when, and the one thing to do about it."""
+"""The protocol as rows: what was heard when, and the one thing to do about it.
+
+Longer than 250 lines because the table of cases and the grid of all states and events are one argument each.
+"""
 
 from __future__ import annotations
 
