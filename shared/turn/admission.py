@@ -53,7 +53,7 @@ class Admission:
         self._instance, self._providers, self._requests_for = instance, providers, requests_for
         self._rules, self._turn = rules, turn
         self._serve_other = serve_other
-        self._head = QueueHead(instance, rules, lessee, turn)
+        self._head = QueueHead(instance, rules, lessee, turn, lambda: self._deadline)
         self._wire: _Wire | None = None
         self._answered: RunState | None = None  # found beside a repeat
 
@@ -138,7 +138,7 @@ class Admission:
     # --- our own queue ----------------------------------------------------------------------------------------------
 
     async def _claim(self) -> events.Event:
-        claim = await self._head.claim(self._deadline)
+        claim = await self._head.claim()
         if not isinstance(claim, Claim):
             return claim
         if claim.turn.turn_id != self._turn.turn_id:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shared.core.chat_events import EventName
 from shared.core.conflict import events
 from shared.core.conflict.protocol import Rules
@@ -17,12 +19,16 @@ YOUNG = 0.5  # of the first pause: a look at the turn that another request of th
 class QueueHead:
     """The head of the queue in which `turn` waits. `position` is where the turn was seen last."""
 
-    def __init__(self, instance: Instance, rules: Rules, lessee: Lessee, turn: Turn) -> None:
+    def __init__(
+        self, instance: Instance, rules: Rules, lessee: Lessee, turn: Turn, deadline: Callable[[], float]
+    ) -> None:
+        """`deadline` says when the request ends as things stand: `rules` do not know of a shutdown."""
         self.position = turn.position
+        self._deadline = deadline
         self._instance, self._rules, self._lessee, self._turn = instance, rules, lessee, turn
 
-    async def claim(self, deadline: float) -> Claim | events.TurnEnded | events.Queued:
-        """The claim, which may be on another turn of the queue. Nothing is claimed too late before `deadline`.
+    async def claim(self) -> Claim | events.TurnEnded | events.Queued:
+        """The claim, which may be on another turn of the queue. Nothing is claimed too late before the deadline.
 
         Raises StoreUnavailable.
         """
@@ -31,13 +37,13 @@ class QueueHead:
         if peek.turn.status.final:
             return events.TurnEnded()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
-        late = clock.now() >= deadline - rules.start_margin_seconds
+        late = clock.now() >= self._deadline() - rules.start_margin_seconds
         self._instance.see(peek.turn)
         self.position = peek.turn.position
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return events.Queued(self.position)
         sent_at = clock.now()
-        if sent_at >= deadline - rules.start_margin_seconds * CLAIM_MARGIN:
+        if sent_at >= self._deadline() - rules.start_margin_seconds * CLAIM_MARGIN:
             return events.Queued(self.position)
         conversation = self._turn.conversation
         claim = await self._instance.store.claim_turn(conversation.user_id, conversation.conversation_id, self._lessee)
