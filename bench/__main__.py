@@ -7,16 +7,16 @@ import json
 import sys
 from pathlib import Path
 
-from bench import cold_start, first_token, latency, waiting
+from bench import cold_start, database, first_token, latency, waiting
 
 BASELINE = Path(__file__).parent / "baseline.json"
 LOOSELY = 1.5  # times the baseline, before a figure is pointed out
-RATIOS = ("_ratio", "_kib_500", "_kib_1000")  # what can be compared between machines
+RATIOS = ("_ratio", "_kib_500", "_kib_1000", "_a_turn", "_minute")  # what can be compared between machines
 
 
 def main() -> None:
     figures = cold_start.measure()
-    for each in (latency, first_token, waiting):
+    for each in (latency, first_token, waiting, database):
         figures |= asyncio.run(each.measure())
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     print(f"{'':<34}{'now':>10}{'baseline':>10}")
