@@ -58,13 +58,13 @@ async def start(
 async def wait_ready(
     processes: Processes, child: Child, http: httpx.AsyncClient, port: int, *, provider_is_ours: bool
 ) -> None:
-    """Return once GET /healthz says that all is well.
+    """Return once GET /health says that all is well.
 
     A provider that is not ours to start may be down without holding anything up: then the rest has to be well.
     """
 
     async def healthy() -> bool:
-        status, report = await report_of(http, f"{url(port)}/healthz")
+        status, report = await report_of(http, f"{url(port)}/health")
         return status == _OK or (not provider_is_ours and report.get("store") == "ok")
 
     await processes.wait_ready(child, healthy, _READY_SECONDS)

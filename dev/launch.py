@@ -98,7 +98,7 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
         say("the database is ready")
         for child, port in zip(instances, ports, strict=True):
             await functions.wait_ready(processes, child, http, port, provider_is_ours=emulator is not None)
-        if not emulator and await status_of(http, f"{urls[0]}/healthz") != _OK:
+        if not emulator and await status_of(http, f"{urls[0]}/health") != _OK:
             say(f"warning: {openai} does not answer the function's health check")
         if built:
             # Several instances are reached as the hosted ones are, through one address.

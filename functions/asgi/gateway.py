@@ -24,7 +24,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
 from shared.ports import Clock
 
-HEALTH_PATH = "/healthz"
+HEALTH_PATHS = frozenset({"/health", "/healthz"})
 OVERLOADED_RETRY_SECONDS = 2.0
 
 
@@ -89,7 +89,7 @@ class Gateway:
             "call": call,
             "state": {},
         }
-        if call.path == HEALTH_PATH:  # the one who asks whether we are overloaded must be answered
+        if call.path in HEALTH_PATHS:  # the one who asks whether we are overloaded must be answered
             await self._app(inner, receive, answer.send)
             return
         if self._inside >= self._max_concurrent:
@@ -111,7 +111,7 @@ class Gateway:
             await error_response(chat_error, answer.call.request_id)(scope, receive, answer.send)
 
     def _note(self, call: Call, method: str, answer: _Answer) -> None:
-        if call.path == HEALTH_PATH and answer.status == 200:
+        if call.path in HEALTH_PATHS and answer.status == 200:
             return
         fields: dict[str, Any] = {
             "method": method if method in _METHODS else "other",

@@ -51,7 +51,7 @@ def build_app(
             service=built_service,
             store=built_store,
             verifier=verifier or build_verifier(settings, database, clock),
-            health=Health(clock, store=built_store.ping, provider=ping),
+            health=Health(clock, store=built_store, ping_provider=ping),
             clock=clock,
             default_strategy=settings.multitask_strategy,
             wait_budget_seconds=settings.wait_budget_seconds,

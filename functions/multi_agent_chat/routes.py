@@ -26,7 +26,8 @@ def router(deps: Dependencies) -> Router:
         "/conversations/{id}/messages": {"GET": reading.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/agents": {"GET": reading.list_agents},
-        "/healthz": {"GET": reading.get_health},
+        "/health": {"GET": reading.get_health},
+        "/healthz": {"GET": reading.get_health},  # which Google's front end answers by itself
     }
     endpoints = {path: Endpoint(path, handlers, OFFERS.get(path, (JSON,))) for path, handlers in table.items()}
     routes: list[BaseRoute] = [Route(path, endpoint) for path, endpoint in endpoints.items()]

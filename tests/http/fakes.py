@@ -11,10 +11,11 @@ from typing import Any
 from shared.chat import NewMessage
 from shared.core.chat_events import ChatEvent
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import Conflict, NotFound
+from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
 from shared.core.model import Agent, Message, Scope, ScopeKind, User
 from shared.core.runs import Usage
 from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.ports import SCHEMA_VERSION
 
 REPLY = "Once upon a time ..."
 
@@ -105,6 +106,9 @@ class FakeChat:
         self.entered = asyncio.Condition()
         self.finished = asyncio.Event()
         self.healthy = True
+        self.schema: str | Exception = SCHEMA_VERSION
+        self.has_agents = True
+        self.fault: StoreFault | None = None  # of everything that health looks at
         self.pings = 0
 
     def add(self, user_id: str, **changes: Any) -> Turn:
@@ -225,6 +229,9 @@ class FakeChat:
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
         await self._obey()
+        self._fail()
+        if not self.has_agents:
+            return []
         return [
             Agent(
                 "project_manager",
@@ -241,6 +248,17 @@ class FakeChat:
             )
         ]
 
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise StoreUnavailable(fault=self.fault)
+
+    async def schema_version(self) -> str:
+        self._fail()
+        if isinstance(self.schema, Exception):
+            raise self.schema
+        return self.schema
+
     async def ping(self) -> bool:
         self.pings += 1
+        self._fail()
         return self.healthy

@@ -9,10 +9,20 @@ import pytest
 from starlette.types import ASGIApp
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError, Conflict, InvalidRequest, NoAgents, RequestError, TooMany
+from shared.core.errors import (
+    ChatError,
+    Conflict,
+    InvalidRequest,
+    NoAgents,
+    RequestError,
+    StoreFault,
+    StoreUnavailable,
+    TooMany,
+)
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Handoff
 from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
+from shared.ports import SCHEMA_VERSION
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.serving import exchange, served
@@ -286,17 +296,44 @@ async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClie
 
 async def test_health_needs_no_token_and_is_not_asked_for_each_time(http: httpx.AsyncClient, chat: FakeChat) -> None:
     for _ in range(20):
-        body = assert_answer(await http.get("/healthz"), 200)
+        body = assert_answer(await http.get("/health"), 200)
     assert body["version"]
     assert (body["status"], body["store"], body["provider"]) == ("ok", "ok", "ok")
     assert chat.pings == 2  # one of the store, one of the provider
 
 
-async def test_health_is_bad_when_one_of_them_does_not_answer(http: httpx.AsyncClient, chat: FakeChat) -> None:
+async def test_health_has_an_alias(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/healthz")).json() == (await http.get("/health")).json()
+
+
+async def test_health_names_the_part_that_is_not_there(make_app: MakeApp, chat: FakeChat) -> None:
+    """Each is told apart: who reads it has to know what to do."""
+
+    async def report() -> dict[str, Any]:
+        transport = httpx.ASGITransport(app=make_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://f", headers={"origin": ORIGIN}) as fresh:
+            body: dict[str, Any] = assert_answer(await fresh.get("/health"), 503)
+            return body
+
     chat.healthy = False
-    response = await http.get("/healthz")
-    body = assert_answer(response, 503)
-    assert body["store"] == "unavailable"
+    assert (await report())["provider"] == "unavailable"
+    chat.healthy, chat.has_agents = True, False
+    assert (await report())["agents"] == "none"
+    chat.has_agents, chat.schema = True, "20250101000000"
+    assert {"schema": "20250101000000", "schema_needed": SCHEMA_VERSION}.items() <= (await report()).items()
+    chat.schema = StoreUnavailable(fault=StoreFault.FUNCTION_MISSING)
+    assert (await report())["schema"] == "missing"
+    for fault in (StoreFault.DATABASE_AWAY, StoreFault.KEY_REFUSED):
+        chat.fault = fault
+        found = await report()
+        assert (found["store"], found["agents"]) == (fault.value, "unknown")
+
+
+async def test_a_schema_younger_than_the_code_is_well(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    """The database is upgraded before the function."""
+    chat.schema = "29990101000000"
+    body = assert_answer(await http.get("/health"), 200)
+    assert (body["schema"], "schema_needed" in body) == ("29990101000000", False)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +374,7 @@ async def test_half_characters_from_a_model_do_not_break_the_answer(http: httpx.
 
 
 async def test_head_is_get_without_its_body(http: httpx.AsyncClient) -> None:
-    assert_answer(await http.head("/healthz"), 200)
+    assert_answer(await http.head("/health"), 200)
     assert_error(await http.head("/agents"), 401, "missing_token")
 
 
@@ -345,7 +382,7 @@ async def test_head_is_get_without_its_body(http: httpx.AsyncClient) -> None:
     ("given", "kept"), [("abcdef12-request", True), ("short", False), ("x" * 65, False), ("has blank!", False)]
 )
 async def test_request_ids(http: httpx.AsyncClient, given: str, kept: bool) -> None:
-    response = await http.get("/healthz", headers={"x-request-id": given, "origin": ORIGIN})
+    response = await http.get("/health", headers={"x-request-id": given, "origin": ORIGIN})
     assert (response.headers["x-request-id"] == given) is kept
-    two = await http.get("/healthz", headers=[("x-request-id", "abcdef12-a"), ("x-request-id", "abcdef12-b")])
+    two = await http.get("/health", headers=[("x-request-id", "abcdef12-a"), ("x-request-id", "abcdef12-b")])
     assert two.headers["x-request-id"] not in ("abcdef12-a", "abcdef12-b")

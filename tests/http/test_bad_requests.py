@@ -302,7 +302,7 @@ async def test_lists_may_come_in_several_headers(http: httpx.AsyncClient) -> Non
         ("x-forwarded-for", "1"),
         ("x-forwarded-for", "2"),
     ]
-    assert_answer(await http.get("/healthz", headers=headers), 200)
+    assert_answer(await http.get("/health", headers=headers), 200)
 
 
 async def test_headers_in_bulk(http: httpx.AsyncClient) -> None:
@@ -327,7 +327,7 @@ async def test_addresses_in_bulk(http: httpx.AsyncClient) -> None:
         (f"/turns/{ID}/cancel", "OPTIONS, POST"),
         ("/conversations", "GET, HEAD, OPTIONS"),
         ("/agents", "GET, HEAD, OPTIONS"),
-        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/health", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_methods(http: httpx.AsyncClient, method: str, path: str, allow: str) -> None:
@@ -346,7 +346,7 @@ async def test_methods(http: httpx.AsyncClient, method: str, path: str, allow: s
 @pytest.mark.parametrize(
     "path",
     [
-        *("/x", "/turns", "/turns/", "/agents/", "/Agents", "/agents/x", "/healthz/", "/conversations/", "/index.html"),
+        *("/x", "/turns", "/turns/", "/agents/", "/Agents", "/agents/x", "/health/", "/conversations/", "/index.html"),
         *("/.", "/..", "/../agents", "/./agents", "/agents/..", "/turns/../agents", "/agents/.", "/%2e%2e/agents"),
         *(
             "/%00",
@@ -492,7 +492,7 @@ async def test_more_requests_than_allowed(make_app: MakeApp, chat: FakeChat) -> 
         await chat.asked(2)
         body = assert_error(await http.post("/", json={"message": "x"}, headers=bearer()), 503, "overloaded")
         assert body["retryable"]
-        assert_answer(await http.get("/healthz"), 200)
+        assert_answer(await http.get("/health"), 200)
         preflight = {"access-control-request-method": "POST"}
         assert (await http.options("/", headers=preflight)).status_code == 204
         gate.set()

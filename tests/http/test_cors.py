@@ -70,7 +70,7 @@ async def test_other_origins_are_told_nothing(http: httpx.AsyncClient, origin: s
 
 async def test_without_an_origin_caches_are_warned_all_the_same(make_app: MakeApp) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=make_app()), base_url="http://f") as http:
-        response = await http.get("/healthz")
+        response = await http.get("/health")
         assert "access-control-allow-origin" not in response.headers
         assert "Origin" in response.headers["vary"]
 
@@ -88,5 +88,5 @@ async def test_answers_of_all_kinds_may_be_read_by_the_page(http: httpx.AsyncCli
 async def test_no_origin_is_allowed_unless_one_is_named(make_app: MakeApp) -> None:
     transport = httpx.ASGITransport(app=make_app(ALLOWED_ORIGINS=""))
     async with httpx.AsyncClient(transport=transport, base_url="http://f") as http:
-        response = await http.get("/healthz", headers={"origin": ORIGIN})
+        response = await http.get("/health", headers={"origin": ORIGIN})
     assert "access-control-allow-origin" not in response.headers

@@ -136,7 +136,7 @@ def test_what_hangs_makes_health_bad_and_not_silent() -> None:
             return True
 
         chat.ping = hang  # type: ignore[method-assign]
-        assert_answer(await http.get("/healthz"), 503)
+        assert_answer(await http.get("/health"), 503)
 
     assert played(scenario) < 5
 

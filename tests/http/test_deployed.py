@@ -19,6 +19,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import functions
 from tests.http.conftest import ENVIRONMENT
 from tests.http.shapes import ORIGIN, assert_answer, assert_error
 from tests.http.test_sockets import parsed
@@ -102,8 +103,9 @@ def test_a_database_that_is_away(http: httpx.Client) -> None:
     body = assert_error(http.post("/", json={"message": "x"}, headers=headers), 503, "store_unavailable")
     assert body["retryable"]
     assert_error(http.get("/agents", headers=headers), 503, "store_unavailable")
-    report = assert_answer(http.get("/healthz"), 503)
-    assert (report["store"], report["provider"]) == ("unavailable", "unavailable")
+    report = assert_answer(http.get("/health"), 503)
+    assert (report["store"], report["provider"]) == ("database_away", "unavailable")
+    assert report["version"] == functions.__version__
 
 
 def test_keys_that_cannot_be_fetched(http: httpx.Client) -> None:

@@ -151,8 +151,8 @@ async def test_a_body_that_ends_too_early_is_nobodys_message(port: int, chat: Fa
 
 
 async def test_a_connection_serves_one_request_after_the_other(port: int) -> None:
-    one = b"GET /healthz HTTP/1.1\r\n" + HOST + FROM_PAGE + b"\r\n"
-    last = b"GET /healthz HTTP/1.1\r\n" + HOST + FROM_PAGE + CLOSE + b"\r\n"
+    one = b"GET /health HTTP/1.1\r\n" + HOST + FROM_PAGE + b"\r\n"
+    last = b"GET /health HTTP/1.1\r\n" + HOST + FROM_PAGE + CLOSE + b"\r\n"
     raw = await exchange(port, one + one + last)
     assert raw.count(b"HTTP/1.1 200 ") == 3
     doubled = last.replace(b"\r\n\r\n", b"\r\nHost: x\r\n\r\n")
@@ -170,6 +170,6 @@ async def test_a_client_that_leaves_does_not_end_its_turn(port: int, chat: FakeC
     await chat.asked(1)
     writer.transport.abort()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        assert (await http.get("/healthz")).status_code == 200  # the server has seen the end of the connection by now
+        assert (await http.get("/x")).status_code == 404  # the server has seen the end of the connection by now
     gate.set()
     await asyncio.wait_for(chat.finished.wait(), 5)

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import functions
 from tests.e2e.stack import ROOT, Stack, stack
 from tests.platform.image import Image, build, running, steps_of
 
@@ -77,8 +78,9 @@ def test_it_answers_as_a_user_who_can_write_nowhere(image: Image, started: Stack
         serving(image, log, started) as url,
         httpx.Client(base_url=url, headers={"authorization": token}, timeout=60, trust_env=False) as http,
     ):
-        report = http.get("/healthz")
+        report = http.get("/health")
         assert report.status_code == 200, report.text
+        assert report.json()["version"] == functions.__version__
         turn = http.post("/", json={"message": "hello", "conversation_id": str(uuid.uuid4())})
         assert turn.status_code == 200, turn.text
         assert turn.json()["reply"]["text"] == "Emulated reply 1 to: hello"

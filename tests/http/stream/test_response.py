@@ -319,7 +319,7 @@ async def test_a_reader_that_leaves_ends_nothing_but_the_sending(port: int, chat
             while not chat.stream.closed:  # noqa: ASYNC110 (the fake counts and tells nobody)
                 await asyncio.sleep(0.01)
         assert not finished.is_set()
-        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/health")).status_code == 200
         gate.set()
         await asyncio.wait_for(finished.wait(), 5)
     assert chat.stream.closed == 1
