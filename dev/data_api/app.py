@@ -113,27 +113,26 @@ class DataApi:
 
     async def _call(self, headers: Mapping[str, str], name: str, body: bytes) -> Answer:
         caller = self._keys.caller(headers)
-        text, given = _arguments(body)
+        given = _arguments(body)
         routine = self.schema_cache.routine(name, given)
         self.calls[name] += 1
         if self._latency_seconds:
             await asyncio.sleep(self._latency_seconds)
-        async with self.pool.connection() as connection:
+        async with self.pool.session() as session:
             settings = self.schema_cache.settings_of(caller.role)
-            result = await transaction.run(connection, caller, routine, given, text, settings)
-        return Answer(204, b"") if routine.returns_void else Answer(200, result.encode())
+            result = await transaction.run(session, caller, routine, given, body, settings)
+        return Answer(204, b"") if routine.returns_void else Answer(200, result)
 
 
-def _arguments(body: bytes) -> tuple[str, list[str]]:
-    """The body as text and the names in it. Raises ApiError (PGRST102)."""
+def _arguments(body: bytes) -> list[str]:
+    """The names in the body. Raises ApiError (PGRST102)."""
     try:
-        text = body.decode()
-        given = json.loads(text or "{}")
+        given = json.loads(body.decode() or "{}")
     except (ValueError, RecursionError):
         raise invalid_body() from None
     if not isinstance(given, dict):
         raise invalid_body()
-    return text, sorted(given)
+    return sorted(given)
 
 
 def _refusal(error: ApiError) -> Answer:

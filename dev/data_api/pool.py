@@ -8,18 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from dev.data_api.errors import no_connection, pool_exhausted
+from dev.data_api.round_trip import Session
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 
 
 async def connect(dsn: str) -> Connection:
     """Raises psycopg.OperationalError."""
-    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, application_name="data_api")
-    connection.prepared_max = None
-    return connection
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, application_name="data_api")
 
 
 class Pool:
@@ -28,22 +26,22 @@ class Pool:
     def __init__(self, dsn: str, size: int, acquire_seconds: float) -> None:
         self._dsn, self._acquire_seconds = dsn, acquire_seconds
         self._slots = asyncio.Semaphore(size)
-        self._idle: list[Connection] = []
+        self._idle: list[Session] = []
         self.longest_wait_seconds = 0.0
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Raises ApiError (PGRST000, PGRST003). A connection left within a transaction is closed."""
+    async def session(self) -> AsyncIterator[Session]:
+        """Raises ApiError (PGRST000, PGRST003). A session left within a transaction is closed."""
         await self._acquire()
         try:
-            connection = await self._open()
+            session = await self._open()
             try:
-                yield connection
+                yield session
             finally:
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    self._idle.append(connection)
+                if session.is_idle:
+                    self._idle.append(session)
                 else:
-                    await connection.close()
+                    await session.close()
         finally:
             self._slots.release()
 
@@ -62,12 +60,10 @@ class Pool:
         finally:
             self.longest_wait_seconds = max(self.longest_wait_seconds, clock() - asked_at)
 
-    async def _open(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection
+    async def _open(self) -> Session:
+        if self._idle:
+            return self._idle.pop()
         try:
-            return await connect(self._dsn)
+            return Session(await connect(self._dsn))
         except psycopg.OperationalError as error:
             raise no_connection(str(error).strip()) from None

@@ -1,7 +1,6 @@
 """One call of one function in one transaction, sent as PostgREST sends it.
 
-The whole transaction goes out in one pipeline, so a call costs one round trip; every statement is prepared once per
-connection.
+The whole transaction goes out at once, so a call costs one round trip.
 """
 
 from __future__ import annotations
@@ -14,22 +13,24 @@ from functools import cache
 import psycopg
 
 from dev.data_api.api_keys import Caller
-from dev.data_api.errors import connection_lost, database_error
-from dev.data_api.pool import Connection
+from dev.data_api.errors import database_error
+from dev.data_api.round_trip import Session
 from dev.data_api.schema_cache import Routine
 
+_BEGIN_READ_WRITE = b"begin isolation level read committed read write"
+_BEGIN_READ_ONLY = b"begin isolation level read committed read only"
 _SEARCH_PATH = '"public", "extensions"'
 
 
 async def run(
-    connection: Connection,
+    session: Session,
     caller: Caller,
     routine: Routine,
     given: list[str],
-    body: str,
+    body: bytes,
     role_settings: Mapping[str, str],
-) -> str:
-    """The function's result as JSON text. Raises ApiError; the transaction is then rolled back."""
+) -> bytes:
+    """The function's result as JSON. Raises ApiError; the transaction is then rolled back."""
     settings = {
         "search_path": _SEARCH_PATH,
         **role_settings,
@@ -41,22 +42,18 @@ async def run(
         "request.cookies": "{}",
         **routine.settings,
     }
-    access = "read write" if routine.is_volatile else "read only"
+    begin = _BEGIN_READ_WRITE if routine.is_volatile else _BEGIN_READ_ONLY
+    call = _call_statement(_Shape.of(routine, given))
+    values = [value.encode() for value in settings.values()]
     try:
-        async with connection.pipeline():
-            await connection.execute(f"begin isolation level read committed {access}", prepare=True)
-            await connection.execute(_set_statement(tuple(settings)), list(settings.values()), prepare=True)
-            statement = _call_statement(_Shape.of(routine, given))
-            cursor = await connection.execute(statement, [body] if given else [], prepare=True)
-            await connection.execute("commit", prepare=True)
-        row = await cursor.fetchone()
+        _, _, result, _ = await session.run(
+            (begin, ()), (_set_statement(tuple(settings)), values), (call, [body] if given else []), (b"commit", ())
+        )
     except psycopg.Error as error:
         with contextlib.suppress(psycopg.Error):
-            await connection.execute("rollback")
+            await session.run((b"rollback", ()))
         raise database_error(error, authenticated=caller.authenticated) from None
-    if row is None:
-        raise connection_lost("no row came back")
-    return str(row[0])
+    return result.get_value(0, 0) or b"null"
 
 
 class _Shape(tuple[str, bool, tuple[tuple[str, str], ...]]):
@@ -72,7 +69,7 @@ class _Shape(tuple[str, bool, tuple[tuple[str, str], ...]]):
 
 @cache
 def _set_statement(names: tuple[str, ...]) -> bytes:
-    calls = ", ".join(f"set_config({_literal(name)}, %s, true)" for name in names)
+    calls = ", ".join(f"set_config({_literal(name)}, ${place}, true)" for place, name in enumerate(names, start=1))
     return f"select {calls}".encode()
 
 
@@ -85,7 +82,7 @@ def _call_statement(shape: _Shape) -> bytes:
         columns = ", ".join(f"{_identifier(parameter)} {kind}" for parameter, kind in types)
         passed = ", ".join(f"{_identifier(parameter)} := arguments.{_identifier(parameter)}" for parameter, _ in types)
         source = (
-            f"(select * from json_to_record(%s::json) as _({columns}) limit 1) arguments, "  # noqa: S608 - identifiers are quoted
+            f"(select * from json_to_record($1::json) as _({columns}) limit 1) arguments, "  # noqa: S608 - identifiers are quoted
             f"lateral (select {function}({passed}) as result) call"
         )
     else:
@@ -95,8 +92,8 @@ def _call_statement(shape: _Shape) -> bytes:
 
 
 def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+    return "'" + text.replace("'", "''") + "'"

@@ -36,7 +36,8 @@ end
 $$;
 create function public.who() returns jsonb language sql stable as $$
   select jsonb_build_object('user', current_user, 'session', session_user, 'sub', auth.uid(),
-    'seconds', current_setting('statement_timeout'), 'lock', current_setting('lock_timeout'))
+    'seconds', current_setting('statement_timeout'), 'lock', current_setting('lock_timeout'),
+    'backend', pg_backend_pid())
 $$;
 create function public.several() returns setof jsonb language sql stable as $$ values ('1'::jsonb), ('2') $$;
 create function public.nothing() returns void language sql stable as $$ select $$;
@@ -174,6 +175,21 @@ async def test_each_role_is_taken_on_with_its_own_time_outs(api: Api) -> None:
     assert {answer["lock"] for answer in seen.values()} == {"8s"}
     assert seen["authenticated"]["sub"] == "3f0f8c3a-0000-4000-8000-000000000000"
     assert seen["service_role"]["sub"] is None, "nothing of one call is left for the next"
+
+
+async def test_a_connection_serves_one_call_after_the_other(api: Api) -> None:
+    assert refused(await api.call("typed", p_number="many", p_text="")) == (400, "22P02")
+    backends = {(await api.call("who")).json()["backend"] for _ in range(3)}
+    assert refused(await api.call("fail_with", p_code="P0001")) == (400, "P0001")
+    assert backends == {(await api.call("who")).json()["backend"]}, "also after calls that failed"
+    assert len(backends) == 1
+
+
+async def test_arguments_and_results_of_a_megabyte(api: Api) -> None:
+    text = "ü" * 500_000
+    calls = [api.call("typed", p_number=number, p_text=text) for number in range(4)]
+    for number, answer in enumerate(await asyncio.gather(*calls)):
+        assert answer.json() == {"number": number + 1, "text": text, "flag": True, "object": None}
 
 
 async def test_a_missing_right_is_401_before_sign_in_and_403_after(api: Api) -> None:
