@@ -297,7 +297,7 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
             (0, ActiveRunStatus("in_progress"), Sleep(0.25)),
         ],
     ),
-    "a run of an earlier turn that no instance follows is ended, whatever the strategy": (
+    "a run of an earlier turn that no instance follows is ended, under every strategy": (
         RULES,
         [
             (0, MINE, StartRun()),

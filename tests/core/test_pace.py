@@ -1,0 +1,25 @@
+"""Pauses grow to their longest, and a provider's own word goes before ours."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from shared.core.errors import NotSent, RateLimited
+from shared.core.pace import ANSWER_GROWTH, CANCEL_GROWTH, CONFLICT_GROWTH, RETRY_SECONDS, Pace, retry_pause
+
+
+@pytest.mark.parametrize("growth", [ANSWER_GROWTH, CANCEL_GROWTH, CONFLICT_GROWTH])
+def test_pauses_grow_from_the_first_to_the_longest(growth: float) -> None:
+    pauses = list(islice(Pace(0.25, 2.0).pauses(growth), 60))
+    assert pauses[0] == 0.25
+    assert pauses[1] == pytest.approx(0.25 * growth)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 2.0
+
+
+def test_a_provider_is_asked_again_when_it_says_so() -> None:
+    assert retry_pause(RateLimited(retry_after=7.0)) == 7.0
+    assert retry_pause(RateLimited(retry_after=0.0)) == 0.0
+    assert retry_pause(NotSent()) == RETRY_SECONDS
