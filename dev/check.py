@@ -150,7 +150,9 @@ class Deployment:
                 raise Failed(f"it is {turn['status']} after {self.seconds:.0f} s")
             await asyncio.sleep(float(answer.headers.get("retry-after", "1")))
 
-    async def _parts(self, method: str, path: str, message: str = "", conversation: str = "") -> AsyncGenerator[Json, None]:
+    async def _parts(
+        self, method: str, path: str, message: str = "", conversation: str = ""
+    ) -> AsyncGenerator[Json, None]:
         """The parts of one event stream."""
         body = {"message": message, "conversation_id": conversation} if message else None
         async with self.http.stream(method, path, json=body, headers={"accept": _STREAM}) as answer:

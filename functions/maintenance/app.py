@@ -37,7 +37,7 @@ class SweptService(Waiting, Deleting, Protocol):
     """What the scheduled function needs of shared.chat.ChatService."""
 
 
-class Records(Unattended, Scratches, Protocol):
+class SweptRecords(Unattended, Scratches, Protocol):
     """What it needs of the Store."""
 
 
@@ -45,7 +45,7 @@ def build_app(
     settings: Settings,
     *,
     service: SweptService | None = None,
-    store: Records | None = None,
+    store: SweptRecords | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
     shutdown: Shutdown | None = None,

@@ -19,6 +19,7 @@ from shared.core.chat_events import (
     ToolAnswered,
     ToolCalled,
 )
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
@@ -157,8 +158,9 @@ async def test_reject_is_refused_before_anything_is_streamed_also_at_the_provide
     one, user = await instances.make(), new_user()
     turn = await one.send(user, "hello")
     await block(emulator, wire, await place_of(db, turn.conversation_id), 3)
-    with pytest.raises(Conflict, match="being answered"):
+    with pytest.raises(Conflict) as refused:
         await opened(one, user, "now", turn.conversation_id, strategy=MultitaskStrategy.REJECT)
+    assert refused.value.code == ErrorCode.RUN_IN_PROGRESS
     found = await one.store.get_conversation(user.id, turn.conversation_id)
     assert (found.turns, found.open_turns) == (1, ())
 
