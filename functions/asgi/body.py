@@ -14,6 +14,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
 MAX_BODY_BYTES = 1024 * 1024  # a chat that its client sends whole; 32,000 characters of any script
+MAX_LENGTH_DIGITS = 10
 STALL_SECONDS = 5.0  # without another byte
 BODY_SECONDS = 20.0  # for all of it
 
@@ -68,8 +69,8 @@ def check_encoding(headers: Headers) -> None:
 
 async def read_body(request: Request) -> bytes:
     """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when nobody is there to answer."""
-    announced = request.headers.get("content-length", "0")
-    if len(announced) > 10 or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
+    announced = request.headers.get("content-length", "0").lstrip("0")
+    if len(announced) > MAX_LENGTH_DIGITS or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
         raise _too_large()
     body = bytearray()
     try:

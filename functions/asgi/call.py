@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+CLIENT_DONE = "client_done"  # the scope's extension by which protocol.py tells that a client sends no more
 JSON, EVENT_STREAM = "application/json", "text/event-stream"
 
 
@@ -20,6 +23,8 @@ class Call:
     route: str = "unknown"  # the route's pattern: paths themselves are not logged
     media_type: str = JSON  # of the answer
     code: str = ""  # of the error in which an answer ended that had begun as none
+    client_done: asyncio.Event = field(default_factory=asyncio.Event)  # it has closed its half of the connection
+    afterwards: list[Callable[[], None]] = field(default_factory=list)  # called once the answer has left
 
 
 def call_of(request: Request) -> Call:

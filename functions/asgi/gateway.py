@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.asgi.call import Call
+from functions.asgi.call import CLIENT_DONE, Call
 from functions.asgi.cors import cors_headers, is_preflight, preflight_headers
 from functions.asgi.errors import error_response, noted
 from functions.asgi.request_checks import check_single, check_sizes, request_id, split_path
@@ -56,6 +56,8 @@ class Gateway:
         raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
         prefix, path = split_path(raw_path.decode("latin-1"))
         call = Call(request_id(headers), self._clock.now(), prefix, path)
+        if told := scope.get("extensions", {}).get(CLIENT_DONE):
+            call.client_done = told["event"]
         answer = _Answer(call, cors_headers(_origin(headers), self._allowed_origins), send)
         joined = logs.trace_fields(headers.get("x-cloud-trace-context"), self._project)
         if self._log_execution_id:
@@ -103,6 +105,8 @@ class Gateway:
             await self._app(inner, receive, answer.send)
         finally:
             self._inside -= 1
+            for act in call.afterwards:
+                act()
 
     async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
         chat_error = noted(error)

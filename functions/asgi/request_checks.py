@@ -23,6 +23,7 @@ SINGLE = frozenset(
 PREFIXES = ("/functions/v1", "/multi-agent-chat")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_ADDRESS = re.compile(r"^https?://[^/]+", re.IGNORECASE)
 _SLASHES = re.compile(r"/{2,}")
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
@@ -34,8 +35,11 @@ def request_id(headers: Headers) -> str:
 
 
 def split_path(path: str) -> tuple[str, str]:
-    """The prefix a platform or client put before our routes, and the route. Routes need no escapes: none is decoded."""
-    prefix, rest = "", _SLASHES.sub("/", path)
+    """The prefix a platform or client put before our routes, and the route. Routes need no escapes: none is decoded.
+
+    A client may send the whole address as its target (RFC 9112 3.2.2); which host it names changes nothing here.
+    """
+    prefix, rest = "", _SLASHES.sub("/", _ADDRESS.sub("", path, count=1))
     for known in PREFIXES:
         if rest == known or rest.startswith(f"{known}/"):
             prefix, rest = prefix + known, rest[len(known) :]

@@ -36,7 +36,7 @@ def prepare() -> None:
     except SettingsError as error:
         logs.event(EventName.SETTINGS_REFUSED, level=logging.ERROR, faults=error.faults)
         raise SystemExit(1) from None
-    server.take_over(lambda: settings.allowed_origins)
+    server.take_over(lambda: settings.allowed_origins, settings.max_concurrent_requests)
 
 
 def app_from(build: Build) -> ASGIApp:

@@ -46,7 +46,7 @@ def _protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     framework: Any = functions_framework.aio
     monkeypatch.setattr(framework, "Starlette", framework.Starlette)
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
-    server.take_over(lambda: (ORIGIN,))
+    server.take_over(lambda: (ORIGIN,), 500)
 
 
 @pytest.fixture

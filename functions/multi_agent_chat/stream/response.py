@@ -27,6 +27,7 @@ HEADERS: Mapping[str, str] = {
 }
 KEEP_ALIVE_SECONDS = 15.0  # without anything to say
 STALL_SECONDS = 30.0  # without the reader taking anything
+PROBE_SECONDS = 1.0  # between writes to a reader that may have closed all of its connection and not only its half
 LET_GO_SECONDS = 1.0
 CLOSE_SECONDS = 5.0  # beyond the deadline, for work that goes on without a reader
 
@@ -103,10 +104,15 @@ class EventStream(Response):
         """The stream's events, and None whenever there was none for a while."""
         events = self._stream.events()
         pull: asyncio.Future[ChatEvent] = asyncio.ensure_future(anext(events))
+        half_closed: asyncio.Future[Any] = asyncio.ensure_future(self._call.client_done.wait())
         try:
             while True:
                 either: list[asyncio.Future[Any]] = [pull, gone]
-                wait = max(0.0, min(self._keep_alive_seconds, self._limit - self._clock.now()))
+                pause = PROBE_SECONDS
+                if not half_closed.done():
+                    either.append(half_closed)
+                    pause = self._keep_alive_seconds
+                wait = max(0.0, min(pause, self._limit - self._clock.now()))
                 await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     raise _ReaderLeft
@@ -120,6 +126,7 @@ class EventStream(Response):
         except StopAsyncIteration:
             return
         finally:
+            half_closed.cancel()
             await _let_go(events, pull)
 
     def _end(self, failure: Exception | None) -> bytes:
