@@ -4,5 +4,5 @@ import { defineConfig } from "vite";
 export default defineConfig({
   base: "./", // the built files work below any path of any static host
   plugins: [react()],
-  build: { target: "es2022", chunkSizeWarningLimit: 900 },
+  build: { target: "es2023" },
 });

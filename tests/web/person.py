@@ -60,17 +60,29 @@ class Person:
     def messages(self) -> Locator:
         return self.page.get_by_role("list", name="Messages")
 
+    @property
+    def queue(self) -> Locator:
+        return self.page.get_by_role("region", name="Messages that wait")
+
     def say(self, text: str, strategy: str | None = None) -> None:
-        if strategy:
-            self.page.get_by_role("radio", name=strategy).check()
         self.box.fill(text)
-        self.box.press("Enter")
+        if strategy is None:
+            self.box.press("Enter")
+            return
+        self.page.get_by_role("button", name="Other ways to send").click()
+        self.page.get_by_role("button", name=strategy, exact=True).click()
 
     def sees(self, text: str | re.Pattern[str], seconds: float = PATIENCE_MS / 1000) -> None:
-        expect(self.messages.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=seconds * 1000)
+        found = self.messages.get_by_text(text).filter(visible=True)
+        expect(found.first).to_be_visible(timeout=seconds * 1000)
+
+    def sees_waiting(self, *texts: str) -> None:
+        """Exactly these messages stand in the line, in this order."""
+        expect(self.queue.locator("p.text")).to_have_text([re.compile(re.escape(text)) for text in texts])
 
     def sees_nothing_of(self, text: str) -> None:
         expect(self.messages.get_by_text(text)).to_have_count(0)
+        expect(self.queue.get_by_text(text)).to_have_count(0)
 
     def expect_bubbles(self, *texts: str) -> None:
         shown = self.messages.locator(".bubble, .markdown")
@@ -78,4 +90,4 @@ class Person:
 
     def expect_idle(self) -> None:
         expect(self.page.get_by_role("button", name="Stop the answer")).to_have_count(0, timeout=PATIENCE_MS)
-        expect(self.page.get_by_role("radio")).to_have_count(0)
+        expect(self.queue).to_have_count(0)

@@ -37,7 +37,7 @@ def scene(browser: Browser, running: Stack, device: str, scheme: str) -> Page:
     one.say("Now describe the scenes about the lighthouse.")
     one.sees(re.compile("Emulated scenes"), 60)
     one.say("And make it shorter, please.")
-    one.sees("Waiting in line")
+    one.sees_waiting("And make it shorter, please.")
     return one.page
 
 

@@ -39,7 +39,8 @@ def test_two_quick_messages_show_their_place_and_are_answered_in_order(person: N
     one = person()
     one.say("[[slow 3]] Hello")
     one.say("how are you")
-    one.sees("Waiting in line: one message is before it")
+    one.sees_waiting("how are you")
+    expect(one.queue).to_contain_text("Waiting in line: one message")
     one.sees("Project manager")
     one.expect_bubbles(
         "[[slow 3]] Hello", "Emulated reply 1 to: Hello", "how are you", "Emulated reply 2 to: how are you"
@@ -52,7 +53,7 @@ def test_two_quick_messages_show_their_place_and_are_answered_in_order(person: N
 def test_an_answer_appears_while_it_is_being_given(person: NewPerson) -> None:
     one = person()
     one.say("[[slow 6]] [[say first second third fourth fifth sixth seventh last-word]]")
-    reply = one.messages.locator(".streamed .markdown")
+    reply = one.messages.locator(".reply[data-state=growing] .markdown")
     expect(reply).to_contain_text("first")
     assert "last-word" not in reply.inner_text()
     one.expect_bubbles(
@@ -115,8 +116,9 @@ def test_stopping_an_answer_and_removing_a_message_from_the_line(person: NewPers
     one = person()
     one.say("[[slow 60]] endless")
     one.say("never mind")
-    one.sees("Waiting in line")
-    one.page.get_by_role("button", name="Remove: never mind").click()
+    one.sees_waiting("never mind")
+    one.page.get_by_role("button", name="Take back: never mind").click()
+    expect(one.box).to_have_value("never mind")
     one.page.get_by_role("button", name="Stop the answer").click()
     one.expect_idle()
     one.sees("Stopped.")

@@ -23,11 +23,11 @@ def test_a_reload_in_the_middle_of_an_answer_goes_on_with_it(person: NewPerson) 
     one = person()
     one.say("[[slow 5]] stay with me")
     one.say("and then this")
-    one.sees("Waiting in line")
+    one.sees_waiting("and then this")
     one.box.fill("half a thou")
     one.page.reload()
     one.sees("Project manager")
-    one.sees("Waiting in line: one message is before it")
+    one.sees_waiting("and then this")
     expect(one.box).to_have_value("half a thou")
     one.expect_bubbles(
         "[[slow 5]] stay with me",
@@ -43,7 +43,7 @@ def test_a_message_written_offline_goes_out_once_when_the_network_is_back(person
     one.sees("Project manager")
     one.page.context.set_offline(True)
     one.say("in the tunnel")
-    one.sees("Not sent yet")
+    expect(one.queue).to_contain_text("Not sent yet")
     expect(one.page.get_by_text("You are offline.")).to_be_visible()
     time.sleep(2)
     one.page.context.set_offline(False)
@@ -101,7 +101,7 @@ def test_two_tabs_show_the_same_and_nothing_of_a_refused_message(person: NewPers
     there = here.second_tab()
     there.sees("from here")
     there.say("from there")
-    here.sees("from there", 4)
+    here.sees_waiting("from there")
     here.say("a phantom", "Only if free")
     expect(here.box).to_have_value("a phantom")
     for _ in range(10):
@@ -130,7 +130,7 @@ def test_what_another_client_rolls_back_goes_from_the_page(person: NewPerson) ->
     one.sees("Emulated reply 1 to: stays")
     one.say("[[slow 30]] goes")
     one.sees("goes")
-    one.messages.locator(".streamed").wait_for()
+    one.messages.locator(".reply[data-state=growing]").wait_for()
     time.sleep(1.5)  # its line is in the transcript, and known here
     assert one.page.evaluate(ROLL_BACK, [one.conversation, "comes instead"]) == 200
     one.expect_idle()

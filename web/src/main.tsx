@@ -1,18 +1,21 @@
 import { createRoot } from "react-dom/client";
-import { loadConfig } from "./config";
-import { connect } from "./session";
+import { loadConfig } from "./account/config";
+import { connect } from "./account/session";
+import { App, loadSignedIn } from "./page/App";
 import "./style/base.css";
 import "./style/layout.css";
 import "./style/sign-in.css";
+import "./style/sidebar.css";
 import "./style/messages.css";
 import "./style/markdown.css";
 import "./style/composer.css";
-import { App } from "./ui/App";
+import "./style/print.css";
 
+void loadSignedIn().catch(() => undefined); // it is fetched again when it is needed
 const root = createRoot(document.getElementById("root")!);
 try {
   const config = await loadConfig();
-  root.render(<App config={config} supabase={connect(config)} />);
+  root.render(<App config={config} auth={connect(config)} />);
 } catch (error) {
   root.render(
     <main className="sign-in">

@@ -1,0 +1,177 @@
+// Asks the server how a conversation stands: often while it is busy, ever more seldom while nothing happens, at once
+// when told to.
+import type { Api } from "./api";
+import { backoff } from "./backoff";
+import { ApiError, SignedOut } from "./errors";
+import { Transcript } from "./transcript";
+import type { TurnRecords } from "./turn-records";
+import type { ConversationDetail, Line, Turn } from "./types";
+
+const BUSY_MS = 1500;
+const IDLE_MS = [3000, 3000, 4000, 6000, 9000, 14_000, 20_000, 30_000, 45_000, 60_000]; // the longer, the longer
+const SOON_MS = 50;
+const ASKED_AT_ONCE = 4;
+
+interface Hooks {
+  onChange: () => void;
+  /** A turn that was open is so no more. */
+  onEnded: () => void;
+  onSignedOut: () => void;
+}
+
+export class Synchroniser {
+  loaded = false;
+  open: Turn[] = [];
+  lines: Line[] = [];
+  /** The agent in charge, where the server has said so. */
+  agent: string | null = null;
+  cancelling: ReadonlySet<string> = new Set();
+  /** Turns that were handed in here: those are followed also while the page is hidden. */
+  readonly mine = new Set<string>();
+  failures = 0;
+  private readonly transcript = new Transcript();
+  private seen: string | null = null;
+  private quiet = 0;
+  private running: Promise<void> | null = null;
+  private again = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private stopped = true;
+  private readonly api: Api;
+  private readonly id: string;
+  private readonly records: TurnRecords;
+  private readonly hooks: Hooks;
+
+  constructor(api: Api, id: string, records: TurnRecords, hooks: Hooks) {
+    this.api = api;
+    this.id = id;
+    this.records = records;
+    this.hooks = hooks;
+  }
+
+  start(): void {
+    this.stopped = false;
+    for (const name of ["online", "focus"]) window.addEventListener(name, this.wake);
+    document.addEventListener("visibilitychange", this.wake);
+    void this.now();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    for (const name of ["online", "focus"]) window.removeEventListener(name, this.wake);
+    document.removeEventListener("visibilitychange", this.wake);
+  }
+
+  /** Whether the server has shown this turn. */
+  knows(turn: string): boolean {
+    return this.open.some((one) => one.turn_id === turn) || this.lines.some((line) => line.turn_id === turn);
+  }
+
+  expectCancel(turn: string): void {
+    this.cancelling = new Set(this.cancelling).add(turn);
+    this.hooks.onChange();
+  }
+
+  /** Asks at once; one that is asking already asks again. Resolves when what is shown is newer than this call. */
+  now(): Promise<void> {
+    this.quiet = 0;
+    return this.ask();
+  }
+
+  soon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.now(), SOON_MS);
+  }
+
+  private readonly wake = () => {
+    if (document.visibilityState === "visible") void this.now();
+  };
+
+  private ask(): Promise<void> {
+    if (this.stopped) return Promise.resolve();
+    if (this.running) {
+      this.again = true;
+      return this.running;
+    }
+    clearTimeout(this.timer);
+    this.running = this.run().finally(() => {
+      this.running = null;
+      this.schedule();
+    });
+    return this.running;
+  }
+
+  private schedule(): void {
+    if (this.stopped) return;
+    clearTimeout(this.timer);
+    const watched = document.visibilityState === "visible" || this.open.some((turn) => this.mine.has(turn.turn_id));
+    if (!watched && !this.failures) return; // coming back wakes it
+    const idle = IDLE_MS[Math.min(this.quiet, IDLE_MS.length - 1)]!;
+    const usual = this.open.length ? BUSY_MS : idle;
+    this.quiet += 1;
+    this.timer = setTimeout(() => void this.ask(), this.failures ? backoff(this.failures) : usual);
+  }
+
+  private async run(): Promise<void> {
+    do {
+      this.again = false;
+      try {
+        await this.read();
+        this.failures = 0;
+      } catch (error) {
+        if (error instanceof SignedOut) this.hooks.onSignedOut();
+        this.failures += 1;
+      }
+      if (this.stopped) return;
+      this.hooks.onChange();
+    } while (this.again && !this.failures);
+  }
+
+  /** The open turns first: a turn that is not among them has all of its lines in a transcript that is read later. */
+  private async read(): Promise<void> {
+    let open: Turn[] = [];
+    try {
+      const detail = await this.api.conversation(this.id);
+      open = detail.open_turns;
+      const state = stateOf(detail);
+      if (this.loaded && state === this.seen && !open.length) return; // nothing has happened since
+      this.agent = detail.agent;
+      this.transcript.take(await this.api.lines(this.id, this.transcript.after), open);
+      this.seen = this.transcript.settledBut(open) ? state : null;
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 404)) throw error; // nothing has been said in it yet
+      this.transcript.take([], []);
+    }
+    if (this.stopped) return;
+    this.show(open);
+    await this.askEndings(open);
+  }
+
+  private show(open: Turn[]): void {
+    const ended = this.open.some((turn) => !open.some((one) => one.turn_id === turn.turn_id));
+    // A turn that may still be refused is shown to its sender alone.
+    const hidden = new Set(open.filter(undecided).map((turn) => turn.turn_id));
+    this.open = open.filter((turn) => !hidden.has(turn.turn_id));
+    this.lines = this.transcript.lines.filter((line) => !hidden.has(line.turn_id));
+    this.loaded = true;
+    this.quiet = 0;
+    if (ended) this.hooks.onEnded();
+    this.hooks.onChange(); // asking how turns ended may take a while
+  }
+
+  /** The newest first, some side by side: they stand where the reader looks. */
+  private async askEndings(open: Turn[]): Promise<void> {
+    const ids = this.transcript.unanswered(open).filter((id) => !this.records.ending(id));
+    while (ids.length && !this.stopped) {
+      const some = ids.splice(-ASKED_AT_ONCE);
+      const endings = await Promise.all(some.map((id) => this.api.ending(id)));
+      for (const [at, ending] of endings.entries()) if (ending) this.records.add(some[at]!, { ending });
+      this.hooks.onChange();
+    }
+  }
+}
+
+/** What changes whenever something is handed in. */
+const stateOf = (detail: ConversationDetail) => `${detail.updated_at} ${detail.turns} ${detail.status}`;
+
+const undecided = (turn: Turn) => turn.multitask_strategy === "reject" && turn.status !== "running";

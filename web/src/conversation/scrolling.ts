@@ -1,0 +1,87 @@
+// Keeps the end of a conversation in sight for a reader who is there, and leaves one who reads above alone.
+import { type RefObject, startTransition, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+
+const NEAR_PX = 120;
+const FIRST = 30; // items that are drawn at once
+const STEP = 15; // and then, whenever the browser has time
+
+export interface Scrolling {
+  /** Whether the end is out of sight. */
+  away: boolean;
+  /** Whether something has come there since. */
+  fresh: boolean;
+  toEnd: () => void;
+}
+
+/** `last` names what stands at the end; it changes when something new comes. */
+export function useScrolling(scroller: RefObject<HTMLElement | null>, last: string | undefined): Scrolling {
+  const near = useRef(true);
+  const [away, setAway] = useState(false);
+  const [fresh, setFresh] = useState(false);
+
+  const toEnd = useCallback(() => {
+    const box = scroller.current;
+    if (!box) return;
+    near.current = true;
+    box.scrollTop = box.scrollHeight;
+    setAway(false);
+    setFresh(false);
+  }, [scroller]);
+
+  useLayoutEffect(() => {
+    if (near.current) toEnd();
+    else setFresh(true);
+  }, [last, toEnd]);
+
+  useEffect(() => {
+    const box = scroller.current;
+    const content = box?.firstElementChild;
+    if (!box || !content) return;
+    let height = box.clientHeight;
+    const noted = () => {
+      // A box that has become smaller, by a keyboard or a longer draft, has not been scrolled by its reader.
+      if (box.clientHeight !== height) return;
+      near.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+      setAway(!near.current);
+      if (near.current) setFresh(false);
+    };
+    const resized = () => {
+      height = box.clientHeight;
+      if (near.current) box.scrollTop = box.scrollHeight;
+    };
+    const observer = new ResizeObserver(resized);
+    box.addEventListener("scroll", noted, { passive: true });
+    observer.observe(content);
+    observer.observe(box);
+    return () => {
+      box.removeEventListener("scroll", noted);
+      observer.disconnect();
+    };
+  }, [scroller]);
+  return { away, fresh, toEnd };
+}
+
+/** The newest items at once, the older ones bit by bit: a long conversation can be read at once, and is whole soon. */
+export function useNewestFirst<T>(items: T[]): T[] {
+  const [shown, setShown] = useState(FIRST);
+  const rest = items.length - shown;
+  useEffect(() => {
+    if (rest <= 0) return;
+    return whenIdle(() => startTransition(() => setShown((before) => before + STEP)));
+  }, [rest, shown]);
+  useEffect(() => {
+    const all = () => setShown(Number.MAX_SAFE_INTEGER);
+    addEventListener("beforeprint", all);
+    return () => removeEventListener("beforeprint", all);
+  }, []);
+  return rest > 0 ? items.slice(-shown) : items;
+}
+
+function whenIdle(callback: () => void): () => void {
+  if (!("requestIdleCallback" in window)) {
+    const timer = setTimeout(callback, 30);
+    return () => clearTimeout(timer);
+  }
+  const handle = requestIdleCallback(callback, { timeout: 500 });
+  return () => cancelIdleCallback(handle);
+}

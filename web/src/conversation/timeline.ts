@@ -1,0 +1,199 @@
+// What is on the page, in order: the transcript, the answer that is being given, what is on its way. The same function
+// makes an answer while it streams, at its end and after a reload, so that it looks the same each time.
+import {
+  type ConversationState,
+  type Ending,
+  type Handoff,
+  type Line,
+  type OutboxMessage,
+  type PlacedCall,
+  type StreamPart,
+  type Turn,
+  withCalls,
+} from "../client";
+import { sentence } from "../page/words";
+
+export interface UserMessage {
+  kind: "message";
+  id: string;
+  text: string;
+  at: string | null;
+  /** Below the message; nothing where all is said by what follows. */
+  note: string;
+  tone: "waiting" | "ended" | "wrong" | "";
+  /** What can be taken back, as the server has not got it. */
+  unsent: OutboxMessage | null;
+  /** The turn that failed, and the agent that it went to. */
+  retry: { turn: string; agent: string | null } | null;
+}
+
+export interface Reply {
+  kind: "reply";
+  id: string;
+  agent: string | null;
+  /** Words and tool calls in order; none while the agent has not begun. */
+  parts: StreamPart[];
+  state: "whole" | "growing" | "stopping" | "cut";
+  at: string | null;
+}
+
+export type TimelineItem = UserMessage | Reply | { kind: "handoff"; id: string; handoff: Handoff };
+
+export function timelineOf(state: ConversationState, streamed: readonly StreamPart[]): TimelineItem[] {
+  const open = new Map(state.open.map((turn) => [turn.turn_id, turn]));
+  const items: TimelineItem[] = [];
+  const asked = new Set<string>(); // turns whose message stands in the transcript
+  const lastOf = new Map(state.lines.map((line) => [line.turn_id, line]));
+  const live = state.stream?.turnId ?? null;
+  const isLive = (turn: string) => turn === live && (open.has(turn) || streamed.length > 0);
+  const segments = new Map<string, number>();
+  for (const line of state.lines) {
+    const turn = line.turn_id;
+    if (line.role === "user") {
+      asked.add(turn);
+      items.push(open.has(turn) ? message(turn, line.text, line.created_at) : endedMessage(line, state));
+    } else if (!isLive(turn)) {
+      const segment = segments.get(turn) ?? 0;
+      if (line.handoff_to) segments.set(turn, segment + 1);
+      items.push(...settled(line, segment, state));
+    }
+    if (line === lastOf.get(turn) && !isLive(turn) && !open.has(turn)) {
+      items.push(...cutOff(turn, segments.get(turn) ?? 0, line, state, items.at(-1)));
+    }
+    // A stream that has just ended stands here until the transcript tells the same.
+    if (line === lastOf.get(turn) && isLive(turn) && !open.has(turn)) items.push(...growing(turn, null, streamed, state));
+  }
+  const head = state.open.find((turn) => turn.position === 0);
+  if (head) {
+    if (!asked.has(head.turn_id)) items.push(message(head.turn_id, head.message, head.created_at));
+    const parts = live === head.turn_id ? streamed : [];
+    const begun = live !== head.turn_id && segments.has(head.turn_id);
+    items.push(...growing(head.turn_id, head, parts, state, begun ? segments.get(head.turn_id)! : 0));
+  }
+  if (!state.open.length) for (const one of state.outbox) items.push(...unsent(one, asked, streamed, state));
+  return items;
+}
+
+/** Messages that wait behind the one that is being answered: in line at the server, or on the way there. */
+export type QueuedMessage = { id: string; text: string; turn: Turn | null; unsent: OutboxMessage | null; joins: boolean };
+
+export function queueOf(state: ConversationState): QueuedMessage[] {
+  if (!state.open.length) return [];
+  const waiting = state.open.filter((turn) => turn.position > 0);
+  const listed = new Set(state.open.map((turn) => turn.metadata.client_key));
+  const known = new Set(state.open.map((turn) => turn.turn_id));
+  const sending = state.outbox.filter((one) => !listed.has(one.key) && !(one.turnId && known.has(one.turnId)));
+  return [
+    ...waiting.map((turn, at) => {
+      const before = waiting[at - 1];
+      const joins = turn.multitask_strategy === "coalesce" && before?.multitask_strategy === "coalesce";
+      return { id: turn.turn_id, text: turn.message, turn, unsent: null, joins };
+    }),
+    ...sending.map((one) => ({ id: one.key, text: one.text, turn: null, unsent: one, joins: one.joins !== null })),
+  ];
+}
+
+function message(id: string, text: string, at: string | null): UserMessage {
+  return { kind: "message", id: `message-${id}`, text, at, note: "", tone: "", unsent: null, retry: null };
+}
+
+function endedMessage(line: Line, state: ConversationState): UserMessage {
+  const item = message(line.turn_id, line.text, line.created_at);
+  const record = state.records.get(line.turn_id);
+  const ending = record?.ending;
+  if (!ending || ending.status === "completed") return item;
+  if (ending.superseded_by) return { ...item, note: sentence("superseded"), tone: "ended" };
+  if (ending.status === "cancelled") return { ...item, note: sentence("cancelled"), tone: "ended" };
+  const retry = record.retried ? null : { turn: line.turn_id, agent: ending.asked };
+  return { ...item, note: sentence(ending.error?.code ?? ""), tone: "wrong", retry };
+}
+
+function settled(line: Line, segment: number, state: ConversationState): TimelineItem[] {
+  const record = state.records.get(line.turn_id);
+  const items: TimelineItem[] = [];
+  const parts = withCalls(line.text, callsIn(record?.calls, segment));
+  const id = `${line.turn_id}-${segment}`;
+  if (parts.length) {
+    items.push({ kind: "reply", id, agent: line.agent, parts, state: line.partial ? "cut" : "whole", at: line.created_at });
+  }
+  if (line.handoff_to && line.agent) {
+    const { agent: from, handoff_to: to } = line;
+    const made = record?.ending?.handoffs[segment] ?? record?.handoffs?.[segment] ?? { from, to };
+    items.push({ kind: "handoff", id: `${id}-handoff`, handoff: made });
+  }
+  return items;
+}
+
+/** What had been said by an agent whose answer did not come to its end. */
+function cutOff(
+  turn: string,
+  segment: number,
+  last: Line,
+  state: ConversationState,
+  before: TimelineItem | undefined,
+): TimelineItem[] {
+  const ending: Ending | undefined = state.records.get(turn)?.ending;
+  if (!ending || ending.status === "completed" || (last.role === "assistant" && !last.handoff_to)) return [];
+  const parts = withCalls(ending.partial?.text ?? "", callsIn(state.records.get(turn)?.calls, segment));
+  if (!parts.length || (before?.kind === "reply" && before.id === `${turn}-${segment}`)) return [];
+  const agent = ending.agent ?? last.handoff_to ?? null;
+  return [{ kind: "reply", id: `${turn}-${segment}`, agent, parts, state: "cut", at: ending.finished_at }];
+}
+
+/** An answer while it is being given: the parts of a stream, grouped by who speaks. A handoff is where that changes. */
+function growing(
+  turn: string,
+  open: Turn | null,
+  streamed: readonly StreamPart[],
+  state: ConversationState,
+  segment = 0,
+): TimelineItem[] {
+  const items: TimelineItem[] = [];
+  const cancelling = open !== null && (open.cancel_requested || state.cancelling.has(turn));
+  const first = streamed.find((part) => part.kind === "handoff")?.handoff.from;
+  let agent = first ?? state.stream?.news?.agent ?? open?.agent ?? state.agent;
+  let parts: StreamPart[] = [];
+  const close = (whole: boolean) => {
+    if (parts.length || !whole) {
+      const over = whole || !open; // the words of a stream that has ended are as whole as the server made them
+      const stage = over ? "whole" : cancelling ? "stopping" : "growing";
+      items.push({ kind: "reply", id: `${turn}-${segment}`, agent, parts, state: stage, at: null });
+    }
+    parts = [];
+  };
+  for (const part of streamed) {
+    if (part.kind !== "handoff") {
+      if (part.kind === "tool" || part.text) parts.push(part);
+      continue;
+    }
+    close(true);
+    items.push({ kind: "handoff", id: `${turn}-${segment}-handoff`, handoff: part.handoff });
+    agent = part.handoff.to;
+    segment += 1;
+  }
+  close(open === null);
+  return items;
+}
+
+function unsent(
+  one: OutboxMessage,
+  asked: ReadonlySet<string>,
+  streamed: readonly StreamPart[],
+  state: ConversationState,
+): TimelineItem[] {
+  if (one.turnId && asked.has(one.turnId)) return [];
+  const item = message(one.turnId ?? one.key, one.text, null);
+  if (!one.turnId) return [{ ...item, note: noteOf(one), tone: "waiting", unsent: one.undelivered ? one : null }];
+  // The stream may be faster than the list of open turns.
+  if (state.stream?.turnId !== one.turnId) return [item];
+  const open = { cancel_requested: false, agent: state.agent } as Turn;
+  return [item, ...growing(one.turnId, open, streamed, state)];
+}
+
+export function noteOf(one: OutboxMessage): string {
+  if (!navigator.onLine) return "Not sent yet: it goes out when you are online again";
+  return one.undelivered ? "Not sent yet: it goes out when the server can be reached" : "Sending …";
+}
+
+const callsIn = (calls: readonly PlacedCall[] | undefined, segment: number) =>
+  calls?.filter((call) => call.segment === segment) ?? [];
