@@ -48,6 +48,25 @@ def logs(running: Stack, launcher_directory: Path) -> Path:
     return Path(said.split("logs are in ")[1].split("\n")[0])
 
 
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, running: Stack) -> Iterator[Person]:
+    assert running.web is not None
+    one = Person.signed_up(browser, running.web)
+    yield one
+    one.page.context.close()
+
+
+@pytest.fixture
+def reader(signed_in: Person) -> Iterator[Person]:
+    """A person who only reads, in a tab of their own: where the server's answers are canned and no turn is taken."""
+    wrong: list[str] = []
+    one = signed_in.second_tab()
+    one.page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield one
+    one.page.close()
+    assert wrong == []
+
+
 @pytest.fixture
 def person(browser: Browser, running: Stack) -> Iterator[NewPerson]:
     """Make people with an account of their own; nothing may go wrong in their pages unnoticed."""

@@ -12,6 +12,13 @@ PATIENCE_MS = 20_000
 PASSWORD = "correct horse"
 
 
+def until(page: Page, condition: str) -> None:
+    """Wait until the expression is true. Playwright's own way needs eval, which the page forbids."""
+    page.evaluate(
+        f"new Promise((done) => {{ const look = () => ({condition}) ? done() : requestAnimationFrame(look); look(); }})"
+    )
+
+
 @dataclass(frozen=True)
 class Person:
     """One tab of one browser."""
@@ -70,11 +77,15 @@ class Person:
             self.box.press("Enter")
             return
         self.page.get_by_role("button", name="Other ways to send").click()
-        self.page.get_by_role("button", name=strategy, exact=True).click()
+        self.page.get_by_role("button", name=re.compile(f"^{strategy}")).click()
 
     def sees(self, text: str | re.Pattern[str], seconds: float = PATIENCE_MS / 1000) -> None:
         found = self.messages.get_by_text(text).filter(visible=True)
         expect(found.first).to_be_visible(timeout=seconds * 1000)
+
+    def hears(self, text: str) -> None:
+        """An answer with these words, the messages of one's own left aside."""
+        expect(self.messages.locator(".reply").filter(has_text=text).last).to_be_visible(timeout=PATIENCE_MS)
 
     def sees_waiting(self, *texts: str) -> None:
         """Exactly these messages stand in the line, in this order."""

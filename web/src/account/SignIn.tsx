@@ -106,7 +106,7 @@ function CredentialsForm({ name, button, working, notice, attempt, children }: P
     setBusy(false);
     setOutcome(result);
     if (!result.wrong) return;
-    const field = form.current?.querySelector<HTMLInputElement>("[name=password], [name=email]:only-of-type");
+    const field = [...(form.current?.querySelectorAll("input") ?? [])].at(-1); // the password, where one is asked for
     field?.focus(); // where the next attempt begins
     field?.select();
   }

@@ -46,7 +46,7 @@ export class Conversation {
   private readonly records: TurnRecords;
   private refusal: unknown = null;
   private failures = 0;
-  private delivering = false;
+  private delivering: Promise<void> | null = null;
   private state: ConversationState | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly api: Api;
@@ -79,7 +79,7 @@ export class Conversation {
 
   open(): void {
     this.sync.start();
-    void this.deliver();
+    this.deliver();
   }
 
   /** Ends the reading. What waits is handed in all the same. */
@@ -90,7 +90,7 @@ export class Conversation {
   }
 
   send(text: string, strategy: Strategy = "enqueue", agent: string | null = null): void {
-    this.post({ key: crypto.randomUUID(), text, strategy, agent, joins: this.joinable(strategy, agent) });
+    this.post({ key: crypto.randomUUID(), text, strategy, agent });
   }
 
   /** Asks once more what a turn that failed had asked. However often it is pressed, in whichever tab, it is one turn. */
@@ -98,7 +98,7 @@ export class Conversation {
     const key = `retry-${turn}`;
     if (this.outbox.messages.some((message) => message.key === key)) return;
     this.records.add(turn, { retried: true });
-    this.post({ key, text, strategy: "enqueue", agent, joins: null });
+    this.post({ key, text, strategy: "enqueue", agent });
   }
 
   /** Takes a message back that the server has not got. */
@@ -147,28 +147,46 @@ export class Conversation {
   /** Has a message that waits answered now, in the place of what is being answered. */
   async sendNow(turn: Turn): Promise<void> {
     await this.cancel(turn);
-    this.post({ key: `now-${turn.turn_id}`, text: turn.message, strategy: "interrupt", agent: turn.agent, joins: null });
+    this.post({ key: `now-${turn.turn_id}`, text: turn.message, strategy: "interrupt", agent: turn.agent });
   }
 
-  private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent" | "joins">): void {
+  /** The last message that waits, once the server has all that is on its way there. */
+  async lastWaiting(): Promise<Turn | null> {
+    await this.delivered();
+    return this.waiting().at(-1) ?? null;
+  }
+
+  /** Takes every message out of the line, those on their way included. */
+  async clear(): Promise<void> {
+    for (const message of this.outbox.messages.filter((one) => one.undelivered)) this.discard(message.key);
+    await this.delivered();
+    await Promise.all(this.waiting().map((turn) => this.cancel(turn)));
+  }
+
+  private waiting(): Turn[] {
+    const open = this.sync.open.filter((turn) => turn.position > 0 && !turn.cancel_requested);
+    return open.filter((turn) => !this.sync.cancelling.has(turn.turn_id));
+  }
+
+  private async delivered(): Promise<void> {
+    if (!this.outbox.messages.length) return;
+    await this.delivering;
+    await this.sync.now();
+  }
+
+  private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent">): void {
     this.refusal = null;
-    this.outbox.add({ ...message, conversation: this.id, turnId: null, undelivered: false });
+    this.outbox.add({ ...message, conversation: this.id, joins: null, turnId: null, undelivered: false });
     this.changedHere();
-    void this.deliver();
-  }
-
-  /** A message that is to be added to the next joins the last one in line, if that is not of a kind that joins by itself. */
-  private joinable(strategy: Strategy, agent: string | null): string | null {
-    const last = this.sync.open.at(-1);
-    const open = last && last.position > 0 && !last.cancel_requested && !this.sync.cancelling.has(last.turn_id);
-    if (strategy !== "coalesce" || !open || agent) return null;
-    return last.multitask_strategy === "enqueue" ? last.turn_id : null;
+    this.deliver();
   }
 
   /** Hands in what waits, one after the other, so that the order of typing is the order of arrival. */
-  private async deliver(): Promise<void> {
-    if (this.delivering) return;
-    this.delivering = true;
+  private deliver(): void {
+    this.delivering ??= this.deliverAll().finally(() => (this.delivering = null));
+  }
+
+  private async deliverAll(): Promise<void> {
     for (let message = this.outbox.next; message; message = this.outbox.next) {
       try {
         this.accepted(message, await this.handIn(message));
@@ -181,11 +199,16 @@ export class Conversation {
         await this.refused(message, error);
       }
     }
-    this.delivering = false;
   }
 
   /** The id of the turn that it has become. An idle conversation answers in the same stream, a busy one is followed. */
   private async handIn(message: OutboxMessage): Promise<string> {
+    if (message.strategy === "coalesce" && !message.joins && !message.agent) {
+      await this.sync.now();
+      const last = this.waiting().at(-1); // one that was sent to be added joins by itself
+      message.joins = last?.multitask_strategy === "enqueue" ? last.turn_id : null;
+      this.outbox.keep();
+    }
     if (message.joins) return this.join(message, message.joins);
     const alone = message.strategy === "reject" || (!this.sync.open.length && !this.follower.busy);
     if (!alone || !this.follower.streams) return (await this.api.submit(bodyOf(message), message.key)).turn_id;
@@ -210,8 +233,7 @@ export class Conversation {
       const edited = await this.api.edit(turnId, turn.message + BETWEEN_JOINED + message.text).catch(passed);
       if (edited) return turnId;
     }
-    message.joins = null;
-    return this.handIn(message);
+    return (await this.api.submit(bodyOf(message), message.key)).turn_id;
   }
 
   private accepted(message: OutboxMessage, turnId: string): void {

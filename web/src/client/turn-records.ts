@@ -18,6 +18,8 @@ export interface PlacedCall {
 export interface TurnRecord {
   calls?: PlacedCall[];
   handoffs?: Handoff[];
+  /** What the last agent had said when a stream ended without a whole answer. */
+  heard?: string;
   ending?: Ending;
   /** Whether what it asked has been asked again. */
   retried?: boolean;
@@ -49,10 +51,12 @@ export class TurnRecords {
 }
 
 /** What a stream told that the transcript does not. */
-export function recordOf(parts: readonly StreamPart[]): TurnRecord {
+export function recordOf(parts: readonly StreamPart[], completed: boolean): TurnRecord {
   const handoffs = parts.flatMap((part) => (part.kind === "handoff" ? [part.handoff] : []));
   const calls = callsOf(parts);
-  return { ...(calls.length ? { calls } : {}), ...(handoffs.length ? { handoffs } : {}) };
+  const last = parts.slice(parts.findLastIndex((part) => part.kind === "handoff") + 1);
+  const heard = completed ? "" : last.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join(JOINT);
+  return { ...(calls.length && { calls }), ...(handoffs.length && { handoffs }), ...(heard && { heard }) };
 }
 
 function callsOf(parts: readonly StreamPart[]): PlacedCall[] {

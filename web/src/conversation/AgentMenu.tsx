@@ -31,7 +31,7 @@ export function AgentMenu({ chosen, inCharge, onChoose }: Properties) {
         };
         return (
           <>
-            <button type="button" aria-pressed={chosen === null} aria-label="The agent in charge" onClick={() => choose(null)}>
+            <button type="button" aria-pressed={chosen === null} onClick={() => choose(null)}>
               <strong>The agent in charge</strong>
               <span>{inCharge ? `At present ${nameOf(agents, inCharge)}.` : "The one that has the conversation at that time."}</span>
             </button>
@@ -40,7 +40,6 @@ export function AgentMenu({ chosen, inCharge, onChoose }: Properties) {
                 type="button"
                 key={agent.slug}
                 aria-pressed={chosen === agent.slug}
-                aria-label={agent.name}
                 onClick={() => choose(agent.slug)}
               >
                 <strong className="agent" style={colourOf(agent.slug)}>

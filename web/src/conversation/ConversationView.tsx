@@ -34,7 +34,8 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
   const focusBox = useCallback(() => box.current?.focus({ preventScroll: true }), []);
   useEffect(focusBox, [conversation, focusBox]);
 
-  const first = state.lines[0]?.text;
+  const begun = state.open[0]?.message ?? state.outbox[0]?.text;
+  const first = state.lines[0]?.text ?? (state.loaded ? begun : undefined);
   useEffect(() => {
     if (first) onTitle(conversation.id, first);
   }, [conversation.id, first, onTitle]);
@@ -138,7 +139,7 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
           editing={editing}
           onEdited={(text) => void saveEdit(text)}
           onLeaveEditing={() => setEditing(null)}
-          onEditLast={() => setEditing(state.open.findLast((turn) => turn.position > 0 && !turn.cancel_requested) ?? null)}
+          onEditLast={() => void conversation.lastWaiting().then(setEditing)}
           box={box}
         />
       </div>

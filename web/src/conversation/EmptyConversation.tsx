@@ -14,7 +14,7 @@ export function EmptyConversation({ starters = STARTERS, onStart }: { starters?:
     <div className="empty">
       <h2>What shall we make?</h2>
       <p>Write as many messages as you like, as fast as you like. They are answered in order.</p>
-      <ul className="starters" aria-label="First messages">
+      <ul className="starters" aria-label="Ways to begin">
         {starters.map((text) => (
           <li key={text}>
             <button type="button" dir="auto" onClick={() => onStart(text)}>

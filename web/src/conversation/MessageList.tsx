@@ -38,9 +38,9 @@ function UserMessageItem({ message, actions }: { message: UserMessage; actions: 
   const { text, note, tone, unsent, retry, at } = message;
   return (
     <>
-      <p className="bubble" dir="auto">
+      <p className="bubble">
         <span className="hidden">You: </span>
-        {text}
+        <span dir="auto">{text}</span>
       </p>
       {(note || unsent || retry) && (
         <p className={`state ${tone}`}>

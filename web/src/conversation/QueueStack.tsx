@@ -19,12 +19,6 @@ export function QueueStack({ queue, conversation, cancelling, editing, onEdit, o
     void what();
     onDone();
   };
-  const clear = () => {
-    for (const { turn, unsent } of queue) {
-      if (turn) void conversation.cancel(turn);
-      else if (unsent) conversation.discard(unsent.key);
-    }
-  };
   return (
     <section className="queue" aria-label="Messages that wait">
       <div className="head">
@@ -32,7 +26,7 @@ export function QueueStack({ queue, conversation, cancelling, editing, onEdit, o
           Waiting in line: {queue.length === 1 ? "one message" : `${queue.length} messages`}
         </p>
         {queue.length > 1 && (
-          <button type="button" className="text" onClick={act(clear)}>
+          <button type="button" className="text" onClick={act(() => conversation.clear())}>
             Clear
           </button>
         )}

@@ -17,7 +17,6 @@ export function SendMenu({ onSend }: { onSend: (strategy: Strategy) => void }) {
           <button
             type="button"
             key={strategy}
-            aria-label={name}
             onClick={() => {
               close();
               onSend(strategy);

@@ -37,16 +37,17 @@ export function useScrolling(scroller: RefObject<HTMLElement | null>, last: stri
     const box = scroller.current;
     const content = box?.firstElementChild;
     if (!box || !content) return;
-    let height = box.clientHeight;
+    let place = box.scrollTop;
     const noted = () => {
-      // A box that has become smaller, by a keyboard or a longer draft, has not been scrolled by its reader.
-      if (box.clientHeight !== height) return;
-      near.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+      // Only a reader scrolls up. Where the end moves away by itself, it is followed.
+      const up = box.scrollTop < place;
+      place = box.scrollTop;
+      const end = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+      near.current = end || (near.current && !up);
       setAway(!near.current);
       if (near.current) setFresh(false);
     };
     const resized = () => {
-      height = box.clientHeight;
       if (near.current) box.scrollTop = box.scrollHeight;
     };
     const observer = new ResizeObserver(resized);

@@ -134,7 +134,8 @@ function cutOff(
 ): TimelineItem[] {
   const ending: Ending | undefined = state.records.get(turn)?.ending;
   if (!ending || ending.status === "completed" || (last.role === "assistant" && !last.handoff_to)) return [];
-  const parts = withCalls(ending.partial?.text ?? "", callsIn(state.records.get(turn)?.calls, segment));
+  const record = state.records.get(turn);
+  const parts = withCalls(ending.partial?.text ?? record?.heard ?? "", callsIn(record?.calls, segment));
   if (!parts.length || (before?.kind === "reply" && before.id === `${turn}-${segment}`)) return [];
   const agent = ending.agent ?? last.handoff_to ?? null;
   return [{ kind: "reply", id: `${turn}-${segment}`, agent, parts, state: "cut", at: ending.finished_at }];

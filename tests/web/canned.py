@@ -1,0 +1,78 @@
+"""Conversations as a server would tell of them, for what is about showing and not about answering."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Page, Route
+
+AT = "2026-11-28T09:30:00.000Z"
+CORS = {"access-control-allow-origin": "*", "content-type": "application/json"}
+
+
+@dataclass
+class Canned:
+    """One conversation: a question and an answer in turn."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, *texts: str) -> Canned:
+        return cls([_line(number, text) for number, text in enumerate(texts, 1)])
+
+    def add(self, *texts: str) -> None:
+        self.lines += [_line(len(self.lines) + number, text) for number, text in enumerate(texts, 1)]
+
+    def serve(self, page: Page) -> None:
+        """Answer the page's questions about conversations, from now on and whichever it opens."""
+        page.route("**/functions/v1/**/conversations/*", self._conversation)
+        page.route("**/functions/v1/**/conversations/*/messages?*", self._messages)
+
+    def _conversation(self, route: Route) -> None:
+        answer = row(route.request.url.split("/")[-1], turns=len(self.lines)) | {"open_turns": [], "statistics": {}}
+        fulfil(route, answer)
+
+    def _messages(self, route: Route) -> None:
+        query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
+        limit, after = int(query["limit"]), int(query.get("after_seq", 0))
+        page = [line for line in self.lines if line["seq"] > after][:limit]
+        fulfil(route, {"messages": page, "next_after_seq": page[-1]["seq"] if len(page) == limit else None})
+
+
+def row(conversation: str, turns: int = 1, **more: Any) -> dict[str, Any]:
+    """A conversation as the list has it."""
+    return {
+        "conversation_id": conversation,
+        "scope": None,
+        "agent": "orchestrator",
+        "status": "idle",
+        "turns": turns,
+        "created_at": AT,
+        "updated_at": AT,
+        **more,
+    }
+
+
+def fulfil(route: Route, answer: dict[str, Any]) -> None:
+    if route.request.method == "OPTIONS":
+        route.continue_()
+    else:
+        route.fulfill(status=200, body=json.dumps(answer), headers=CORS)
+
+
+def _line(seq: int, text: str) -> dict[str, Any]:
+    answer = seq % 2 == 0
+    return {
+        "id": f"00000000-0000-4000-8000-{seq:012}",
+        "seq": seq,
+        "turn_id": f"00000000-0000-4000-9000-{(seq + 1) // 2:012}",
+        "turn_seq": (seq + 1) // 2,
+        "role": "assistant" if answer else "user",
+        "agent": "orchestrator" if answer else None,
+        "text": text,
+        "created_at": AT,
+        "partial": False,
+        "handoff_to": None,
+    }

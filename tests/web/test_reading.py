@@ -1,0 +1,160 @@
+"""Reading: the place is kept, the end is near, and a long conversation is there at once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.canned import Canned
+from tests.web.conftest import NewPerson
+from tests.web.person import Person, until
+
+pytestmark = pytest.mark.timeout(120)
+
+PARAGRAPHS = "\n\n".join(f"Paragraph {number} of a long answer." for number in range(40))
+SHOWN_MS = 500
+LONGEST_TASK_MS = 50
+
+PLACE = "document.querySelector('.scroller').scrollTop"
+TO_TOP = "document.querySelector('.scroller').scrollTop = 0"
+BELOW_END = (
+    "(() => { const s = document.querySelector('.scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight })()"
+)
+
+
+def test_a_reader_above_stays_there_when_an_answer_ends(person: NewPerson) -> None:
+    one = person()
+    one.say(f"[[say {PARAGRAPHS}]]")
+    one.hears("Paragraph 39")
+    one.expect_idle()
+    one.say(f"[[slow 3]] [[say {PARAGRAPHS} The very last words.]]")
+    expect(one.messages.locator(".reply").last).to_contain_text("Paragraph 2")
+    one.page.evaluate(TO_TOP)
+    button = one.page.get_by_role("button", name=re.compile("To the end|Something new below"))
+    expect(button).to_be_visible()
+    one.expect_idle()
+    expect(one.messages.locator(".reply").last).to_contain_text("The very last words.")
+    assert one.page.evaluate(PLACE) == 0
+    one.say("[[say a new answer]]")  # one's own message is gone to
+    one.hears("a new answer")
+    until(one.page, f"{BELOW_END} < 5")
+
+
+def test_a_reader_above_is_told_of_something_new_below(reader: Person) -> None:
+    one = reader
+    canned = Canned.of("long?", PARAGRAPHS)
+    canned.serve(one.page)
+    one.page.reload()
+    one.sees("Paragraph 39")
+    until(one.page, f"{BELOW_END} < 5")
+    one.page.evaluate(TO_TOP)
+    to_end = one.page.get_by_role("button", name="To the end")
+    expect(to_end).to_be_visible()
+    canned.add("from another browser", "and its answer")
+    one.page.evaluate("dispatchEvent(new Event('focus'))")
+    fresh = one.page.get_by_role("button", name="Something new below")
+    expect(fresh).to_be_visible()
+    assert one.page.evaluate(PLACE) == 0
+    fresh.click()
+    one.sees("and its answer")
+    expect(fresh).to_have_count(0)
+    until(one.page, f"{BELOW_END} < 5")
+
+
+def test_three_hundred_messages_are_there_at_once_and_whole_soon(person: NewPerson) -> None:
+    one = person()
+    fresh = one.conversation
+    one.page.get_by_role("button", name="New conversation").click()
+    texts = [f"Message {number} with **bold**, `code`\n\n- one\n- two" for number in range(1, 301)]
+    Canned.of(*texts).serve(one.page)
+    reference = slowest_reference(one.page)
+    one.page.evaluate(WATCH, "Message 300")
+    one.page.evaluate(f"location.hash = '{fresh}'")
+    took = one.page.evaluate("shown")
+    assert took < max(SHOWN_MS, 60 * reference)
+    expect(one.messages.locator("> li")).to_have_count(300)
+    until(one.page, f"{BELOW_END} < 5")
+    one.page.keyboard.press("Tab")
+    assert one.page.get_by_text("Message 1 with").count() == 1
+
+
+WATCH = """(text) => {
+  const from = performance.now();
+  window.shown = new Promise((resolve) => {
+    const look = () => document.querySelector(".messages > li:last-child .markdown strong") &&
+      document.querySelector(".messages").innerText.includes(text)
+        ? resolve(performance.now() - from) : requestAnimationFrame(look);
+    look();
+  });
+}"""
+
+
+def test_drawing_a_stream_takes_no_long_task(person: NewPerson) -> None:
+    """Held against a piece of work of a few milliseconds: what other programs take of the machine is in both."""
+    one = person()
+    one.say("[[say **first**, so that all there is to fetch is there]]")
+    one.expect_idle()
+    one.page.evaluate(OBSERVE)
+    one.say(f"[[slow 4]] [[say {PARAGRAPHS}{PARAGRAPHS}]]")
+    reply = one.messages.locator(".reply").last
+    expect(reply).to_contain_text("Paragraph 2")
+    longest(one.page)
+    reference = slowest_reference(one.page)
+    expect(reply).to_contain_text("Paragraph 30")
+    assert reply.get_attribute("data-state") == "growing"
+    assert longest(one.page) < max(LONGEST_TASK_MS, 8 * reference)
+
+
+REFERENCE_MS = """(() => {
+  const from = performance.now();
+  let sum = 0;
+  for (let number = 0; number < 3e6; number += 1) sum += Math.sqrt(number);
+  return sum > 0 ? performance.now() - from : 0;
+})()"""
+
+OBSERVE = """() => {
+  window.tasks = [];
+  new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => one.duration)))
+    .observe({ entryTypes: ["longtask"] });
+}"""
+
+
+def slowest_reference(page: Page) -> float:
+    """How long a piece of work takes that is done in five milliseconds on a machine with nothing else to do."""
+    milliseconds: float = max(page.evaluate(REFERENCE_MS) for _ in range(10))
+    return milliseconds
+
+
+def longest(page: Page) -> float:
+    milliseconds: float = page.evaluate("Math.max(0, ...tasks.splice(0))")
+    return milliseconds
+
+
+def test_a_conversation_is_printed_whole(reader: Person) -> None:
+    one = reader
+    Canned.of(*[f"Printed {number}" for number in range(1, 81)]).serve(one.page)
+    one.page.reload()
+    one.sees("Printed 80")
+    one.page.emulate_media(media="print")
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(one.messages.locator("> li")).to_have_count(80)
+    expect(one.box).to_be_hidden()
+    expect(one.page.get_by_role("complementary")).to_be_hidden()
+    height = one.page.evaluate("document.documentElement.scrollHeight")
+    assert height > one.messages.locator("> li").first.bounding_box()["height"] * 80  # type: ignore[index]
+    assert height < 80 * 150  # no blank pages behind it
+    assert one.page.evaluate(
+        "document.querySelector('.scroller').scrollHeight <= document.querySelector('.scroller').clientHeight + 1"
+    )
+
+
+def test_an_answer_that_came_while_its_reader_was_elsewhere_is_told_of_in_the_title(person: NewPerson) -> None:
+    one = person()
+    one.page.evaluate("document.hasFocus = () => false")
+    one.say("[[say while you were away]]")
+    one.hears("while you were away")
+    until(one.page, "document.title === '(1) Multi-agent chat'")
+    one.page.evaluate("delete document.hasFocus; dispatchEvent(new Event('focus'))")
+    assert one.page.title() == "Multi-agent chat"
