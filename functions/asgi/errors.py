@@ -65,7 +65,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.PROVIDER_ERROR: (502, "The provider answered with an error."),
     ErrorCode.PROVIDER_API_ABSENT: (502, "The provider's host does not have the API this service is set up for."),
     ErrorCode.PROVIDER_AUTH: (502, "The provider refused this service's key."),
-    ErrorCode.PROVIDER_MODEL: (502, "The provider does not know the agent's model."),
+    ErrorCode.PROVIDER_MODEL: (502, "The provider does not have the model that the agent's row names."),
     ErrorCode.PROVIDER_QUOTA: (502, "This service's quota at the provider is used up."),
     ErrorCode.PROVIDER_REFUSED: (502, "The provider refused the request."),
     ErrorCode.PROVIDER_RATE_LIMITED: (503, "The provider has too much to do."),

@@ -101,7 +101,9 @@ def stored_error(error: JsonObject) -> dict[str, Any]:
         code = ErrorCode(str(error.get("code")))
     except ValueError:  # a row outlives the version that wrote it
         code = ErrorCode.RUN_FAILED
-    return {"code": code, "message": sentence_of(code), "retryable": bool(error.get("retryable", False))}
+    known = {"code": code, "message": sentence_of(code), "retryable": bool(error.get("retryable", False))}
+    agent = error.get("agent")
+    return known | {"details": {"agent": str(agent)}} if agent is not None else known
 
 
 def conversation(value: Conversation) -> dict[str, Any]:
@@ -162,6 +164,7 @@ def error_of(turn: Turn, replayed: bool) -> Conflict | TurnFailed | None:
     if turn.status is TurnStatus.CANCELLED:
         return Conflict(code=ErrorCode.CANCELLED, details=details)
     error = stored_error(turn.error or {})
+    details |= error.get("details", {})
     return TurnFailed(error["message"], code=error["code"], retryable=error["retryable"], details=details)
 
 

@@ -32,6 +32,8 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
     """What the agent had said so far is kept beside it."""
     words = said(hold, run)
     error: dict[str, str] = {"code": code}
+    if code == ErrorCode.PROVIDER_MODEL:
+        error["agent"] = hold.agent.slug  # whose row names the model
     if run is not None and run.error_code is not None:
         error["provider_code"] = run.error_code
     if words.strip():
@@ -48,7 +50,7 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
         forget_thread=forget_thread,
     )
     await hold.advance(update, release=True)
-    hold.log(EventName.TURN_FAILED, code=code)
+    hold.log(EventName.TURN_FAILED, code=code, agent=hold.agent.slug, model=hold.agent.model)
 
 
 async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -> None:

@@ -206,6 +206,8 @@ class TurnServer:
             await outcome.fail(hold, ErrorCode.EMPTY_REPLY, run)
         elif run.status == RunStatus.FAILED and run.error_code in PASSING_RUN_ERRORS:
             return await outcome.retry_or_fail(hold, ErrorCode.RUN_FAILED, run, pause_seconds=RETRY_SECONDS)
+        elif run.error_code == "model_not_found":
+            await outcome.fail(hold, ErrorCode.PROVIDER_MODEL, run)
         else:
             await outcome.fail(hold, ErrorCode(f"run_{run.status}"), run)
         return False

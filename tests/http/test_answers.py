@@ -177,6 +177,16 @@ async def test_a_failed_turn_is_its_error(http: httpx.AsyncClient, chat: FakeCha
     assert "sk-canary" not in str(state)
 
 
+async def test_a_model_that_is_gone_names_the_row_that_names_it(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    error = {"code": "provider_model", "agent": "script_writer"}
+    chat.taken = {"status": TurnStatus.FAILED, "reply": None, "error": error}
+    body = assert_error(await http.post("/", json={"message": "x"}, headers=bearer()), 502, "provider_model")
+    assert body["details"]["agent"] == "script_writer"
+    turn_id = body["details"]["turn"]["turn_id"]
+    state = assert_answer(await http.get(f"/turns/{turn_id}", headers=bearer()), 200)
+    assert state["error"]["details"] == {"agent": "script_writer"}
+
+
 async def test_a_turn_of_several_agents_shows_who_said_what(http: httpx.AsyncClient, chat: FakeChat) -> None:
     chat.taken = SEVERAL
     body = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)

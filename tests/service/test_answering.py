@@ -308,6 +308,8 @@ async def test_a_definite_no_is_a_typed_failure_and_the_next_message_is_served(
     assert turn.status is TurnStatus.FAILED
     assert turn.error is not None
     assert turn.error["code"] == code
+    # whose row has to be changed, where it is a row's fault
+    assert turn.error.get("agent") == ("orchestrator" if code == "provider_model" else None)
     assert (await one.send(user, "next", first.conversation_id)).status is TurnStatus.COMPLETED
 
 
@@ -319,6 +321,14 @@ async def test_a_run_that_fails_for_good_is_a_typed_failure(instances: Instances
     assert turn.error["provider_code"] == "content_policy"
     assert len(turn.runs) == 1
     assert (await one.send(user, "next", turn.conversation_id)).status is TurnStatus.COMPLETED
+
+
+async def test_a_model_that_is_gone_when_its_run_begins_names_the_row_as_well(instances: Instances) -> None:
+    one, user = await instances.make(), new_user()
+    turn = await one.send(user, "[[fail model_not_found]] x")
+    assert turn.error is not None
+    assert (turn.error["code"], turn.error["agent"]) == ("provider_model", "orchestrator")
+    assert len(turn.runs) == 1
 
 
 async def test_an_incomplete_answer_is_not_dressed_up(instances: Instances) -> None:
