@@ -49,11 +49,13 @@ class Deployed:
 
 
 @contextlib.contextmanager
-def deployed(directory: Path, source: str, **environment: str) -> Iterator[Deployed]:
+def deployed(
+    directory: Path, source: str, *, target: str = "multi_agent_chat", **environment: str
+) -> Iterator[Deployed]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command: list[str | Path] = [Path(sys.executable).with_name("functions-framework"), "--target", "multi_agent_chat"]
+    command: list[str | Path] = [Path(sys.executable).with_name("functions-framework"), "--target", target]
     command += ["--source", source, "--host", "127.0.0.1", "--port", str(port)]
     log = directory / "log"
     given = {"PATH": os.environ["PATH"], "HOME": str(directory), "XDG_RUNTIME_DIR": str(directory)} | environment

@@ -1,4 +1,4 @@
-"""The README's commands, so that tests run what it says."""
+"""The commands of README and docs/deploy.md, so that tests run what they say."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 
 from tests.platform.hosted import ROOT
 
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs/deploy.md")
+
 
 def commands(heading: str) -> list[str]:
     """The lines of the first shell block behind a heading, without comments. Raises LookupError."""
-    _, _, after = (ROOT / "README.md").read_text().partition(f"\n### {heading}\n")
-    found = re.search(r"```sh\n(.*?)```", after, re.DOTALL)
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    found = re.search(rf"\n##+ {re.escape(heading)}\n.*?```sh\n(.*?)```", text, re.DOTALL)
     if found is None:
-        raise LookupError(f"the README has no commands under {heading}")
+        raise LookupError(f"no commands under {heading}")
     return [line.partition("  #")[0].strip() for line in found[1].strip().splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""The chat in a project that has an app in it: pushed by the real supabase CLI as the README says, by its owner.
+"""The chat in a project that has an app in it: pushed by the real supabase CLI as docs/deploy.md says, by its owner.
 
 Once into a project that grants the request roles everything by itself, and once into one of today that grants nothing.
 """
@@ -44,7 +44,7 @@ class Joined:
 def joined(
     request: pytest.FixtureRequest, server: Server, supabase: SupabaseCli, tmp_path_factory: pytest.TempPathFactory
 ) -> Joined:
-    """The app is pushed first, then what the README says is done in its repository, with this one beside it."""
+    """The app is pushed first, then what docs/deploy.md says is done in its repository, with this one beside it."""
     home = tmp_path_factory.mktemp("joining")
     app = home / "app"
     shutil.copytree(HERE / "app", app)
@@ -58,7 +58,7 @@ def joined(
         subprocess.run(copy, shell=True, cwd=app, check=True)
     config = app / "supabase/config.toml"
     config.write_text(config.read_text().replace('["./seed.sql"]', SEED_PATHS))
-    assert SEED_PATHS in (ROOT / "README.md").read_text()
+    assert SEED_PATHS in (ROOT / "docs/deploy.md").read_text()
     pushed = supabase.push(app, project, *push_flags(push))
     assert pushed.status == 0, pushed
     return Joined(app, project, before)
