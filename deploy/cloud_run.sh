@@ -66,8 +66,9 @@ case $sweep in scheduler | pg_cron) ;; *) fail "--sweep is scheduler or pg_cron"
 secrets="OPENAI_API_KEY SUPABASE_SECRET_KEY SUPABASE_JWT_SECRET WEBHOOK_SECRET OPENAI_WEBHOOK_SECRET MAINTENANCE_SECRET"
 is_secret() { case " $secrets " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
-# gcloud splits at commas, and origins are separated by them: ^|^ makes | the separator.
-variables='^|^'"GOOGLE_CLOUD_PROJECT=$project"
+# gcloud splits at commas, and origins are separated by them: ^|^ makes | the separator. The server keeps a control
+# socket in XDG_RUNTIME_DIR, by default in a home that it may not write to.
+variables='^|^'"GOOGLE_CLOUD_PROJECT=$project|XDG_RUNTIME_DIR=/tmp"
 while read -r each; do
   value=$(setting "$each")
   if [ -z "$value" ] || [ "$each" = GOOGLE_CLOUD_PROJECT ] || is_secret "$each"; then continue; fi
@@ -149,7 +150,7 @@ for each in $secrets; do
   [ "$each" = MAINTENANCE_SECRET ] || chat_secrets="$chat_secrets,$each=$stored:latest"
 done
 
-# --- Both functions out of one upload. They verify whoever calls by themselves, hence --allow-unauthenticated.
+# --- Both functions out of one upload. They verify their callers by themselves, hence --allow-unauthenticated.
 deploy() {
   local service=$1 target=$2
   shift 2

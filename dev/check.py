@@ -62,7 +62,7 @@ class Deployment:
         return self.origin
 
     async def foreign_origin(self) -> str:
-        """A page of somebody else may not."""
+        """A page of another site may not."""
         for one in await self._from(FOREIGN_ORIGIN):
             if "access-control-allow-origin" in one.headers:
                 raise Failed(f"{FOREIGN_ORIGIN} may read")
@@ -74,7 +74,7 @@ class Deployment:
         return preflight, await self.http.get("/health", headers={"origin": origin})
 
     async def auth(self) -> str:
-        """Nobody gets in without a token or with a wrong one; this user does."""
+        """A request without a token or with a wrong one is refused; this user is let in."""
         for given, code in (("", "missing_token"), ("Bearer a.b.c", "invalid_token")):
             refused = expect(await self.http.get("/agents", headers={"authorization": given}), 401)
             if refused.get("code") != code:

@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 
 import { SUPABASE_URL } from "./environment.mjs";
 
-const SCRIPT = fileURLToPath(new URL("../../supabase/functions/multi-agent-chat/index.ts", import.meta.url));
-const DENO = fileURLToPath(new URL("node_modules/deno/bin.cjs", import.meta.url));
+export const SCRIPT = fileURLToPath(new URL("../../supabase/functions/multi-agent-chat/index.ts", import.meta.url));
+/** How Deno is called, by its wrapper from npm. */
+export const DENO = fileURLToPath(new URL("node_modules/deno/bin.cjs", import.meta.url));
 
 /** The Edge Function in front of `upstream`: `{ url, stop }`. */
 export async function startEdge(upstream) {

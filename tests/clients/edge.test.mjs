@@ -1,5 +1,6 @@
 // An unchanged supabase-js, and the Edge Function between it and the function.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -7,7 +8,7 @@ import { after, before, test } from "node:test";
 
 import { createClient, FunctionsHttpError } from "@supabase/supabase-js";
 
-import { listening, startEdge, startGateway } from "./edge.mjs";
+import { DENO, SCRIPT, listening, startEdge, startGateway } from "./edge.mjs";
 import { DEMO, FUNCTION_URL, PUBLISHABLE_KEY } from "./environment.mjs";
 
 const NAME = "multi-agent-chat";
@@ -144,6 +145,13 @@ test("a function that cannot be reached is an error that a page can read", async
     assert.equal(body.request_id, answer.headers.get("x-request-id"));
   } finally {
     await front.stop();
+  }
+});
+
+test("Deno finds nothing wrong with it", () => {
+  for (const command of [["check"], ["lint"], ["fmt", "--check", "--line-width", "120"]]) {
+    const done = spawnSync(process.execPath, [DENO, ...command, SCRIPT], { encoding: "utf8" });
+    assert.equal(done.status, 0, done.stderr);
   }
 });
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from dev.check import Deployment, check
+from dev.supabase_local import DEMO_EMAIL, DEMO_PASSWORD
 from tests.e2e.stack import ROOT, Stack, stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,6 +44,19 @@ def test_the_local_stack_does_everything_through_one_address(started: Stack) -> 
     assert [line[6:22].strip() for line in lines] == NAMES
     assert all(line.startswith("ok    ") for line in lines), lines
     assert status == 0
+
+
+def test_the_documented_way_to_a_token(started: Stack) -> None:
+    (command,) = re.findall(r"^export USER_TOKEN=.*?\)\n(?=```)", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
+    command = command.replace("you@example.com", DEMO_EMAIL).replace("your password", DEMO_PASSWORD)
+    where = {"SUPABASE_URL": started.supabase, "PUBLISHABLE_KEY": started.publishable_key}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        f'{command} echo "$USER_TOKEN"', shell=True, env={**os.environ, **where, "PATH": path},
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    status, lines = checked(started.functions[0], done.stdout.strip())
+    assert (status, lines[NAMES.index("auth")][:2]) == (0, "ok")
 
 
 def test_what_is_wrong_is_said_in_one_line_each(started: Stack) -> None:

@@ -103,6 +103,7 @@ def test_both_functions_are_deployed(first: tuple[Project, str]) -> None:
         assert pairs_of(service) == {"GOOGLE_FUNCTION_SOURCE": "main.py"}
         assert service["variables"] == {
             "GOOGLE_CLOUD_PROJECT": "my-project",
+            "XDG_RUNTIME_DIR": "/tmp",
             "SUPABASE_URL": "https://abc.supabase.co",
             "ALLOWED_ORIGINS": ORIGINS,
             "LOG_LEVEL": "WARNING",

@@ -9,7 +9,7 @@
 const upstream = (Deno.env.get("MULTI_AGENT_CHAT_URL") ?? "").trim().replace(/\/+$/, "");
 if (!/^https?:\/\//.test(upstream)) throw new Error("MULTI_AGENT_CHAT_URL must be the https address of the function.");
 
-// The function answers to this name whatever it is mounted under, and writes it into the addresses that it hands out.
+// The function answers to this name at any address, and writes it into the addresses that it hands out.
 const MOUNT = "/functions/v1/multi-agent-chat";
 const OWN_PATH = /^(\/functions\/v1)?\/multi-agent-chat(?=\/|$)/;
 
@@ -35,7 +35,7 @@ Deno.serve(async (request) => {
     });
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   } catch (error) {
-    if (request.signal.aborted) return new Response(null, { status: 499 }); // is sent to nobody
+    if (request.signal.aborted) return new Response(null, { status: 499 }); // the caller has left
     console.error(JSON.stringify({ message: "function.unreachable", type: (error as Error).name }));
     return unreachable(request);
   }
