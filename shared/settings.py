@@ -107,6 +107,7 @@ class Settings(BaseModel):
     max_tool_calls: CountOrNone = 24
     max_open_turns: Count = 8
     messages_per_minute: Count = 30
+    reads_per_minute: Count = 600
     max_concurrent_requests: Count = 500
     conversation_ttl_hours: SecondsOrNone = 0.0
     archive_after_messages: CountOrNone = 0

@@ -44,7 +44,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.CONTEXT_TOO_LONG: (422, "The conversation has become too long for the agent's model."),
     ErrorCode.UNKNOWN_AGENT: (422, "There is no such agent."),
     ErrorCode.IDEMPOTENCY_KEY_REUSED: (422, "This Idempotency-Key was used for another message."),
-    ErrorCode.RATE_LIMITED: (429, "Too many messages in this minute."),
+    ErrorCode.RATE_LIMITED: (429, "Too many requests in this minute."),
     ErrorCode.QUEUE_FULL: (429, "Too many messages wait in this conversation."),
     ErrorCode.TOO_MANY_OPEN: (429, "Too many messages wait to be answered."),
     ErrorCode.HEADERS_TOO_LARGE: (431, "The headers are too large."),

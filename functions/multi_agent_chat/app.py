@@ -12,6 +12,7 @@ from functions.asgi.lazy_app import LazyApp
 from functions.multi_agent_chat.dependencies import Dependencies, Service
 from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.routes import router
+from functions.multi_agent_chat.user_shares import UserShares
 from shared.auth import KeySet, TokenVerifier
 from shared.clock import LoopClock
 from shared.instance.shutdown import Shutdown
@@ -52,6 +53,11 @@ def build_app(
             store=built_store,
             verifier=verifier or build_verifier(settings, database, clock),
             health=Health(clock, store=built_store, ping_provider=ping),
+            shares=UserShares(
+                clock,
+                max_concurrent=settings.max_concurrent_requests,
+                reads_per_minute=settings.reads_per_minute,
+            ),
             clock=clock,
             default_strategy=settings.multitask_strategy,
             wait_budget_seconds=settings.wait_budget_seconds,

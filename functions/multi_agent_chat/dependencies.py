@@ -10,8 +10,10 @@ from typing import Protocol, TypeVar
 
 from starlette.requests import Request
 
+from functions.asgi.call import call_of
 from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.stream.response import TurnStream
+from functions.multi_agent_chat.user_shares import UserShares
 from shared.auth import TokenVerifier, bearer_token
 from shared.chat import NewMessage
 from shared.core.errors import StoreUnavailable
@@ -48,13 +50,23 @@ class Dependencies:
     store: Store
     verifier: TokenVerifier
     health: Health
+    shares: UserShares
     clock: Clock
     default_strategy: MultitaskStrategy
     wait_budget_seconds: float
     cancel_wait_seconds: float
 
     async def user(self, request: Request) -> User:
-        return await self.verifier.verify(bearer_token(request.headers.get("authorization")))
+        """Who asks, counted among the requests of this user until the answer has left."""
+        user = await self.verifier.verify(bearer_token(request.headers.get("authorization")))
+        call_of(request).afterwards.append(self.shares.enter(user.id))
+        return user
+
+    async def reader(self, request: Request) -> User:
+        """Who asks with a request that takes no new message: these have a rate."""
+        user = await self.user(request)
+        self.shares.count_read(user.id)
+        return user
 
     def longest_wait(self, request: Request) -> float:
         """Seconds that an answer may take: WAIT_BUDGET_SECONDS, or less where `Prefer: wait=N` (RFC 7240) asks for it.

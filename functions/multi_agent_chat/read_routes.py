@@ -16,18 +16,18 @@ class ReadingRoutes:
         self._deps = deps
 
     async def list_conversations(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         limit, before = url_fields.limit(request.query_params, 20), url_fields.before(request.query_params)
         found = await self._deps.read(self._deps.store.list_conversations(user.id, limit, before))
         return json_response(render.conversation_list(found, limit))
 
     async def get_conversation(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         found = await self._deps.read(self._deps.store.get_conversation(user.id, id_in(request)))
         return json_response(render.conversation_detail(found))
 
     async def list_messages(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         limit, after_seq = url_fields.limit(request.query_params, 50), url_fields.after_seq(request.query_params)
         found = await self._deps.read(
             self._deps.store.list_messages(user.id, id_in(request), after_seq=after_seq, limit=limit)
@@ -35,7 +35,7 @@ class ReadingRoutes:
         return json_response(render.message_list(found, limit))
 
     async def list_agents(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         return json_response(render.agent_list(await self._deps.read(self._deps.store.list_agents(user.id))))
 
     async def get_health(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import EVENT_STREAM, base_of, call_of
 from functions.asgi.errors import json_response
+from functions.asgi.presence import while_connected
 from functions.multi_agent_chat import body_fields, render, url_fields
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
@@ -62,7 +63,7 @@ class TurnRoutes:
 
     async def follow_conversation(self, request: Request) -> Response:
         """The turn that is being answered now, from its beginning; 204 where there is none."""
-        user, conversation_id = await self._deps.user(request), id_in(request)
+        user, conversation_id = await self._deps.reader(request), id_in(request)
         if request.method == "HEAD":  # nobody would read it: nothing is worked on, and nothing waited for
             found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
@@ -73,15 +74,19 @@ class TurnRoutes:
         return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
 
     async def get_turn(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         wait = url_fields.wait_in_query(request.query_params, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
-        turn = await self._deps.in_time(self._deps.service.wait_turn(user, id_in(request), deadline), deadline)
+        turn_id = id_in(request)
+        work = self._deps.service.wait_turn(user, turn_id, deadline)
+        turn = await self._deps.in_time(while_connected(request, work) if wait else work, deadline)
+        if turn is None:  # a client that waits no longer is told how far its turn has come
+            turn = (await self._deps.read(self._deps.store.get_turn(user.id, turn_id))).turn
         headers = {} if turn.status.final else {"retry-after": str(render.next_poll_seconds(turn))}
         return json_response(render.state_of(turn), headers=headers)
 
     async def cancel_turn(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         await read_nothing(request)
         wait = min(self._deps.cancel_wait_seconds, self._deps.wait_budget_seconds)
         deadline = call_of(request).arrived_at + wait
@@ -89,7 +94,7 @@ class TurnRoutes:
         return json_response(render.state_of(turn))
 
     async def edit_turn(self, request: Request) -> Response:
-        user = await self._deps.user(request)
+        user = await self._deps.reader(request)
         text = body_fields.text_in(body_fields.known(await read_json(request), ("message",)))
         turn = await self._deps.read(self._deps.service.edit_turn(user, id_in(request), text))
         return json_response(render.turn_state(turn))
