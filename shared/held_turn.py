@@ -29,9 +29,7 @@ T = TypeVar("T")
 HEARTBEATS_PER_LEASE = 3.75  # 4 s of a lease of 15 s: two may be lost before a third is too late
 FENCE_MARGIN = 0.2  # of the lease: stop this long before another instance may take over
 RELEASE_SECONDS = 0.2  # what a response may be late for the sake of the next waiter
-LAST_RELEASE_SECONDS = (
-    2.0  # where the process ends: no client waits for the response, the next holder waits for the lease
-)
+LAST_RELEASE_SECONDS = 2.0  # where the process ends: the next holder waits for the lease, no client for this answer
 DRAFT_SECONDS = 1.0  # between two records of what a run has said so far
 
 
