@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 CLIENT_DONE = "client_done"  # the scope's extension by which protocol.py tells that a client sends no more
-JSON, EVENT_STREAM = "application/json", "text/event-stream"
+JSON, EVENT_STREAM, MARKDOWN = "application/json", "text/event-stream", "text/markdown"
 
 
 @dataclass(slots=True)

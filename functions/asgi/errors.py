@@ -32,6 +32,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.REQUEST_TIMEOUT: (408, "The body stopped coming."),
     ErrorCode.CONFLICT: (409, "This contradicts the present state."),
     ErrorCode.RUN_IN_PROGRESS: (409, "Another message is being answered in this conversation."),
+    ErrorCode.CONVERSATION_ARCHIVED: (409, "The conversation is archived: open it again to send a message."),
     ErrorCode.ALREADY_STARTED: (409, "The message is being answered already."),
     ErrorCode.CANCELLED: (409, "The turn was cancelled."),
     ErrorCode.SUPERSEDED: (409, "The turn was displaced by a later message."),

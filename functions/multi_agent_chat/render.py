@@ -109,10 +109,17 @@ def stored_error(error: JsonObject) -> dict[str, Any]:
 def conversation(value: Conversation) -> dict[str, Any]:
     return {
         "conversation_id": value.conversation_id,
+        "title": value.title,
         "scope": None if value.scope is None else {"kind": value.scope.kind.value, "key": value.scope.key},
         "agent": value.agent,
         "status": value.status,
         "turns": value.turns,
+        "messages": value.messages,
+        "preview": value.preview,
+        "read_seq": value.read_seq,
+        "unread": value.unread,
+        "archived": value.archived,
+        "last_message_at": value.last_message_at,
         "created_at": value.created_at,
         "updated_at": value.updated_at,
     }
@@ -121,7 +128,11 @@ def conversation(value: Conversation) -> dict[str, Any]:
 def conversation_detail(value: Conversation) -> dict[str, Any]:
     return conversation(value) | {
         "open_turns": [turn_state(turn) for turn in value.open_turns],
-        "statistics": dict(value.statistics),
+        "active_run": None if value.active_run is None else dict(value.active_run),
+        "thread": None
+        if value.thread is None
+        else {"provider": value.thread.provider, "thread_id": value.thread.thread_id},
+        "stats": dict(value.stats),
     }
 
 
@@ -131,10 +142,14 @@ def conversation_list(values: Sequence[Conversation], limit: int) -> dict[str, A
     return {"conversations": [conversation(value) for value in values], "next_before": following}
 
 
-def message_list(values: Sequence[Message], limit: int) -> dict[str, Any]:
-    """`after_seq` of the next page is the last number of a full one."""
-    following = values[-1].seq if len(values) >= limit else None
-    return {"messages": [asdict(value) for value in values], "next_after_seq": following}
+def message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
+    """Where a full page may have another one behind it, its last number is the next `after_seq` or `before_seq`."""
+    full = len(values) >= limit
+    return {
+        "messages": [asdict(value) for value in values],
+        "next_after_seq": values[-1].seq if full and not backwards else None,
+        "next_before_seq": values[0].seq if full and backwards and values[0].seq > 1 else None,
+    }
 
 
 def agent_list(values: Sequence[Agent]) -> dict[str, Any]:

@@ -6,24 +6,29 @@ from collections.abc import Mapping
 
 from starlette.routing import BaseRoute, Route, Router
 
-from functions.asgi.call import EVENT_STREAM, JSON
+from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
 from functions.asgi.endpoint import Endpoint, Handler, no_such_route
+from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
 
-OFFERS = {"/": (JSON, EVENT_STREAM), "/conversations/{id}/stream": (EVENT_STREAM,)}  # all others: JSON
+OFFERS = {  # all others: JSON
+    "/": (JSON, EVENT_STREAM),
+    "/conversations/{id}/messages": (JSON, MARKDOWN),
+    "/conversations/{id}/stream": (EVENT_STREAM,),
+}
 
 
 def router(deps: Dependencies) -> Router:
-    turns, reading = TurnRoutes(deps), ReadingRoutes(deps)
+    turns, conversations, reading = TurnRoutes(deps), ConversationRoutes(deps), ReadingRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
         "/turns/{id}": {"GET": turns.get_turn, "PATCH": turns.edit_turn},
         "/turns/{id}/cancel": {"POST": turns.cancel_turn},
-        "/conversations": {"GET": reading.list_conversations},
-        "/conversations/{id}": {"GET": reading.get_conversation},
-        "/conversations/{id}/messages": {"GET": reading.list_messages},
+        "/conversations": {"GET": conversations.list_conversations},
+        "/conversations/{id}": {"GET": conversations.get_conversation, "PATCH": conversations.change_conversation},
+        "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/agents": {"GET": reading.list_agents},
         "/health": {"GET": reading.get_health},

@@ -12,6 +12,7 @@ from functions.multi_agent_chat.body_fields import invalid, is_uuid
 from shared.core.errors import NotFound
 
 MAX_SEQ = 2**53 - 1  # what a browser can count to
+MAX_SEARCH = 200
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
@@ -33,12 +34,36 @@ def limit(query: QueryParams, default: int, most: int = 100) -> int:
 
 
 def after_seq(query: QueryParams) -> int:
-    value = _single(query, "after_seq")
+    return _seq(query, "after_seq") or 0
+
+
+def before_seq(query: QueryParams) -> int | None:
+    """The line before which to read backwards. Any number behind the last line means the end."""
+    return _seq(query, "before_seq")
+
+
+def _seq(query: QueryParams, name: str) -> int | None:
+    value = _single(query, name)
     if value is None:
-        return 0
+        return None
     if not _WHOLE.fullmatch(value) or int(value) > MAX_SEQ:
-        raise invalid("after_seq", "after_seq must be a whole number, 0 or more.")
+        raise invalid(name, f"{name} must be a whole number, 0 or more.")
     return int(value)
+
+
+def archived(query: QueryParams) -> bool:
+    value = _single(query, "archived")
+    if value not in (None, "true", "false"):
+        raise invalid("archived", "archived must be true or false.")
+    return value == "true"
+
+
+def search(query: QueryParams) -> str | None:
+    """The words to search for; None where the box is empty."""
+    value = _single(query, "q")
+    if value is not None and (len(value) > MAX_SEARCH or "\0" in value):
+        raise invalid("q", f"q must be at most {MAX_SEARCH} characters.", limit=MAX_SEARCH)
+    return value if value and value.strip() else None
 
 
 def before(query: QueryParams) -> str | None:

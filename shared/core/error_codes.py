@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     CONFLICT = "conflict"
     RUN_IN_PROGRESS = "run_in_progress"
+    CONVERSATION_ARCHIVED = "conversation_archived"
     ALREADY_STARTED = "already_started"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"

@@ -94,18 +94,31 @@ class Store(Protocol):
         """Raises NotFound, Conflict (`already_started`)."""
         ...
 
-    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
-        """Newest first; `before` is a conversation id of an earlier page."""
+    async def list_conversations(
+        self, user_id: str, limit: int, before: str | None, *, archived: bool = False, q: str | None = None
+    ) -> Sequence[Conversation]:
+        """Newest first; `before` is a conversation id of an earlier page. `q` searches titles and lines for words."""
         ...
 
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
         """Raises NotFound."""
         ...
 
+    async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
+        """Change `title`, `archived` or `read_seq`, whichever are given. Raises NotFound."""
+        ...
+
     async def list_messages(
-        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+        self,
+        user_id: str,
+        conversation_id: str,
+        *,
+        after_seq: int,
+        limit: int,
+        newest: bool = False,
+        before_seq: int | None = None,
     ) -> Sequence[Message]:
-        """In order of `seq`; with `newest` the last `limit` ones. Raises NotFound."""
+        """In order of `seq`, between the two numbers; with `newest` the last `limit` of them. Raises NotFound."""
         ...
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]: ...

@@ -74,6 +74,7 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "run_in_progress": lambda: Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True),
     "queue_full": lambda: TooMany(code=ErrorCode.QUEUE_FULL, retry_after=RETRY_AFTER_SECONDS),
     "too_many_open": lambda: TooMany(code=ErrorCode.TOO_MANY_OPEN, retry_after=RETRY_AFTER_SECONDS),
+    "archived": lambda: Conflict(code=ErrorCode.CONVERSATION_ARCHIVED),
     "already_started": lambda: Conflict(code=ErrorCode.ALREADY_STARTED),
     "fenced": Fenced,
     # a step that the turn's status does not allow: the holder's picture of the turn is out of date

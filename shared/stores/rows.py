@@ -136,6 +136,7 @@ def read_message(row: JsonObject) -> Message:
 
 def read_conversation(row: JsonObject) -> Conversation:
     scope: dict[str, Any] | None = row["scope"]
+    thread: dict[str, Any] | None = row.get("thread")
     return Conversation(
         conversation_id=row["conversation_id"],
         scope=None if scope is None else Scope(ScopeKind(scope["kind"]), scope["key"]),
@@ -144,6 +145,15 @@ def read_conversation(row: JsonObject) -> Conversation:
         turns=row["turns"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        title=row["title"],
+        messages=row["messages"],
+        preview=row["preview"],
+        read_seq=row["read_seq"],
+        unread=row["unread"],
+        archived=row["archived"],
+        last_message_at=row["last_message_at"],
         open_turns=tuple(read_turn(turn) for turn in row.get("open_turns", ())),
-        statistics=row.get("statistics", {}),
+        stats=row.get("stats", {}),
+        thread=None if thread is None else Thread(thread["provider"], thread["thread_id"]),
+        active_run=row.get("active_run"),
     )

@@ -17,6 +17,8 @@ from shared.stores.turn_patch import as_patch, ms
 
 T = TypeVar("T")
 
+LAST_SEQ = 2**31 - 1  # what the database can count lines to
+
 
 class DatabaseCalls(Protocol):
     """What the store needs of Rpc. `read` makes a value of the answer, or raises what the answer means."""
@@ -145,13 +147,17 @@ class SupabaseStore:
             "chat_edit_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
         )
 
-    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
+    async def list_conversations(
+        self, user_id: str, limit: int, before: str | None, *, archived: bool = False, q: str | None = None
+    ) -> Sequence[Conversation]:
         return await self._rpc.call(
             "chat_list_conversations",
             list_of("conversations", read_conversation),
             user=user_id,
             limit=limit,
             before=before,
+            archived=archived,
+            q=q,
         )
 
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
@@ -162,17 +168,34 @@ class SupabaseStore:
             conversation=conversation_id,
         )
 
+    async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
+        return await self._rpc.call(
+            "chat_change_conversation",
+            by_outcome({"ok": lambda answer: read_conversation(answer["conversation"])}),
+            user=user_id,
+            conversation=conversation_id,
+            patch=as_json(fields),
+        )
+
     async def list_messages(
-        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+        self,
+        user_id: str,
+        conversation_id: str,
+        *,
+        after_seq: int,
+        limit: int,
+        newest: bool = False,
+        before_seq: int | None = None,
     ) -> Sequence[Message]:
         return await self._rpc.call(
             "chat_list_messages",
             list_of("messages", read_message),
             user=user_id,
             conversation=conversation_id,
-            after_seq=after_seq,
+            after_seq=min(after_seq, LAST_SEQ),
             limit=limit,
             newest=newest,
+            before_seq=None if before_seq is None else min(before_seq, LAST_SEQ),
         )
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:

@@ -6,6 +6,8 @@ create table public.chat_conversations (
   id               uuid        not null,
   scope_kind       text        check (scope_kind in ('user', 'session', 'topic')),
   scope_key        text        check (length(scope_key) between 1 and 255),
+  title            text        not null check (length(title) between 1 and 200),
+  renamed          boolean     not null default false,  -- false: the title is the first line of the first message
   active_agent     text        not null,
   -- the provider's object behind it: a cache, to be made again from the messages when it is null
   thread_id        text,
@@ -20,6 +22,18 @@ create table public.chat_conversations (
   lease_owner      text,
   lease_until      timestamptz,
   claim_op         text,
+  -- what lists show, kept by the statements that change it, so that no read counts turns or lines
+  preview          text,                              -- the beginning of the newest line
+  read_seq         int         not null default 0,    -- how far its user has read
+  unread           int         not null default 0,    -- answers behind that
+  open_turns       int         not null default 0,
+  runs             bigint      not null default 0,    -- these five: of turns that are over
+  conflicts        bigint      not null default 0,
+  waited_ms        bigint      not null default 0,
+  input_tokens     bigint      not null default 0,
+  output_tokens    bigint      not null default 0,
+  archived_at      timestamptz,
+  last_message_at  timestamptz not null,
   created_at       timestamptz not null,
   updated_at       timestamptz not null,
   primary key (user_id, id),
@@ -28,5 +42,16 @@ create table public.chat_conversations (
 );
 
 create unique index chat_conversations_one_per_scope on public.chat_conversations (user_id, scope_kind, scope_key)
-  where scope_kind is not null;
-create index chat_conversations_newest on public.chat_conversations (user_id, updated_at desc, id desc);
+  where scope_kind is not null and archived_at is null;
+create index chat_conversations_newest
+  on public.chat_conversations (user_id, (archived_at is not null), updated_at desc, id desc);
+
+-- The words of a text, and whose it is, as a word that begins with a blank, as none in a text does: so one index finds
+-- what one user has said, and nothing of others. A vector has no room for more than a megabyte, so of a very long text
+-- only the beginning is found.
+create function chat_internal.words_of(p_user uuid, p_text text) returns tsvector
+language sql immutable set search_path = '' as $$
+  select array_to_tsvector(array[' ' || p_user::text]) || to_tsvector('pg_catalog.simple', left(p_text, 50000))
+$$;
+
+create index chat_conversations_words on public.chat_conversations using gin (chat_internal.words_of(user_id, title));

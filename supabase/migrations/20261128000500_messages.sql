@@ -20,3 +20,5 @@ create table public.chat_messages (
   unique (user_id, conversation_id, seq),
   unique (turn_id, role, part)
 );
+
+create index chat_messages_words on public.chat_messages using gin (chat_internal.words_of(user_id, text));

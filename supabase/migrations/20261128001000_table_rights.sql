@@ -19,7 +19,8 @@ grant select, insert, update, delete
 
 grant select (id, owner_id, slug, name, description, handoffs, as_tool, is_default, created_at)
   on public.chat_agents to authenticated;
-grant select (user_id, id, scope_kind, scope_key, active_agent, created_at, updated_at)
+grant select (user_id, id, title, scope_kind, scope_key, active_agent, preview, read_seq, unread, archived_at,
+    last_message_at, created_at, updated_at)
   on public.chat_conversations to authenticated;
 grant select (id, user_id, conversation_id, seq, status, text, agent, strategy, metadata, conflicts, runs, handoffs,
     input_tokens, output_tokens, cancel_requested, superseded_by, joined_to, reply, error, first_started_at, created_at,

@@ -8,6 +8,25 @@ language sql stable set search_path = '' as $$
   where j.user_id = t.user_id and j.joined_to = t.id
 $$;
 
+-- The beginning of a text on one line, as lists show it.
+create function chat_internal.preview(p_text text) returns text
+language sql immutable set search_path = '' as $$
+  select left(btrim(regexp_replace(left(p_text, 1000), '\s+', ' ', 'g')), 200)
+$$;
+
+-- A conversation is called by the first line of its first message in which there is something.
+create function chat_internal.title_of(p_text text) returns text
+language sql immutable set search_path = '' as $$
+  select coalesce(nullif(chat_internal.preview(substring(p_text from '[^\n]*\S[^\n]*')), ''), '?')
+$$;
+
+-- Answers that a user has not read yet.
+create function chat_internal.unread(p_user uuid, p_conversation uuid, p_read_seq int) returns int
+language sql stable set search_path = '' as $$
+  select count(*)::int from public.chat_messages m
+  where m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_read_seq and m.role = 'assistant'
+$$;
+
 create function chat_internal.add_line(
   t public.chat_turns, p_role text, p_agent text, p_text text, p_now timestamptz, p_partial boolean default false,
   p_handoff_to text default null)
@@ -21,7 +40,11 @@ begin
   if p_role = 'user' and said > 0 then
     return;
   end if;
-  update public.chat_conversations set next_message_seq = next_message_seq + 1
+  update public.chat_conversations set
+    next_message_seq = next_message_seq + 1,
+    preview = chat_internal.preview(p_text),
+    last_message_at = p_now,
+    unread = unread + (p_role = 'assistant')::int
   where user_id = t.user_id and id = t.conversation_id
   returning next_message_seq - 1 into line;
   insert into public.chat_messages (
@@ -45,6 +68,12 @@ begin
       select c.next_message_seq from public.chat_conversations c
       where c.user_id = t.user_id and c.id = t.conversation_id) then
     delete from public.chat_messages where id = any (ids);
-    update public.chat_conversations set next_message_seq = first where user_id = t.user_id and id = t.conversation_id;
+    update public.chat_conversations c set
+      next_message_seq = first,
+      read_seq = least(c.read_seq, first - 1),
+      unread = chat_internal.unread(c.user_id, c.id, least(c.read_seq, first - 1)),
+      preview = (select chat_internal.preview(m.text) from public.chat_messages m
+                 where m.user_id = c.user_id and m.conversation_id = c.id and m.seq = first - 1)
+    where c.user_id = t.user_id and c.id = t.conversation_id;
   end if;
 end $$;

@@ -36,6 +36,9 @@ end $$;
 -- as if they had not been joined.
 create function chat_internal.close_joined(t public.chat_turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
+declare
+  closed int;
+  waited bigint;
 begin
   if t.status = 'cancelled' and t.superseded_by is null then
     perform chat_internal.take_back_lines(t, true);
@@ -43,9 +46,17 @@ begin
     where user_id = t.user_id and joined_to = t.id and finished_at is null;
     return;
   end if;
-  update public.chat_turns set
-    status = t.status, reply = t.reply, error = t.error - 'partial_text', runs = t.runs, handoffs = t.handoffs,
-    first_started_at = t.first_started_at, superseded_by = t.superseded_by, superseded_how = t.superseded_how,
-    finished_at = p_now, updated_at = p_now
-  where user_id = t.user_id and joined_to = t.id and finished_at is null;
+  with ended as (
+    update public.chat_turns set
+      status = t.status, reply = t.reply, error = t.error - 'partial_text', runs = t.runs, handoffs = t.handoffs,
+      first_started_at = t.first_started_at, superseded_by = t.superseded_by, superseded_how = t.superseded_how,
+      finished_at = p_now, updated_at = p_now
+    where user_id = t.user_id and joined_to = t.id and finished_at is null
+    returning created_at)
+  select count(*), sum(chat_internal.ms(coalesce(t.first_started_at, p_now) - e.created_at)) into closed, waited
+  from ended e;
+  if closed > 0 then  -- the run, its conflicts and its tokens are counted once, with the turn that it was started for
+    update public.chat_conversations set open_turns = open_turns - closed, waited_ms = waited_ms + waited
+    where user_id = t.user_id and id = t.conversation_id;
+  end if;
 end $$;

@@ -19,6 +19,12 @@ declare
 begin
   update public.chat_conversations set
     updated_at = p_now,
+    open_turns = open_turns - 1,
+    runs = runs + jsonb_array_length(t.runs),
+    conflicts = conflicts + t.conflicts,
+    waited_ms = waited_ms + chat_internal.ms(coalesce(t.first_started_at, p_now) - t.created_at),
+    input_tokens = input_tokens + t.input_tokens,
+    output_tokens = output_tokens + t.output_tokens,
     answered_at = case when t.status = 'completed' then p_now else answered_at end,
     active_agent = case
       when t.status = 'completed' then speaker

@@ -12,7 +12,8 @@ begin
     select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
   elsif p_scope_kind is not null then
     select * into c from public.chat_conversations
-    where user_id = p_user and scope_kind = p_scope_kind and scope_key = p_scope_key for update;
+    where user_id = p_user and scope_kind = p_scope_kind and scope_key = p_scope_key and archived_at is null
+    for update;
   end if;
   return c;
 end $$;
@@ -67,6 +68,9 @@ begin
   end if;
 
   c := chat_internal.find_conversation(p_user, p_conversation, p_scope_kind, p_scope_key);
+  if c.archived_at is not null then
+    return jsonb_build_object('outcome', 'archived');
+  end if;
   v := chat_internal.now();
   select created_at into slot from public.chat_turns
   where user_id = p_user and created_at > v - interval '1 minute'
@@ -96,10 +100,11 @@ begin
   end if;
 
   if c.id is null then
-    insert into public.chat_conversations (user_id, id, scope_kind, scope_key, active_agent, created_at, updated_at)
-    values (p_user, coalesce(p_conversation, p_new_conversation),
+    insert into public.chat_conversations (user_id, id, title, scope_kind, scope_key, active_agent, last_message_at,
+                                           created_at, updated_at)
+    values (p_user, coalesce(p_conversation, p_new_conversation), chat_internal.title_of(p_text),
             case when p_conversation is null then p_scope_kind end,
-            case when p_conversation is null then p_scope_key end, agent.slug, v, v)
+            case when p_conversation is null then p_scope_key end, agent.slug, v, v, v)
     returning * into c;
   end if;
   insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
@@ -107,7 +112,8 @@ begin
   values (p_turn, p_user, c.id, c.next_seq, chat_internal.place_for(c, p_strategy), p_text, agent.slug,
           p_agent is not null, p_strategy, p_metadata::jsonb, p_key, p_hash, v + chat_internal.span(p_ttl_ms), v, v)
   returning * into t;
-  update public.chat_conversations set next_seq = next_seq + 1, updated_at = v
+  update public.chat_conversations set
+    next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v
   where user_id = p_user and id = c.id returning * into c;
 
   if p_strategy in ('interrupt', 'rollback') then

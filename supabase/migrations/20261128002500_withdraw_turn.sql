@@ -28,7 +28,8 @@ begin
     if t.seq = 1 then
       delete from public.chat_conversations where user_id = p_user and id = p_conversation;
     else
-      update public.chat_conversations set next_seq = next_seq - 1 where user_id = p_user and id = p_conversation;
+      update public.chat_conversations set next_seq = next_seq - 1, open_turns = open_turns - 1
+      where user_id = p_user and id = p_conversation;
     end if;
   else
     v := chat_internal.now();
@@ -36,6 +37,13 @@ begin
       status = 'cancelled', text = '', idempotency_key = null, superseded_by = null, superseded_how = null,
       finished_at = v, updated_at = v
     where id = t.id returning * into t;
+    update public.chat_conversations set
+      open_turns = open_turns - 1,
+      title = case when renamed or t.seq > 1 then title else coalesce((
+        select chat_internal.title_of(n.text) from public.chat_turns n
+        where n.user_id = p_user and n.conversation_id = p_conversation and n.text <> '' order by n.seq limit 1), '?')
+        end
+    where user_id = p_user and id = p_conversation;
     perform chat_internal.close_joined(t, v);
   end if;
   return jsonb_build_object('outcome', 'ok');

@@ -50,5 +50,9 @@ begin
   update public.chat_turns set
     text = p_text, ops = chat_internal.remember_op(ops, p_op), updated_at = chat_internal.now()
   where id = p_turn returning * into t;
+  if t.seq = 1 then
+    update public.chat_conversations set title = chat_internal.title_of(p_text)
+    where user_id = p_user and id = t.conversation_id and not renamed;
+  end if;
   return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
 end $$;

@@ -7,9 +7,13 @@ language sql stable set search_path = '' as $$
     'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at))
 $$;
 
+-- Lines between two numbers, neither of them included; with p_newest the last of them.
 create function public.chat_list_messages(
-  p_user uuid, p_conversation uuid, p_after_seq int, p_limit int, p_newest boolean) returns jsonb
+  p_user uuid, p_conversation uuid, p_after_seq int, p_limit int, p_newest boolean, p_before_seq int default null)
+returns jsonb
 language plpgsql stable set search_path = '' as $$
+declare
+  before_seq int := coalesce(p_before_seq, 2147483647);
 begin
   if not exists (select 1 from public.chat_conversations c where c.user_id = p_user and c.id = p_conversation) then
     return jsonb_build_object('outcome', 'not_found');
@@ -20,9 +24,11 @@ begin
     from (
       (select m.* from public.chat_messages m
        where not p_newest and m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_after_seq
+         and m.seq < before_seq
        order by m.seq limit least(greatest(p_limit, 1), 1000))
       union all
       (select m.* from public.chat_messages m
        where p_newest and m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_after_seq
+         and m.seq < before_seq
        order by m.seq desc limit least(greatest(p_limit, 1), 1000))) page);
 end $$;

@@ -60,7 +60,8 @@ from unnest(array['anon', 'authenticated']) role;
 -- exactly the columns that are a user's to know
 select is(jsonb_object_agg(relname, columns), jsonb_build_object(
   'chat_agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
-  'chat_conversations', 'user_id id scope_kind scope_key active_agent created_at updated_at',
+  'chat_conversations', 'user_id id scope_kind scope_key title active_agent '
+    'preview read_seq unread archived_at last_message_at created_at updated_at',
   'chat_messages',
     'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
   'chat_projects', 'user_id conversation_id title script scenes updated_at',

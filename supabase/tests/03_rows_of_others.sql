@@ -2,8 +2,8 @@
 begin;
 select plan(14);
 
-insert into public.chat_conversations (user_id, id, active_agent, created_at, updated_at)
-select u::uuid, '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now()
+insert into public.chat_conversations (user_id, id, title, active_agent, last_message_at, created_at, updated_at)
+select u::uuid, '00000000-0000-4000-8000-00000000000c', 'a title', 'orchestrator', now(), now(), now()
 from unnest(array['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b']) u;
 insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, request_hash,
                           deadline_at, created_at, updated_at)

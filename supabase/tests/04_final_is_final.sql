@@ -2,8 +2,8 @@
 begin;
 select no_plan();
 
-insert into public.chat_conversations (user_id, id, active_agent, created_at, updated_at)
-values ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c', 'orchestrator', now(), now());
+insert into public.chat_conversations (user_id, id, title, active_agent, last_message_at, created_at, updated_at)
+values ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000c', 'a title', 'orchestrator', now(), now(), now());
 insert into public.chat_turns (id, user_id, conversation_id, seq, place, status, text, agent, agent_named, strategy, idempotency_key,
     request_hash, attempt, run_key, starting_at, first_started_at, reply, error, deadline_at, created_at, updated_at,
     finished_at)

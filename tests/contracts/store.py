@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NotFound, TooMany
 from shared.core.model import Scope, ScopeKind
 from shared.core.runs import Thread, Usage
@@ -252,8 +253,34 @@ class StoreContract:
         assert lines[1].agent == claim.agent.slug
         newest = await store.list_messages(given.user_id, lease.conversation_id, after_seq=0, limit=1, newest=True)
         assert newest == lines[1:]
-        statistics = (await store.get_conversation(given.user_id, lease.conversation_id)).statistics
-        assert statistics["turns"] == {"completed": 1, "cancelled": 1}
+        kept = await store.get_conversation(given.user_id, lease.conversation_id)
+        assert (kept.stats["turns"], kept.stats["messages"], kept.preview, kept.unread) == (2, 2, "answer", 1)
+        before = await store.list_messages(
+            given.user_id, lease.conversation_id, after_seq=0, limit=1, newest=True, before_seq=2
+        )
+        assert before == lines[:1]
+
+    async def test_a_conversation_is_changed_and_found(self, store: Store) -> None:
+        given = message(text="Tell me of owls\nand of more")
+        claim, lease = await begin(store, given)
+        await finish(store, lease, claim.turn)
+        user, conversation = given.user_id, lease.conversation_id
+        assert (await store.get_conversation(user, conversation)).title == "Tell me of owls"
+        changed = await store.change_conversation(user, conversation, {"title": "Barn", "read_seq": 2})
+        assert (changed.title, changed.read_seq, changed.unread) == ("Barn", 2, 0)
+        for words in ("barn", "owls", "and ow", "answer"):
+            (found,) = await store.list_conversations(user, 10, None, q=words)
+            assert (found.conversation_id, found.status) == (conversation, "idle")
+        assert await store.list_conversations(user, 10, None, q="mice") == ()
+        await store.change_conversation(user, conversation, {"archived": True})
+        assert await store.list_conversations(user, 10, None) == ()
+        (archived,) = await store.list_conversations(user, 10, None, archived=True)
+        assert archived.archived
+        with pytest.raises(Conflict) as refused:
+            await store.submit_turn(message(user_id=user, conversation_id=conversation), LESSEE)
+        assert refused.value.code == ErrorCode.CONVERSATION_ARCHIVED
+        with pytest.raises(NotFound):
+            await store.change_conversation(new_id(), conversation, {"title": "x"})
 
     async def test_the_agents(self, store: Store) -> None:
         agents = await store.list_agents(new_id())

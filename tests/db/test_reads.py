@@ -78,11 +78,11 @@ def test_a_conversation_says_what_is_open_and_what_was(chat: Chat) -> None:
     chat.complete(epoch, turn)
     chat.db.call("chat_cancel_turn", user=chat.user, turn=waiting["turn"]["turn_id"])
     idle = chat.db.call("chat_get_conversation", user=chat.user, conversation=chat.conversation)["conversation"]
-    statistics = idle["statistics"]
-    assert (idle["status"], idle["open_turns"]) == ("idle", [])
-    assert (statistics["turns"], statistics["conflicts"]) == ({"completed": 1, "cancelled": 1}, 1)
-    assert 2000 <= statistics["duration_ms"]["average"] == statistics["duration_ms"]["p95"] < 3000
-    assert 1000 <= statistics["waited_ms"]["average"] < statistics["waited_ms"]["p95"] < 3000
+    stats = idle["stats"]
+    assert (idle["status"], idle["open_turns"], idle["active_run"]) == ("idle", [], None)
+    assert (stats["messages"], stats["turns"], stats["runs"], stats["conflicts"]) == (2, 2, 1, 1)
+    assert 1000 <= stats["average_wait_ms"] < 1500, "one waited two seconds, the other one not at all"
+    assert stats["created_at"] < stats["last_message_at"]
 
 
 def test_messages_from_either_end(chat: Chat) -> None:
@@ -98,6 +98,8 @@ def test_messages_from_either_end(chat: Chat) -> None:
     assert seqs(after_seq=2, limit=3) == [3, 4, 5]
     assert seqs(limit=2, newest=True) == [5, 6]
     assert seqs(after_seq=5, limit=2, newest=True) == [6]
+    assert seqs(before_seq=5, limit=2, newest=True) == [3, 4]
+    assert seqs(before_seq=3, after_seq=1) == [2]
     lines = chat.fenced("chat_list_messages", after_seq=0, limit=2, newest=False)["messages"]
     assert [(line["role"], line["agent"], line["turn_seq"]) for line in lines] == [
         ("user", None, 1),
@@ -116,7 +118,7 @@ def test_two_users_with_one_conversation_id_read_their_own(chat: Chat) -> None:
         assert [(line["seq"], line["text"]) for line in lines] == [(1, one.user), (2, one.user)]
         shown = one.fenced("chat_get_conversation")["conversation"]
         assert (shown["turns"], len(shown["open_turns"])) == (2, 1)
-        assert shown["statistics"]["turns"] == {"completed": 1, "queued": 1}
+        assert (shown["stats"]["messages"], shown["preview"], shown["status"]) == (2, one.user, "busy")
         assert one.claim()["message_count"] == 2
 
 

@@ -130,6 +130,7 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_keep_scratch", scratch),
     ("chat_drop_scratch", kept_scratch),
     ("chat_write_project", project),
+    ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"title": "T", "archived": true}'}),
 ]
 
 

@@ -154,6 +154,18 @@ def scratch(chat: Case) -> dict[str, Any]:
     return {"call": "call", "provider": "assistants", "thread": chat.user, "run": None}
 
 
+def reopened(chat: Case) -> Prepared:
+    """Archived, and of the scope that the twin has as well."""
+    chat.submit(conversation=None, new_conversation=chat.conversation, scope_kind="topic", scope_key="same scope")
+    chat.db.call("chat_change_conversation", **chat.here(patch='{"archived": true}'))
+    return "chat_change_conversation", chat.here(patch='{"archived": false}')
+
+
+def first(chat: Case) -> str:
+    query = "select id::text from public.chat_turns where user_id = %s and seq = 1"
+    return str(chat.db.rows(query, chat.user)[0]["id"])
+
+
 def project(chat: Case) -> None:
     running(chat)
     chat.db.call("chat_write_project", **chat.here(patch='{"title": "mine"}'))
@@ -254,6 +266,18 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "the oldest lines read": then(answered, of("chat_list_messages", newest=False, **PAGE)),
     "the newest lines read": then(answered, of("chat_list_messages", newest=True, **PAGE)),
     "lines of no conversation read": of("chat_list_messages", newest=False, **PAGE),
+    "lines before one read": then(answered, of("chat_list_messages", newest=True, before_seq=2, **PAGE)),
+    "a search": then(answered, lambda chat: ("chat_list_conversations", list_of(chat, None) | {"q": "hel"})),
+    "a search for the twin's words": then(
+        answered, lambda chat: ("chat_list_conversations", list_of(chat, None) | {"q": "twin's"})
+    ),
+    "a conversation renamed": then(answered, of("chat_change_conversation", patch='{"title": "mine"}')),
+    "a conversation read to a line": then(answered, of("chat_change_conversation", patch='{"read_seq": 1}')),
+    "a conversation of no one changed": of("chat_change_conversation", patch='{"title": "mine"}'),
+    "a conversation with the twin's scope opened again": reopened,
+    "a first message edited": then(
+        waiting, lambda chat: ("chat_edit_turn", {"user": chat.user, "turn": first(chat), "text": "other", "op": "op"})
+    ),
     "a project read": then(project, of("chat_read_project")),
     "no project read": of("chat_read_project"),
     "a project written": then(running, of("chat_write_project", patch='{"script": "mine"}')),

@@ -12,7 +12,7 @@ from shared.chat import NewMessage
 from shared.core.chat_events import ChatEvent
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
-from shared.core.model import Agent, Message, Scope, ScopeKind, User
+from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
 from shared.core.runs import Usage
 from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.ports import SCHEMA_VERSION, Peek
@@ -122,8 +122,15 @@ class FakeChat:
             turns=1,
             created_at=turn.created_at,
             updated_at=turn.created_at,
+            title="tell me a story",
+            messages=4,
+            preview="hello",
+            read_seq=2,
+            unread=1,
+            archived=False,
+            last_message_at=turn.created_at,
             open_turns=() if turn.status.final else (turn,),
-            statistics={"conflicts": turn.conflicts},
+            stats={"conflicts": turn.conflicts},
         )
         return turn
 
@@ -204,8 +211,10 @@ class FakeChat:
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         return Peek(self._turn(user_id, turn_id), claimable=False)
 
-    async def list_conversations(self, user_id: str, limit: int, before: str | None) -> Sequence[Conversation]:
-        self.calls.append(("list_conversations", user_id, limit, before))
+    async def list_conversations(
+        self, user_id: str, limit: int, before: str | None, *, archived: bool = False, q: str | None = None
+    ) -> Sequence[Conversation]:
+        self.calls.append(("list_conversations", user_id, limit, before, archived, q))
         await self._obey()
         return [value for (owner, _), value in self.conversations.items() if owner == user_id][:limit]
 
@@ -213,10 +222,22 @@ class FakeChat:
         await self._obey()
         return self._conversation(user_id, conversation_id)
 
+    async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
+        self.calls.append(("change_conversation", conversation_id, fields))
+        await self._obey()
+        return replace(self._conversation(user_id, conversation_id), **fields)
+
     async def list_messages(
-        self, user_id: str, conversation_id: str, *, after_seq: int, limit: int, newest: bool = False
+        self,
+        user_id: str,
+        conversation_id: str,
+        *,
+        after_seq: int,
+        limit: int,
+        newest: bool = False,
+        before_seq: int | None = None,
     ) -> Sequence[Message]:
-        self.calls.append(("list_messages", conversation_id, after_seq, limit))
+        self.calls.append(("list_messages", conversation_id, after_seq, limit, before_seq))
         await self._obey()
         self._conversation(user_id, conversation_id)
         lines = [
@@ -233,7 +254,8 @@ class FakeChat:
             )
             for seq in range(1, 5)
         ]
-        return [line for line in lines if line.seq > after_seq][:limit]
+        found = [line for line in lines if after_seq < line.seq < (before_seq or 100)]
+        return found[-limit:] if newest else found[:limit]
 
     async def list_agents(self, user_id: str) -> Sequence[Agent]:
         if uuid.UUID(user_id).int:  # else the function asks for itself, to say how it is

@@ -267,15 +267,27 @@ async def test_conversations_are_listed_and_read(http: httpx.AsyncClient, chat: 
     listed = assert_answer(await http.get("/conversations", headers=bearer()), 200)
     assert [entry["conversation_id"] for entry in listed["conversations"]] == [turn.conversation_id]
     assert listed["next_before"] is None
-    assert chat.calls == [("list_conversations", ALICE, 20, None)]
+    assert chat.calls == [("list_conversations", ALICE, 20, None, False, None)]
     query = f"?limit=1&before={turn.conversation_id}&utm_source=mail"
     listed = assert_answer(await http.get(f"/conversations{query}", headers=bearer()), 200)
     assert listed["next_before"] == turn.conversation_id
-    assert chat.calls[1:] == [("list_conversations", ALICE, 1, turn.conversation_id)]
+    assert chat.calls[1:] == [("list_conversations", ALICE, 1, turn.conversation_id, False, None)]
+    await http.get("/conversations?archived=true&q=two%20words", headers=bearer())
+    assert chat.calls[-1][-2:] == (True, "two words")
+    await http.get("/conversations?archived=false&q=%20", headers=bearer())
+    assert chat.calls[-1][-2:] == (False, None)
     one = assert_answer(await http.get(f"/conversations/{turn.conversation_id}", headers=bearer()), 200)
     assert (one["status"], one["scope"]) == ("busy", {"kind": "topic", "key": "stories"})
     assert [open_turn["turn_id"] for open_turn in one["open_turns"]] == [turn.turn_id]
-    assert one["statistics"] == {"conflicts": 2}
+    assert one["stats"] == {"conflicts": 2}
+    assert {name: one[name] for name in ("title", "preview", "messages", "read_seq", "unread", "archived")} == {
+        "title": "tell me a story",
+        "preview": "hello",
+        "messages": 4,
+        "read_seq": 2,
+        "unread": 1,
+        "archived": False,
+    }
 
 
 async def test_the_transcript_is_read_in_pages(http: httpx.AsyncClient, chat: FakeChat) -> None:
@@ -284,10 +296,57 @@ async def test_the_transcript_is_read_in_pages(http: httpx.AsyncClient, chat: Fa
     assert [message["seq"] for message in page["messages"]] == [1, 2, 3, 4]
     assert [message["handoff_to"] for message in page["messages"]] == [None, "script_writer", None, "script_writer"]
     assert page["next_after_seq"] is None
-    assert chat.calls[-1][2:] == (0, 50)
+    assert chat.calls[-1][2:] == (0, 50, None)
     page = assert_answer(await http.get(f"{path}?after_seq=1&limit=2", headers=bearer()), 200)
     assert [message["seq"] for message in page["messages"]] == [2, 3]
-    assert page["next_after_seq"] == 3
+    assert (page["next_after_seq"], page["next_before_seq"]) == (3, None)
+
+
+async def test_the_transcript_is_read_backwards(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    path = f"/conversations/{chat.add(ALICE).conversation_id}/messages"
+    page = assert_answer(await http.get(f"{path}?before_seq=9007199254740991&limit=2", headers=bearer()), 200)
+    assert [message["seq"] for message in page["messages"]] == [3, 4]
+    assert (page["next_after_seq"], page["next_before_seq"]) == (None, 3)
+    page = assert_answer(await http.get(f"{path}?before_seq=3&limit=2", headers=bearer()), 200)
+    assert [message["seq"] for message in page["messages"]] == [1, 2]
+    assert page["next_before_seq"] is None
+
+
+async def test_the_transcript_as_markdown(
+    http: httpx.AsyncClient, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.multi_agent_chat.conversation_routes.EXPORTED", 2)
+    path = f"/conversations/{chat.add(ALICE).conversation_id}/messages"
+    headers = bearer() | {"accept": "text/markdown"}
+    answer = await http.get(path, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/markdown; charset=utf-8")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.text.startswith(
+        "# tell me a story\n\n**You** (2026-11-20 12:00 UTC)\n\nhello\n\n"
+        "**project_manager** (2026-11-20 12:00 UTC, handed over to script_writer)\n\nhello\n"
+    )
+    assert answer.text.count("hello") == 4, "all pages, each line once"
+    assert_error(await http.get("/conversations/x/messages", headers=headers), 404, "not_found")
+
+
+async def test_a_conversation_is_changed(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    path = f"/conversations/{chat.add(ALICE).conversation_id}"
+    change = {"title": "Owls", "archived": True, "read_seq": 4}
+    changed = assert_answer(await http.patch(path, json=change, headers=bearer()), 200)
+    assert {name: changed[name] for name in change} == change
+    for wrong, field in (
+        ({"title": ""}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"title": None}, "title"),
+        ({"archived": 1}, "archived"),
+        ({"read_seq": -1}, "read_seq"),
+        ({"read_seq": True}, "read_seq"),
+        ({"read_seq": 1.5}, "read_seq"),
+    ):
+        assert_error(await http.patch(path, json=wrong, headers=bearer()), 422, "invalid_request", field)
+    assert_error(await http.patch(path, json={"scope": "x"}, headers=bearer()), 422, "unknown_field", "scope")
+    assert_error(await http.patch(path, json={}, headers=bearer()), 422, "invalid_request")
+    assert len([call for call in chat.calls if call[0] == "change_conversation"]) == 1
 
 
 async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClient) -> None:
@@ -350,6 +409,7 @@ async def test_a_schema_younger_than_the_code_is_well(http: httpx.AsyncClient, c
     ("error", "status"),
     [
         (Conflict("busy", code=ErrorCode.RUN_IN_PROGRESS, retryable=True), 409),
+        (Conflict("closed", code=ErrorCode.CONVERSATION_ARCHIVED), 409),
         (InvalidRequest("other message", code=ErrorCode.IDEMPOTENCY_KEY_REUSED), 422),
         (InvalidRequest("who?", code=ErrorCode.UNKNOWN_AGENT), 422),
         (NoAgents("canary"), 503),

@@ -20,6 +20,7 @@ ROUTES = [
     ("PATCH", "/turns/{turn}", {"message": "mine now"}),
     ("GET", "/conversations/{conversation}", None),
     ("GET", "/conversations/{conversation}/messages", None),
+    ("PATCH", "/conversations/{conversation}", {"title": "mine now"}),
 ]
 
 

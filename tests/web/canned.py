@@ -31,7 +31,7 @@ class Canned:
         page.route("**/functions/v1/**/conversations/*/messages?*", self._messages)
 
     def _conversation(self, route: Route) -> None:
-        answer = row(route.request.url.split("/")[-1], turns=len(self.lines)) | {"open_turns": [], "statistics": {}}
+        answer = row(route.request.url.split("/")[-1], turns=len(self.lines)) | {"open_turns": [], "stats": {}}
         fulfil(route, answer)
 
     def _messages(self, route: Route) -> None:

@@ -1,0 +1,81 @@
+"""Endpoints of conversations: list them, read one and its transcript, change what its user may change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from functions.asgi.body import read_json
+from functions.asgi.call import MARKDOWN, call_of
+from functions.asgi.errors import json_response
+from functions.multi_agent_chat import body_fields, markdown, render, url_fields
+from functions.multi_agent_chat.dependencies import Dependencies
+from functions.multi_agent_chat.url_fields import id_in
+from shared.core.model import Message
+
+EXPORTED = 500  # lines in one read of an export
+
+
+class ConversationRoutes:
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    async def list_conversations(self, request: Request) -> Response:
+        user, query = await self._deps.reader(request), request.query_params
+        limit, before = url_fields.limit(query, 20), url_fields.before(query)
+        archived, q = url_fields.archived(query), url_fields.search(query)
+        found = await self._deps.read(
+            self._deps.store.list_conversations(user.id, limit, before, archived=archived, q=q)
+        )
+        return json_response(render.conversation_list(found, limit))
+
+    async def get_conversation(self, request: Request) -> Response:
+        user = await self._deps.reader(request)
+        found = await self._deps.read(self._deps.store.get_conversation(user.id, id_in(request)))
+        return json_response(render.conversation_detail(found))
+
+    async def change_conversation(self, request: Request) -> Response:
+        user = await self._deps.reader(request)
+        fields = body_fields.conversation_change(await read_json(request))
+        changed = await self._deps.read(self._deps.store.change_conversation(user.id, id_in(request), fields))
+        return json_response(render.conversation_detail(changed))
+
+    async def list_messages(self, request: Request) -> Response:
+        """A page of the transcript, forwards, or backwards from `before_seq`; all of it where Markdown is wanted."""
+        user, query = await self._deps.reader(request), request.query_params
+        if call_of(request).media_type == MARKDOWN:
+            return await self._export(user.id, id_in(request))
+        limit, after_seq, before_seq = (
+            url_fields.limit(query, 50),
+            url_fields.after_seq(query),
+            url_fields.before_seq(query),
+        )
+        backwards = before_seq is not None
+        found = await self._deps.read(
+            self._deps.store.list_messages(
+                user.id, id_in(request), after_seq=after_seq, limit=limit, newest=backwards, before_seq=before_seq
+            )
+        )
+        return json_response(render.message_list(found, limit, backwards=backwards))
+
+    async def _export(self, user_id: str, conversation_id: str) -> Response:
+        """The answer begins once the first lines are there, so that what is wrong until then has its status."""
+        conversation = await self._deps.read(self._deps.store.get_conversation(user_id, conversation_id))
+        first = await self._lines(user_id, conversation_id, 0)
+
+        async def document() -> AsyncIterator[str]:
+            yield markdown.heading(conversation.title)
+            lines = first
+            while lines:
+                yield "".join(markdown.line(message) for message in lines)
+                full = len(lines) == EXPORTED
+                lines = await self._lines(user_id, conversation_id, lines[-1].seq) if full else ()
+
+        return StreamingResponse(document(), media_type=MARKDOWN)
+
+    async def _lines(self, user_id: str, conversation_id: str, after_seq: int) -> Sequence[Message]:
+        return await self._deps.read(
+            self._deps.store.list_messages(user_id, conversation_id, after_seq=after_seq, limit=EXPORTED)
+        )
