@@ -171,7 +171,7 @@ deploy "$name" multi_agent_chat --concurrency "$concurrency" --timeout "$timeout
   --set-env-vars "$variables" --set-secrets "${chat_secrets#,}"
 
 sweep_variables=$variables
-[ "$sweep" = scheduler ] || sweep_variables="$variables|SWEEP_SECONDS=5"
+[ "$sweep" = scheduler ] || sweep_variables="$(printf %s "$variables" | sed 's/|SWEEP_SECONDS=[^|]*//')|SWEEP_SECONDS=5"
 deploy "$sweep_name" maintenance --concurrency 4 --timeout 60 --cpu-throttling --min-instances 0 --max-instances 2 \
   --set-env-vars "$sweep_variables" --set-secrets "${sweep_secrets#,}"
 

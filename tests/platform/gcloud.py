@@ -68,7 +68,10 @@ def pairs(text: str) -> dict[str, str]:
     separator = ","
     if text.startswith("^"):
         separator, text = text[1:].split("^", 1)
-    return dict(pair.split("=", 1) for pair in text.split(separator))
+    found = [(key, value) for key, _, value in (pair.partition("=") for pair in text.split(separator))]
+    if len({key for key, _ in found}) < len(found):
+        refuse("a key is there twice, of which one would be lost", 2)
+    return dict(found)
 
 
 def header_in(file: str) -> str:

@@ -183,7 +183,7 @@ def as_printed(call: list[str], known: dict[str, str]) -> list[str]:
 
 
 def test_the_database_may_call_it_instead_in_short_slices(project: Project) -> None:
-    said = project.deploy("--sweep", "pg_cron")
+    said = project.deploy("--sweep", "pg_cron", SWEEP_SECONDS="50")  # as .env.example has it
     assert project.state["jobs"] == {}
     assert project.state["services"][SWEEP]["variables"]["SWEEP_SECONDS"] == "5"
     assert f"--secret {MAINTENANCE}" in said
@@ -191,8 +191,9 @@ def test_the_database_may_call_it_instead_in_short_slices(project: Project) -> N
 
 
 def test_the_platform_waits_longer_than_the_function(project: Project) -> None:
-    project.deploy("--cpu-always", "--base-image", "python314", WAIT_BUDGET_SECONDS="600")
+    project.deploy("--cpu-always", "--base-image", "python314", WAIT_BUDGET_SECONDS="600", LOG_LEVEL='"DEBUG" ')
     chat = project.state["services"]["multi-agent-chat"]
+    assert chat["variables"]["LOG_LEVEL"] == "DEBUG"  # quoted as for a shell
     assert chat["--timeout"] == "660"
     assert chat["--no-cpu-throttling"]
     assert chat["--base-image"] == "python314"
