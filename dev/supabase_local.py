@@ -56,20 +56,26 @@ class LocalSupabase:
     keys: Keys
     socket: Path | None
 
-    async def wait_ready(self, processes: Processes, http: httpx.AsyncClient) -> None:
-        """Return once migrations, seed and demo user are in place: the vendor's does not listen before."""
+    async def wait_ready(self, processes: Processes, http: httpx.AsyncClient, *, fault_every: int = 0) -> None:
+        """Return once migrations, seed and demo user are in place: the vendor's does not listen before.
+
+        With `fault_every` N, each Nth call of the Data API is struck by a fault of hosted projects; 0: none is.
+        """
 
         async def answers() -> bool:
             return await status_of(http, f"{url(self.vendor_port)}/auth/v1/health") is not None
 
         await processes.wait_ready(self.child, answers, _READY_SECONDS)
         if self.socket is not None:
-            await self._start_data_api(processes, http, self.socket)
+            await self._start_data_api(processes, http, self.socket, fault_every)
 
-    async def _start_data_api(self, processes: Processes, http: httpx.AsyncClient, socket: Path) -> None:
+    async def _start_data_api(
+        self, processes: Processes, http: httpx.AsyncClient, socket: Path, fault_every: int
+    ) -> None:
         await asyncio.to_thread(apply_sql, _dsn("postgres", socket), SCHEMA_WATCH)
         command = [sys.executable, "-m", "dev.data_api", "--port", str(self.port), "--pool", str(_POOL_SIZE)]
         command += ["--dsn", _dsn("authenticator", socket), "--upstream", url(self.vendor_port)]
+        command += ["--fault-every", str(fault_every)]
         child = await processes.start("data-api", command, {**os.environ, **_environment(self.keys)})
 
         async def ready() -> bool:

@@ -27,6 +27,7 @@ from tests.soak.proxy import Proxy, Weather, proxy
 INSTANCES = 3
 SECRET = "soak"
 SWEEP_EVERY_SECONDS = 5.0
+FAULT_EVERY = 20  # calls of the database: one of them is struck as a hosted project's are now and then
 # Shorter than a deployment's, so that more of what they are for happens in the same time.
 SETTINGS = {
     "LEASE_SECONDS": "6",
@@ -130,7 +131,7 @@ async def stage(wire: str, weather: Weather, chance: random.Random) -> AsyncIter
             database=database,
         )
         async with local_client("http://127.0.0.1") as http:
-            await supabase.wait_ready(processes, http)
+            await supabase.wait_ready(processes, http, fault_every=FAULT_EVERY)
 
             async def listens() -> bool:
                 return await status_of(http, f"{made.emulator}/v1/models") is not None
