@@ -105,5 +105,12 @@ class Person:
         await self._once(message, 5)
         turn_id = next((shown[0] for shown in message.outcomes()), None)
         for port in self._stage.ports if turn_id else []:
-            answer = await self.http.get(f"{functions.url(port)}/turns/{turn_id}", timeout=30)
+            answer = await self._get(f"{functions.url(port)}/turns/{turn_id}")
             message.answers.append((answer.status_code, answer.json()))
+
+    async def _get(self, url: str) -> httpx.Response:
+        """Ask, and once more where the server closed an idle connection just as it was used again."""
+        try:
+            return await self.http.get(url, timeout=30)
+        except httpx.RemoteProtocolError:
+            return await self.http.get(url, timeout=30)
