@@ -63,6 +63,7 @@ class HeldTurn:
         self.steps = claim.steps
         self.rotations = 0  # threads that the provider made this holder give up
         self.repeated_calls = 0  # calls that a run has shown once more after it was given their outputs
+        self._thread_in_doubt = claim.turn.failures > 0
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
         self._draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._recorded_draft = ""
@@ -119,6 +120,10 @@ class HeldTurn:
         """The create that the intent on record was for may have been sent from now on."""
         self.fresh = False
 
+    def trust_thread(self) -> None:
+        """It was seen that the thread holds the turn's message once, though an attempt of this turn was lost."""
+        self._thread_in_doubt = False
+
     def add_step(self, step: Step) -> None:
         """A run has asked for something; the step is on record."""
         self.steps = (*self.steps, step)
@@ -161,12 +166,18 @@ class HeldTurn:
     # --- fenced writes ----------------------------------------------------------------------------------------------
 
     async def advance(self, update: TurnUpdate, *, release: bool = False) -> Turn:
-        """One fenced write. Raises Fenced, StoreUnavailable."""
+        """One fenced write. Raises Fenced, StoreUnavailable.
+
+        A thread that may hold the turn's message twice is given up with the turn's end.
+        """
+        if update.to is not None and update.to.final and self._thread_in_doubt:
+            update = replace(update, thread=None, forget_thread=True)
         sent_at = self._clock.now()
         seconds = 0.0 if release else self._seconds
         self.turn = await self._store.advance_turn(self._lease, self.turn.turn_id, update, seconds)
+        self._thread_in_doubt = self._thread_in_doubt or update.count_failure
         if update.forget_thread:
-            self.thread = None
+            self.thread, self._thread_in_doubt = None, False
         if update.thread is not None:
             self.thread = update.thread
         self._held = not release

@@ -55,6 +55,7 @@ class Admission:
         self._serve_other = serve_other
         self._head = QueueHead(instance, rules, lessee, turn, lambda: self._deadline)
         self._wire: _Wire | None = None
+        self._adopted: RunState | None = None  # found instead of started
         self._answered: RunState | None = None  # found beside a repeat
 
     async def run_to_end(
@@ -199,7 +200,7 @@ class Admission:
         """A run of this turn, from an attempt whose answer was lost."""
         if self._held.turn.status is TurnStatus.QUEUED:
             await self._held.advance(TurnUpdate(to=TurnStatus.STARTING))
-        self.run = found
+        self.run = self._adopted = found
         await self._work.create.record(found, EventName.RUN_FOUND)
         return events.RunFound()
 
@@ -209,8 +210,13 @@ class Admission:
         if self.run is None:  # a holder before this one started it
             self.run = RunState(self._held.turn.run_id, RunStatus.UNKNOWN)
         found = await self._work.lookup.find_beside(self.run)
+        if isinstance(found, events.RunNotFound):
+            self._held.trust_thread()
         if not isinstance(found, RunState):
             return found
+        if self.run is self._adopted and self.run.terminal:
+            # both have answered, and which of them is the repeat is unknown: the thread stays in doubt
+            return events.RunNotFound()
         self._answered = found
         return events.RunFound()
 
@@ -229,6 +235,7 @@ class Admission:
             repeat=repeat,
             answered=answered,
         )
+        hold.trust_thread()  # it was cleared, or given up
         hold.log(EventName.RUN_DROPPED, run_id=repeat.run_id, status=status)
         self.run = answered
         return events.RepeatEnded()

@@ -57,7 +57,7 @@ def run_mode(db: Database, mode: str, seeds: range, log: bool) -> int:
 
 def figures(result: Result) -> Counter[str]:
     world = result.world
-    told = ("runs", "crashes", "pauses", "overlaps", "missed", "unseen", "run.dropped", "calls", "turn.completed",
+    told = ("runs", "crashes", "pauses", "overlaps", "missed", "run.dropped", "calls", "turn.completed",
             "turn.failed", "turn.cancelled", "turn.withdrawn", "turn.fenced", "thread.rotated", "run.lost",
             "gave up")  # fmt: skip
     ends = Counter(f"by {turn['superseded_how']}" for turn in world.database.turns() if turn["superseded_how"])

@@ -70,7 +70,7 @@ def one_reply_for_joined(record: Record) -> Iterator[str]:
 
 def rolled_back_is_gone(record: Record) -> Iterator[str]:
     """What was rolled back stands in no thread that goes on."""
-    if record.world.kind == "unlocked" or record.world.counts["unseen"]:
+    if record.world.kind == "unlocked":
         return
     threads = record.world.database.threads()
     for turn in record.turns:
