@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from shared.clock import LoopClock
 from shared.core.errors import OutcomeUnknown, StoreRefused
 from shared.core.model import Agent
-from shared.core.turns import Claim
+from shared.core.runs import Thread
+from shared.core.turns import Claim, Turn, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.instance.wakeups import LocalWakeups
+from shared.ports import Lease, TurnUpdate
 from tests.http.fakes import make_turn
 
 
-def held() -> HeldTurn:
-    store: Any = None  # nothing here lasts until a heartbeat
+def held(store: Any = None, *, failures: int = 0) -> HeldTurn:
+    """Without a store nothing may last until a heartbeat."""
     agent = Agent("writer", "Writer", "Writes.", agent_id="a", assistant_id=None, model="m", instructions="")
-    claim = Claim(1, make_turn("u"), agent, None, fresh=True, last_run_id=None, message_count=0)
+    claim = Claim(
+        1, replace(make_turn("u"), failures=failures), agent, None, fresh=True, last_run_id=None, message_count=0
+    )
     return HeldTurn(Instance(store, LoopClock(), LocalWakeups(), 15.0), claim.sent(LoopClock().now()))
 
 
@@ -54,3 +61,44 @@ async def test_giving_a_lease_back_never_fails() -> None:
     hold = held()
     hold._store = Refusing()  # type: ignore[assignment]  # nothing else is asked of it
     await hold.release()
+
+
+class Recording:
+    """Takes every write, and remembers what it was."""
+
+    def __init__(self) -> None:
+        self.updates: list[TurnUpdate] = []
+
+    async def advance_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, seconds: float) -> Turn:
+        self.updates.append(update)
+        return make_turn("u")
+
+
+KEPT = Thread("responses", "conv_1", "msg_9")
+UPDATES = {
+    "an attempt before this one was lost": (1, (), True),
+    "one was lost, and it was seen that the message stands there once": (1, ("trust",), False),
+    "an attempt of this holder was lost after that": (1, ("trust", "lose"), True),
+    "the thread was given up since": (1, ("rotate",), False),
+    "nothing was lost": (0, (), False),
+}
+
+
+@pytest.mark.parametrize("end", [TurnStatus.COMPLETED, TurnStatus.FAILED, TurnStatus.CANCELLED])
+@pytest.mark.parametrize(("failures", "before", "given_up"), UPDATES.values(), ids=UPDATES)
+async def test_a_thread_that_may_hold_the_message_twice_goes_with_its_turn(
+    failures: int, before: tuple[str, ...], given_up: bool, end: TurnStatus
+) -> None:
+    store = Recording()
+    hold = held(store, failures=failures)
+    for what in before:
+        match what:
+            case "trust":
+                hold.trust_thread()
+            case "lose":
+                await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=True))
+            case _:
+                await hold.rotate_thread(TurnUpdate())
+    await hold.advance(TurnUpdate(to=end, thread=KEPT), release=True)
+    last = store.updates[-1]
+    assert (last.forget_thread, last.thread) == ((True, None) if given_up else (False, KEPT))

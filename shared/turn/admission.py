@@ -210,13 +210,14 @@ class Admission:
         if self.run is None:  # a holder before this one started it
             self.run = RunState(self._held.turn.run_id, RunStatus.UNKNOWN)
         found = await self._work.lookup.find_beside(self.run)
-        if isinstance(found, events.RunNotFound):
+        # a run that was found says nothing of the other lost attempt, which may still arrive
+        adopted = self.run is self._adopted
+        if isinstance(found, events.RunNotFound) and not adopted:
             self._held.trust_thread()
         if not isinstance(found, RunState):
             return found
-        if self.run is self._adopted and self.run.terminal:
-            # both have answered, and which of them is the repeat is unknown: the thread stays in doubt
-            return events.RunNotFound()
+        if adopted and self.run.terminal:
+            return events.RunNotFound()  # both have answered, and which of them is the repeat is unknown
         self._answered = found
         return events.RunFound()
 

@@ -16,7 +16,8 @@ def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World)
     error = str(turn["error"]["code"])
     lasted = turn["finished"] - turn["created"]
     faults = [run for run in runs if run.fault is not None]
-    lost = [one for one in creates if one.fate != "refused"]
+    # a refusal that its sender did not live to record is for the next holder a create of unknown outcome
+    lost = [one for one in creates if one.fate != "refused" or not one.sender.alive]
     explained = {
         "run_failed": bool(faults),
         "provider_unavailable": (

@@ -102,9 +102,6 @@ def _missed(earlier: Run, later: Run, record: Record) -> bool:
     ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0
     missed = lost and ended is not None and ended > sent - LOOK_SECONDS
     record.world.counts["missed"] += missed
-    # who hears of the repeat looks back and clears the thread; but this one was lost as well, or its sender died
-    heard = later.create is not None and later.create.fate == "heard" and later.create.sender.alive
-    record.world.counts["unseen"] += missed and not heard
     return missed
 
 
