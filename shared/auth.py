@@ -69,6 +69,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
+        self._unknown_from = float("-inf")  # when an unknown kid may cause a fetch again
         self._failed = False
         self._lock = asyncio.Lock()
 
@@ -78,20 +79,25 @@ class KeySet:
         if self._wanted(kid) and not stale_will_do:
             async with self._lock:
                 if self._wanted(kid):  # the request before us in the line may have fetched it
+                    if not self._due():
+                        self._unknown_from = self._clock.now() + UNKNOWN_KID_SECONDS
                     await self._fetch()
         if kid not in self._keys and self._failed:
             raise KeysUnavailable(retry_after=RETRY_SECONDS)
         return self._keys.get(kid)
 
     def _wanted(self, kid: str) -> bool:
+        """Whether the keys are to be fetched: when they are due, or for a kid that may have been made since."""
+        early = not self._failed and kid not in self._keys and self._clock.now() >= self._unknown_from
+        return self._due() or early
+
+    def _due(self) -> bool:
         now = self._clock.now()
         if self._tried_at is None:
             return True
         if self._failed:
             return now - self._tried_at >= RETRY_SECONDS
-        if self._fetched_at is None or now - self._fetched_at >= KEYS_FRESH_SECONDS:
-            return True
-        return kid not in self._keys and now - self._tried_at >= UNKNOWN_KID_SECONDS
+        return self._fetched_at is None or now - self._fetched_at >= KEYS_FRESH_SECONDS
 
     async def _fetch(self) -> None:
         """Replace the keys; a failure leaves the stale ones in place."""
@@ -192,6 +198,8 @@ class TokenVerifier:
 
     def _judge(self, claims: Mapping[str, Any]) -> User:
         """The signature is right; do the claims say that a user of this project asks, now?"""
+        if not _well_typed(claims):
+            raise _invalid("wrong_type")
         now, role, user_id = self._wall_clock(), claims.get("role"), claims.get("sub")
         expires, not_before = claims.get("exp"), claims.get("nbf", 0)
         if not _is_time(expires) or not _is_time(not_before) or not _is_time(claims.get("iat", 0)):
@@ -207,13 +215,21 @@ class TokenVerifier:
             raise _invalid("wrong_audience")
         if claims.get("iss") != self._issuer:
             raise _invalid("wrong_issuer", expected=self._issuer)
-        if not isinstance(user_id, str) or not _UUID.fullmatch(user_id) or not isinstance(role, str):
+        if user_id is None or not _UUID.fullmatch(user_id) or role is None:
             raise _invalid("no_user")
         if claims.get("is_anonymous") and not self._allow_anonymous:
             raise _noted(Forbidden("This token's holder may not use the chat."), "anonymous")
         if role not in self._roles:
             raise _noted(Forbidden("This token's holder may not use the chat."), "wrong_role")
         return User(id=user_id, role=role)
+
+
+def _well_typed(claims: Mapping[str, Any]) -> bool:
+    """Whether each claim that is there and read here has the type that it must have."""
+    audience = claims.get("aud", "")
+    audiences = audience if isinstance(audience, list) else [audience]
+    texts = [*audiences, *(claims.get(name, "") for name in ("role", "sub", "iss"))]
+    return all(isinstance(text, str) for text in texts) and isinstance(claims.get("is_anonymous") or False, bool)
 
 
 def _is_time(value: object) -> TypeGuard[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -14,6 +16,7 @@ from shared.core.turns import MultitaskStrategy
 
 # RFC 7518 3.2: an HMAC key is at least as long as the hash.
 _MIN_HS256_BYTES = 32
+_MIN_SECRET_CHARS = 16  # of a secret that a person makes up
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 
 
@@ -59,6 +62,20 @@ def _hmac_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(_header_safe(value).get_secret_value()) < _MIN_SECRET_CHARS:
+        raise ValueError(f"must be at least {_MIN_SECRET_CHARS} characters long")
+    return value
+
+
+def _is_local(url: str) -> bool:
+    """Whether an address stays on this machine or in its container network, whose names have no dot."""
+    host = (urlsplit(url).hostname or "").lower()
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return "." not in host or host.endswith((".localhost", ".local", ".internal"))
+
+
 def _header_safe(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
         raise ValueError("must be visible ASCII without blanks")
@@ -68,6 +85,7 @@ def _header_safe(value: SecretStr) -> SecretStr:
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
+LongSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
 HmacSecret = Annotated[SecretStr, AfterValidator(_hmac_key)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -93,6 +111,7 @@ class Settings(BaseModel):
     supabase_jwks_url: BaseUrl | None = None
     supabase_jwt_issuer: Issuer | None = None
     allow_anonymous_users: bool = False
+    send_keys_unencrypted: bool = False
     allowed_origins: Origins = ()
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     wait_budget_seconds: Seconds = 150.0
@@ -112,7 +131,7 @@ class Settings(BaseModel):
     conversation_ttl_hours: SecondsOrNone = 0.0
     archive_after_messages: CountOrNone = 0
     carry_over_messages: CountOrNone = 10
-    maintenance_secret: HeaderSecret | None = None
+    maintenance_secret: LongSecret | None = None
     sweep_seconds: Annotated[float, Field(ge=2, le=3600)] = 50.0
     operator_role: Word | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -177,3 +196,8 @@ def _without(given: Mapping[str, str], faults: Iterable[str]) -> Settings:
 def _contradictions(settings: Settings) -> Iterable[tuple[tuple[str, str], str]]:
     if settings.poll_min_seconds > settings.poll_max_seconds:
         yield ("poll_min_seconds", "poll_max_seconds"), "must not be above POLL_MAX_SECONDS"
+    for name in ("openai_base_url", "supabase_url", "supabase_jwks_url"):
+        url = getattr(settings, name)
+        if url and urlsplit(url).scheme == "http" and not settings.send_keys_unencrypted and not _is_local(url):
+            fault = "must be https: keys would be sent to another host as plain text (SEND_KEYS_UNENCRYPTED allows it)"
+            yield (name, "send_keys_unencrypted"), fault

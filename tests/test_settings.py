@@ -160,3 +160,26 @@ def test_the_example_lists_every_setting_in_order_with_its_default() -> None:
     given = {name for name, value in listed.items() if value}
     unset = {name.upper() for name in Settings.model_fields if getattr(defaults, name) in (None, ())}
     assert given == listed.keys() - unset - REQUIRED.keys()
+
+
+@pytest.mark.parametrize("secret", ["x", "x" * 15])
+def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
+    assert faults(MAINTENANCE_SECRET=secret) == {"MAINTENANCE_SECRET": "must be at least 16 characters long"}
+    assert load_settings(REQUIRED | {"MAINTENANCE_SECRET": "x" * 16}).maintenance_secret is not None
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "SUPABASE_URL", "SUPABASE_JWKS_URL"])
+@pytest.mark.parametrize("host", ["api.example.com", "10.0.0.5", "192.168.1.2", "[2001:db8::1]", "local.example.com"])
+def test_keys_are_not_sent_to_another_host_as_plain_text(name: str, host: str) -> None:
+    address = {name: f"http://{host}:8000/v1"}
+    assert set(faults(**address)) == {name}
+    assert "SEND_KEYS_UNENCRYPTED" in faults(**address)[name]
+    assert load_settings(REQUIRED | address | {"SEND_KEYS_UNENCRYPTED": "true"}).send_keys_unencrypted
+    load_settings(REQUIRED | {name: f"https://{host}:8000/v1"})
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.8.8", "[::1]", "localhost", "kong", "a.localhost", "a.docker.internal"]
+)
+def test_a_host_that_is_this_machine_or_its_containers_may_be_plain(host: str) -> None:
+    load_settings(REQUIRED | {"OPENAI_BASE_URL": f"http://{host}:8000/v1", "SUPABASE_URL": f"http://{host}:8000"})
