@@ -22,6 +22,8 @@ DEFAULT_KEY = "default"  # of a user's scope that names none
 MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
 MAX_SLUG = 52
 MAX_TITLE = 200
+MAX_COUNT = 2**53 - 1  # what a browser can count to
+MAX_SEQ = 2**31 - 1  # what the database counts lines with: no line has a higher number
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
@@ -166,7 +168,7 @@ def metadata(document: Mapping[str, Any]) -> Mapping[str, str]:
 
 def conversation_change(document: Any) -> Mapping[str, Any]:
     """What a PATCH of a conversation says: at least one of `title`, `archived` and `read_seq`."""
-    fields = known(document, ("title", "archived", "read_seq"))
+    fields = dict(known(document, ("title", "archived", "read_seq")))
     if not fields:
         raise InvalidRequest("Send title, archived or read_seq.")
     if "title" in fields:
@@ -174,9 +176,9 @@ def conversation_change(document: Any) -> Mapping[str, Any]:
     if not isinstance(fields.get("archived", False), bool):
         raise invalid("archived", "archived must be true or false.")
     read_seq = fields.get("read_seq", 0)
-    if not isinstance(read_seq, int) or isinstance(read_seq, bool) or not 0 <= read_seq < 2**53:
+    if not isinstance(read_seq, int) or isinstance(read_seq, bool) or not 0 <= read_seq <= MAX_COUNT:
         raise invalid("read_seq", "read_seq must be a whole number, 0 or more.")
-    return fields
+    return fields | {"read_seq": min(read_seq, MAX_SEQ)} if "read_seq" in fields else fields
 
 
 def idempotency_key(header: str | None) -> str | None:

@@ -8,10 +8,9 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from functions.multi_agent_chat import body_fields
-from functions.multi_agent_chat.body_fields import invalid, is_uuid
+from functions.multi_agent_chat.body_fields import MAX_COUNT, MAX_SEQ, invalid, is_uuid
 from shared.core.errors import NotFound
 
-MAX_SEQ = 2**31 - 1  # what the database counts lines with
 MAX_SEARCH = 200
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -46,9 +45,9 @@ def _seq(query: QueryParams, name: str) -> int | None:
     value = _single(query, name)
     if value is None:
         return None
-    if not _WHOLE.fullmatch(value) or int(value) > MAX_SEQ:
-        raise invalid(name, f"{name} must be a whole number from 0 to {MAX_SEQ}.")
-    return int(value)
+    if not _WHOLE.fullmatch(value) or int(value) > MAX_COUNT:
+        raise invalid(name, f"{name} must be a whole number, 0 or more.")
+    return min(int(value), MAX_SEQ)
 
 
 def archived(query: QueryParams) -> bool:
