@@ -124,12 +124,16 @@ def test_methods_that_the_framework_has_no_route_for(http: httpx.Client, method:
     assert response.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-@pytest.mark.parametrize(
-    "target", ["/robots.txt", "/favicon.ico", "/x", "/..", "/%00", "/%ff", "*", "x", "http://h/agents"]
-)
+@pytest.mark.parametrize("target", ["/robots.txt", "/favicon.ico", "/x", "/..", "/%00", "/%ff", "*", "x", "http://h/x"])
 def test_paths_that_the_framework_answers_by_itself(function: Deployed, target: str) -> None:
     head = f"GET {target} HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\nConnection: close\r\n\r\n"
     assert_error(parsed(function.send(head.encode())), 404, "not_found")
+
+
+def test_a_whole_address_is_its_path(function: Deployed) -> None:
+    """RFC 9112 3.2.2: a server takes the form that is meant for proxies as well."""
+    head = f"GET http://h/agents HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\nConnection: close\r\n\r\n"
+    assert_error(parsed(function.send(head.encode())), 401, "missing_token")
 
 
 def test_a_websocket_is_not_offered(function: Deployed) -> None:
