@@ -43,6 +43,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.INVALID_REQUEST: (422, "The request is not valid."),
     ErrorCode.UNKNOWN_FIELD: (422, "The request has a field that does not exist."),
     ErrorCode.CONTEXT_TOO_LONG: (422, "The conversation has become too long for the agent's model."),
+    ErrorCode.CONTENT_FLAGGED: (422, "The provider's rules do not allow what was said."),
     ErrorCode.UNKNOWN_AGENT: (422, "There is no such agent."),
     ErrorCode.IDEMPOTENCY_KEY_REUSED: (422, "This Idempotency-Key was used for another message."),
     ErrorCode.RATE_LIMITED: (429, "Too many requests in this minute."),
@@ -54,6 +55,10 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.RUN_CANCELLED: (502, "The run was cancelled at the provider."),
     ErrorCode.RUN_INCOMPLETE: (502, "The agent's answer was cut off."),
     ErrorCode.EMPTY_REPLY: (502, "The agent ended without an answer."),
+    ErrorCode.UNSUPPORTED_REPLY: (
+        502,
+        "The agent answered with something that is no text, such as an image, and only text is shown.",
+    ),
     ErrorCode.HANDOFF_LIMIT: (502, "The agents handed the message on too often."),
     ErrorCode.HANDOFF_LOOP: (502, "The agents handed the message round in a circle."),
     ErrorCode.TOOL_LIMIT: (502, "The agents called too many tools."),

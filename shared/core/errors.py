@@ -13,7 +13,9 @@
     │   ├── NotCancellable      the run cannot be cancelled
     │   │   └── RunsInForeground    and never will be, because it has no id until it ends
     │   ├── NotFoundAtProvider  the provider does not know the run
+    │   │   └── NeverShown          and never will, because it shows no runs
     │   ├── ProviderRefused     a definite no that no repetition changes
+    │   │   └── ContentsRefused     or one that may be about what stands in the thread: seed a new one, once
     │   ├── ConversationIgnored the server took the run and keeps no conversation
     │   ├── NotSent             the request never reached the provider
     │   └── OutcomeUnknown      the request may or may not have taken effect
@@ -158,10 +160,19 @@ class NotFoundAtProvider(ProviderError):
     code = ErrorCode.RUN_NOT_FOUND
 
 
+class NeverShown(NotFoundAtProvider):
+    """This server shows no runs: asking again will not help."""
+
+
 class ProviderRefused(ProviderError):
     """A definite no: bad key, no quota, unknown model, an API that this host does not have, a bad request."""
 
     code = ErrorCode.PROVIDER_REFUSED
+
+
+class ContentsRefused(ProviderRefused):
+    """A definite no that may be about what stands in the thread, or in the transcript that was sent: too long, flagged,
+    damaged, or a refusal that does not say what it is about. A thread is a cache, so a new one is worth one try."""
 
 
 class ConversationIgnored(ProviderError):

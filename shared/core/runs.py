@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.core.error_codes import ErrorCode
+
 
 class RunStatus:
     """The provider's words for where a run stands, as far as this project acts upon them.
@@ -104,7 +106,9 @@ class RunState:
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
     error_code: str | None = None  # the provider's word for why it failed or is incomplete
-    error_message: str | None = None
+    refusal: ErrorCode | None = None  # what that means, where a create would have been refused for the same reason
+    retry_after_seconds: float | None = None  # of one that failed: when to come back, where the provider says so
+    unshown: str | None = None  # what the answer is made of where it holds no text, such as an image
     poll_after_seconds: float | None = None  # the provider's hint when to ask again
     cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
     thread_id: str | None = None  # the thread the server says it used: not always the one it was given

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.runs import Usage
-from shared.providers.text import ID_CHARS, clean, excerpt
+from shared.providers.text import ID_CHARS, clean
 
 _MOST_TOKENS = 2**31 - 1
 
@@ -51,13 +51,6 @@ def usage(value: Any) -> Usage:
     """Both wires' names for the same counts."""
     counts = inner(value, "usage")
     return Usage(_count(counts, "input_tokens", "prompt_tokens"), _count(counts, "output_tokens", "completion_tokens"))
-
-
-def failure(value: Any, key: str) -> tuple[str | None, str | None]:
-    """Why a run did not complete: the provider's code and, bounded, its words."""
-    error = inner(value, key)
-    code = text(error, "code") or text(error, "type") or text(inner(value, "incomplete_details"), "reason")
-    return (excerpt(code)[:64] or None), (excerpt(text(error, "message")) or None)
 
 
 def _count(counts: Mapping[str, Any], *keys: str) -> int:

@@ -211,6 +211,8 @@ def _read(response: httpx.Response) -> Answer:
         body = json.loads(response.content.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as error:
         raise OutcomeUnknown("The provider's answer cannot be read.", status=response.status_code) from error
-    if not isinstance(body, dict) or (body.get("error") and "id" not in body and "data" not in body):
+    if not isinstance(body, dict):
+        raise OutcomeUnknown("The provider's answer is no object.", status=response.status_code)
+    if body.get("error") and "id" not in body and "data" not in body:
         raise from_answer(response.status_code, response.headers, response.content)
     return Answer(body, response.headers)

@@ -13,6 +13,7 @@ from shared.providers.assistants.assistants import Assistants
 from shared.providers.assistants.events import ThreadRunEvents
 from shared.providers.assistants.runs import Mark, mark, run_body, run_state
 from shared.providers.assistants.thread_reads import ThreadReads
+from shared.providers.calls import wire_call_id
 from shared.providers.refusals.meaning import misses_assistant, nothing_started, refuses_stream, start_refused
 from shared.providers.streams.open_streams import OpenStreams
 from shared.providers.streams.run_stream import StreamRules
@@ -56,7 +57,11 @@ class RunCreates:
         self, thread_id: str, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
     ) -> RunState:
         """All outputs in one call: the wire takes them no other way. `said`: the run's text until now."""
-        body = {"tool_outputs": [{"tool_call_id": given.call_id, "output": clean(given.output)} for given in outputs]}
+        body = {
+            "tool_outputs": [
+                {"tool_call_id": wire_call_id(given.call_id), "output": clean(given.output)} for given in outputs
+            ]
+        }
         path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
         self._open_streams.drop(run_id)  # it has told that the run waits
         try:
@@ -89,7 +94,7 @@ class RunCreates:
         async def whole(end: RunState) -> RunState:
             if events.run_text.whole:
                 return replace(end, text=events.run_text.text)
-            return replace(end, text=await self._reads.run_text(thread_id, str(end.run_id)))
+            return await self._reads.with_answer(thread_id, end)
 
         rules = StreamRules(self._run_budget_seconds, whole=whole)
         return await self._open_streams.begin(opened, events, rules, self._timeout_seconds)
@@ -116,6 +121,6 @@ class RunCreates:
     async def _with_text(self, thread_id: str, state: RunState) -> RunState:
         """For a create that was answered when its run was over. What cannot be read now is asked for again."""
         try:
-            return replace(state, text=await self._reads.run_text(thread_id, str(state.run_id)))
+            return await self._reads.with_answer(thread_id, state)
         except ProviderError:
             return replace(state, status="unknown")

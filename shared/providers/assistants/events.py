@@ -28,12 +28,13 @@ class ThreadRunEvents(RunEvents):
             self.begun = True
             self._message(kind.removeprefix("thread.message."), data)
         elif kind.startswith("thread.run.") and not kind.startswith("thread.run.step"):
-            self._status(data)
+            self._status(kind.removeprefix("thread.run."), data)
 
-    def _status(self, run: Mapping[str, Any]) -> None:
+    def _status(self, kind: str, run: Mapping[str, Any]) -> None:
+        """The event says how the run ended, also where the run in it is without a status."""
         if self.run is None and fields.identifier(run):
             self.run = run
-        state = run_state(run)
+        state = run_state({"status": kind, **run})
         self.begun = self.begun or state.status != "queued"
         if state.terminal or state.status == "requires_action":
             self.end, self.over = state, True

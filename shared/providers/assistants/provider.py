@@ -88,7 +88,7 @@ class AssistantsProvider:
             return None
         state = run_state(run)
         if state.run_id is not None and (state.terminal or state.status == "requires_action"):
-            return replace(state, text=await self._reads.run_text(thread_id, state.run_id))
+            return await self._reads.with_answer(thread_id, state)
         return state
 
     async def find_active_run(self, thread: Thread) -> RunState | None:
@@ -102,7 +102,7 @@ class AssistantsProvider:
         answer = await self._wire.get("threads", thread_id, "runs", run_id)
         state = replace(run_state(answer.body, answer.headers), run_id=run_id)
         if with_text and (state.terminal or state.status == "requires_action"):
-            return replace(state, text=await self._reads.run_text(thread_id, run_id))
+            return await self._reads.with_answer(thread_id, state)
         return state
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:

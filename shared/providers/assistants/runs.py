@@ -9,8 +9,10 @@ from shared.core.model import Message
 from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
 from shared.core.turns import RunStart
 from shared.providers import fields
+from shared.providers.calls import read_calls
+from shared.providers.failures import failure_of
 from shared.providers.retry_after import poll_after
-from shared.providers.text import clean, clean_json
+from shared.providers.text import clean
 
 METADATA_CHARS = 512
 """What the vendor documents as the most a metadata value may hold."""
@@ -18,14 +20,14 @@ METADATA_CHARS = 512
 
 def run_state(run: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
     """One run object. Its text is not in it; a run without a status counts as one that has not ended."""
-    code, message = fields.failure(run, "last_error")
+    status, calls = fields.status(run, "unknown"), _tool_calls(run)
     return RunState(
         run_id=fields.identifier(run),
-        status=fields.status(run, "unknown"),
-        tool_calls=_tool_calls(run),
+        # What it asks for was seen to show a moment after the status did.
+        status="in_progress" if status == "requires_action" and not calls else status,
+        tool_calls=calls,
         usage=fields.usage(run),
-        error_code=code,
-        error_message=message,
+        **failure_of(run, "last_error", status),
         poll_after_seconds=poll_after(headers or {}),
         thread_id=fields.identifier(run, "thread_id"),
         turn_id=fields.text(fields.inner(run, "metadata"), "turn_id") or None,
@@ -137,6 +139,17 @@ def own_run(runs: Sequence[Mapping[str, Any]], start: RunStart) -> Mapping[str, 
     return next((run for run in own if fields.status(run, "") not in lost), own[0] if own else None)
 
 
+def unshown(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str | None:
+    """The kind of the first part of the run's answer that is no text."""
+    for message in newest_first:
+        if fields.identifier(message, "run_id") in (None, run_id) and fields.text(message, "role") == "assistant":
+            for part in fields.objects(message, "content"):
+                kind = fields.text(part, "type")
+                if kind and kind not in ("text", "refusal"):
+                    return kind[:64]
+    return None
+
+
 def answer_text(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str:
     """What the assistant said in this run, in order.
 
@@ -173,7 +186,6 @@ def _tool_calls(run: Mapping[str, Any]) -> tuple[ToolCall, ...]:
     calls = []
     for call in fields.objects(wanted, "tool_calls"):
         function = fields.inner(call, "function")
-        call_id = fields.identifier(call)
-        if call_id and (name := fields.text(function, "name")):
-            calls.append(ToolCall(call_id, name, clean_json(fields.text(function, "arguments"))))
-    return tuple(calls)
+        if call_id := fields.identifier(call):  # without one no output can be given to it
+            calls.append((call_id, fields.text(function, "name"), function.get("arguments")))
+    return read_calls(calls)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from shared.core.runs import RunState
 from shared.providers import fields
-from shared.providers.assistants.runs import answer_text
+from shared.providers.assistants.runs import answer_text, unshown
 from shared.providers.wire import Wire
 
 NEWEST_RUNS = 20
@@ -17,8 +19,11 @@ class ThreadReads:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def run_text(self, thread_id: str, run_id: str) -> str:
-        return answer_text(await self.messages(thread_id, {"run_id": run_id}), run_id)
+    async def with_answer(self, thread_id: str, run: RunState) -> RunState:
+        """The run with what it has said."""
+        run_id = str(run.run_id)
+        listed = await self.messages(thread_id, {"run_id": run_id})
+        return replace(run, text=answer_text(listed, run_id), unshown=unshown(listed, run_id))
 
     async def messages(self, thread_id: str, query: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
         """Newest first, so that a server that ignores the query still answers with the end of a long thread."""

@@ -55,6 +55,25 @@ _NOT_AN_ID = re.compile(
 )
 
 
+# The vendor's two sentences about a thread's active run, however they are wrapped, quoted or introduced.
+_OPENS, _ID, _CLOSES = r"[\"'`(\[<]*", r"[^\s\"'`()\[\]<>{},;]{1,4000}", r"[\"'`)\]>]*"
+_ACTIVE_RUN = re.compile(
+    rf"already\s+has\s+an\s+active\s+run\b(?:\s+{_OPENS}(?P<id>{_ID}))?"
+    rf"|while\s+a\s+run\b(?:\s+{_OPENS}(?P<id2>{_ID}){_CLOSES})?.{{0,300}}?\bis\s+active\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def told_active_run(text: str) -> str | None:
+    """The id of the run that one of the two sentences speaks of, anywhere in a body; empty where the sentence names
+    none; None where there is no such sentence."""
+    found = _ACTIVE_RUN.search(re.sub(r"\\[nrt]|\\+(?=[\"'])", " ", text))
+    if found is None:
+        return None
+    named = (found["id"] or found["id2"] or "").rstrip(TAIL)
+    return named if re.search(r"[\d_\-]", named) and not _NOT_AN_ID.fullmatch(named) else ""
+
+
 def is_busy(start: str) -> bool:
     """Whether the text begins with a sentence that says so."""
     return _BUSY.match(start) is not None

@@ -24,9 +24,10 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
-from shared.providers.refusals.error_body import Fault, read_error
+from shared.providers.refusals.busy import told_active_run
+from shared.providers.refusals.error_body import BODY_CHARS, Fault, read_error, snake
 from shared.providers.refusals.sentences import Sentence
-from shared.providers.retry_after import retry_seconds
+from shared.providers.retry_after import retry_seconds, told_seconds
 from shared.providers.text import ID_CHARS, clean, excerpt
 
 """Ids are opaque and may be long; beyond this they are no ids."""
@@ -51,6 +52,10 @@ _REQUEST_PARAMS = re.compile(
     r"^(?:body\W+\w+|input|messages?|additional_messages|content|metadata|instructions|tools?)\b"
 )
 
+_DISPENSABLE = ("metadata", "store")
+"""Fields of a create that another create can do without."""
+_ACTIVE_RUN_STATUSES = frozenset({400, 409})
+
 _AUTH_STATUSES = frozenset({401, 403, 407})
 _QUOTA_CODE = re.compile(
     r"insufficient_(?:quota|funds|credits?|balance)|billing_\w+|payment_required|quota_exhausted|credits?_exhausted"
@@ -63,6 +68,17 @@ _MODEL_CODE = re.compile(
     r"|(?:invalid|unknown|unsupported)_model"
 )
 _LENGTH_CODE = re.compile(r"context_(?:length|window)_exceeded|context_too_long|input_too_long|prompt_too_long")
+_FLAGGED_CODE = re.compile(
+    r"(?:\w+_)?content_filter\w*|content_(?:policy\w*|flagged|blocked|moderation\w*)|(?:\w+_)?policy_violation|invalid_prompt"
+    r"|(?:prompt|input|text)_(?:flagged|blocked|filtered)|moderation\w*|flagged\w*|safety\w*|(?:\w+_)?inspection_failed"
+)
+_RATE_CODE = re.compile(
+    r"rate_limit\w*|(?:\w+_)?rate_limit(?:ed|_exceeded|_error)|too_many_requests|throttl\w+|slow_down"
+)
+_SERVER_CODE = re.compile(
+    r"(?:internal_)?server_(?:error|overloaded)|internal_error|(?:\w+_)?overloaded(?:_error)?|(?:\w+_)?time_?out|unavailable|service_\w+"
+    r"|vector_store_timeout|bad_gateway"
+)
 _THREAD_GONE_CODE = re.compile(
     r"(?:thread|conversation)_(?:not_found|gone|deleted|does_not_exist|expired)|previous_response_not_found"
 )
@@ -86,7 +102,12 @@ def from_answer(status: int, headers: Mapping[str, str] | None, body: bytes | st
     `headers` in lower case or case-insensitive, as httpx has them; `body` is read up to a bound.
     """
     try:
-        return _read(status, headers or {}, read_error(body))
+        fault = read_error(body)
+        if status in _ACTIVE_RUN_STATUSES and (told := told_active_run(_text(body))) is not None:
+            run_id = Sentence(fault.message).active_run_id() or told
+            common = _common(status, headers or {}, fault)
+            return ActiveRun("Another run is active on the thread.", run_id=_bounded(run_id), **common)
+        return _read(status, headers or {}, fault)
     except Exception:  # a reader of foreign bytes must not become the failure itself
         return OutcomeUnknown(f"The provider answered {status} with something unreadable.", status=status)
 
@@ -109,10 +130,11 @@ def from_transport(error: BaseException) -> ProviderError:
 def _read(status: int, headers: Mapping[str, str], fault: Fault) -> ProviderError:
     sentence = Sentence(fault.message)
     if 200 <= status < 300:
-        # A gateway's way to fail: the error inside a 200. Only a lock's own code is proof that nothing was started.
-        return _lock(fault.status or 400, fault, sentence, _common(status, headers, fault), codes_only=True) or (
-            OutcomeUnknown(_line(status, fault, "could not be read"), **_common(status, headers, fault))
-        )
+        # A gateway's way to fail, and a stream's: the error inside a 200. It is definite where it is typed.
+        meant = _status_of(fault)
+        if meant is None:
+            return OutcomeUnknown(_line(status, fault, "could not be read"), **_common(status, headers, fault))
+        return _read(meant, headers, fault)
     common = _common(status, headers, fault)
     if status == 408 or status >= 499 or status < 100:
         return OutcomeUnknown(_line(status, fault, "failed at the provider"), **common)
@@ -124,12 +146,32 @@ def _read(status: int, headers: Mapping[str, str], fault: Fault) -> ProviderErro
     )
 
 
-def _lock(
-    status: int, fault: Fault, sentence: Sentence, common: dict[str, Any], *, codes_only: bool = False
-) -> ProviderError | None:
+def run_refusal(code: str, message: str) -> ProviderError:
+    """The error that a run's own failure means, as if the provider had refused its create with it."""
+    fault = Fault(codes=(snake(code),) if code else (), message=message, structured=True)
+    status = 429 if _has(fault, _RATE_CODE) else 500 if not code or _has(fault, _SERVER_CODE) else 400
+    return _read(status, {}, fault)
+
+
+def _status_of(fault: Fault) -> int | None:
+    """The HTTP status that an error inside a 200 stands for; None where it is not typed, so that nothing is sure."""
+    if fault.status is not None:
+        return fault.status
+    if _has(fault, _RATE_CODE):
+        return 429
+    if _has(fault, _SERVER_CODE) or all(_SAYS_NOTHING.fullmatch(code) for code in fault.codes):
+        return 400 if any(map(_is_lock, fault.codes)) else None
+    return 400
+
+
+def _text(body: bytes | str | None) -> str:
+    return body[: BODY_CHARS * 4].decode("utf-8", "replace") if isinstance(body, bytes) else body or ""
+
+
+def _lock(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:
     """Another run is in the way, or function calls have no output."""
     locked = status in _LOCK_STATUSES and any(map(_is_lock, fault.codes))
-    if not locked and not codes_only and status in _SENTENCE_STATUSES and _may_be_read(fault):
+    if not locked and status in _SENTENCE_STATUSES and _may_be_read(fault):
         call_id = sentence.unanswered_call()
         if call_id is None and _has(fault, _UNANSWERED_CODE):
             call_id = ""
@@ -164,12 +206,14 @@ def _unusable(status: int, fault: Fault, sentence: Sentence, common: dict[str, A
         code = ErrorCode.PROVIDER_QUOTA
     elif _has(fault, _MODEL_CODE) or (status in (400, 404) and _may_be_read(fault) and sentence.no_model()):
         code = ErrorCode.PROVIDER_MODEL
+    elif _has(fault, _FLAGGED_CODE) or (status in (400, 403, 422, 451) and sentence.flagged()):
+        code = ErrorCode.CONTENT_FLAGGED
+    elif _has(fault, _LENGTH_CODE) or (status in (400, 413, 422, 429) and sentence.too_long()):
+        code = ErrorCode.CONTEXT_TOO_LONG
     elif status == 429:
         return RateLimited(_line(status, fault, "came too soon"), **common)
     elif status in _AUTH_STATUSES or _has(fault, _AUTH_CODE):
         code = ErrorCode.PROVIDER_AUTH
-    elif _has(fault, _LENGTH_CODE) or (status in (400, 413, 422) and sentence.too_long()):
-        code = ErrorCode.CONTEXT_TOO_LONG
     return ProviderRefused(_line(status, fault, "was refused"), **{**common, "code": code}) if code else None
 
 
@@ -202,16 +246,22 @@ def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, 
         details["param"] = excerpt(fault.param)
     if about := _about(status, fault):
         details["about"] = about
-    return {"status": status, "retry_after": retry_seconds(headers), "details": details}
+    seconds = retry_seconds(headers, limits=status == 429)
+    if seconds is None:
+        seconds = told_seconds(fault.message)
+    return {"status": status, "retry_after": seconds, "details": details}
 
 
 def _about(status: int, fault: Fault) -> str | None:
     """The part of the request that the refusal speaks of, where another request can do without it."""
     sentence, param = Sentence(fault.message), (fault.param or "").lower().rpartition(".")[2]
-    if param in ("background", "store") or (param != "stream" and sentence.mentions("background")):
+    if param == "background" or (param not in ("stream", *_DISPENSABLE) and sentence.mentions("background")):
         return "background"
     if param == "stream" or (param == "" and sentence.mentions("stream(?:ed|ing)?")):
         return "stream"
+    for name in _DISPENSABLE:
+        if param == name or (param in ("", "body") and sentence.names_parameter(name)):
+            return name
     return "assistant" if status in (400, 404) and sentence.no_assistant() else None
 
 

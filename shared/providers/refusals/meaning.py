@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
+    ContentsRefused,
     NotCancellable,
     NotFoundAtProvider,
     NotSent,
@@ -12,6 +13,9 @@ from shared.core.errors import (
     ProviderRefused,
     ThreadGone,
 )
+
+_CONTENTS = ("input", "body.input", "messages", "item", "thread", "conversation", "prompt", "content")
+"""How the parameter begins that a refusal of stored items names."""
 
 ABSENT = frozenset({404, 405, 501})
 """How servers say that they do not have a route; 501 was observed for parts of the Responses API."""
@@ -38,8 +42,19 @@ def cancel_refused(error: ProviderError) -> ProviderError:
 def start_refused(error: ProviderError) -> ProviderError:
     """A create or a submission is refused or not: what other requests may hear of runs is a plain no to it."""
     if isinstance(error, NotFoundAtProvider | NotCancellable):
-        return ProviderRefused(error.message, status=error.status, details=error.details)
+        return ContentsRefused(error.message, status=error.status, details=error.details)
+    if isinstance(error, ProviderRefused) and _may_be_contents(error):
+        return ContentsRefused(error.message, code=error.code, status=error.status, details=error.details)
     return error
+
+
+def _may_be_contents(error: ProviderRefused) -> bool:
+    """Whether what stands in the thread may be what is refused: it is said, or nothing else is."""
+    if error.code in (ErrorCode.CONTEXT_TOO_LONG, ErrorCode.CONTENT_FLAGGED):
+        return True
+    param = str(error.details.get("param", "")).lower()
+    named = param.startswith(_CONTENTS) or (not param and "about" not in error.details)
+    return error.code is ErrorCode.PROVIDER_REFUSED and error.status in (400, 404, 409, 413, 422) and named
 
 
 def nothing_started(error: ProviderError) -> ProviderError:
@@ -57,6 +72,16 @@ def refuses_background(error: ProviderError) -> bool:
 def refuses_stream(error: ProviderError) -> bool:
     """Whether the server will not stream this."""
     return error.details.get("about") == "stream" and error.status in (400, 403, 404, 405, 409, 422, 501)
+
+
+def refuses_field(error: ProviderError, name: str) -> bool:
+    """Whether the server does not take this field of a create, which another create can do without."""
+    return error.details.get("about") == name and error.status in (400, 403, 404, 409, 422)
+
+
+def may_refuse_items(error: ProviderError) -> bool:
+    """Whether the shape of an input item may be what is refused."""
+    return isinstance(error, ContentsRefused) and error.code is ErrorCode.PROVIDER_REFUSED
 
 
 def misses_assistant(error: ProviderError) -> bool:

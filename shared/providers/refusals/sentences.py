@@ -85,6 +85,26 @@ _TOO_LONG = re.compile(
     r"|(?:the )?(?:prompt|input|context|request) (?:is |was )?too (?:long|many tokens)",
     re.IGNORECASE,
 )
+_LENGTH = re.compile(
+    r"maximum context length|too (?:many tokens|long for (?:the|this) model)"
+    r"|(?:exceed\w*|over|beyond) (?:the |this |its )?(?:model(?:'s)? |maximum )?(?:context|token limit)"
+    r"|(?:prompt|input|context|request|message) (?:is |was )?too (?:long|large)",
+    re.IGNORECASE,
+)
+_NOT_TAKEN = re.compile(
+    r"\b(?:not? (?:supported|allowed|permitted|accepted|recognized|implemented)|unsupported|unknown|unrecognized"
+    r"|unexpected|invalid|extra"
+    r"|does(?: not|n't) (?:support|accept|allow))\b",
+    re.IGNORECASE,
+)
+_FLAGGED = re.compile(
+    r"\b(?:was |were |been |is |are )?flagged\b|content (?:management )?policy|usage polic(?:y|ies)|content filter"
+    r"|(?:prompt|message|input|content) (?:was|were|has been) (?:filtered|blocked)|moderation\b",
+    re.IGNORECASE,
+)
+_AMOUNT = r"[:=]?\s*(\d[\d,_.]*)"
+_LIMIT = re.compile(rf"\b(?:limit|of|maximum|max|allowed)\b(?: is)?{_AMOUNT}", re.IGNORECASE)
+_REQUESTED = re.compile(rf"\brequested\b{_AMOUNT}", re.IGNORECASE)
 
 
 class Sentence:
@@ -132,7 +152,19 @@ class Sentence:
         return any(_NO_MODEL.match(start) for start in self._starts())
 
     def too_long(self) -> bool:
-        return any(_TOO_LONG.match(start) for start in self._starts())
+        """That the input does not fit, or asks for more at once than the limit ever allows."""
+        if any(_TOO_LONG.match(start) or _LENGTH.match(start) for start in self._starts()):
+            return True
+        limit, requested = _LIMIT.search(self._said), _REQUESTED.search(self._said)
+        return limit is not None and requested is not None and _amount(requested[1]) > _amount(limit[1])
+
+    def flagged(self) -> bool:
+        """That what was said breaks the provider's rules."""
+        return _FLAGGED.search(self._said) is not None
+
+    def names_parameter(self, name: str) -> bool:
+        """That the server does not take this field of the request."""
+        return self.mentions(name) and _NOT_TAKEN.search(self._said) is not None
 
     def no_assistant(self) -> bool:
         """That the assistant does not exist."""
@@ -153,3 +185,7 @@ class Sentence:
             rest = rest[before.end() :]
             starts.append(rest)
         return starts
+
+
+def _amount(written: str) -> int:
+    return int(re.sub(r"\D", "", written.rstrip(".")) or 0)

@@ -10,7 +10,7 @@ from shared.core.runs import RunState
 from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
 from shared.providers.responses.conversations import Conversations, NewestItems
-from shared.providers.responses.items import call_ids, found_run, leftovers, missing, traces
+from shared.providers.responses.items import call_ids, found_run, has_input, leftovers, missing, traces
 
 
 class ConversationTail:
@@ -21,6 +21,14 @@ class ConversationTail:
         end = await self._end(conversation, start.thread.cursor)
         # Without a fixed point an older question in the same words, and its answer, could be taken for this one.
         return found_run(end.items, start) if end.whole else None
+
+    async def stands(self, start: RunStart, conversation: str) -> bool:
+        """Whether the input of a run that has ended stands in the conversation. A list that lags says no."""
+        try:
+            end = await self._end(conversation, start.thread.cursor)
+        except ProviderError:
+            return False
+        return has_input(end.items, start)
 
     async def tidied(self, start: RunStart, conversation: str) -> RunStart:
         """What a failed or cancelled response leaves is undocumented: our own message may still stand there, and those

@@ -10,7 +10,7 @@ from shared.core.errors import OutcomeUnknown
 from shared.core.model import Message
 from shared.core.runs import Thread
 from shared.providers import fields
-from shared.providers.responses.items import Item, seeds
+from shared.providers.responses.items import Item, seeds, whole_item
 from shared.providers.wire import Wire
 
 ITEMS_PER_CREATE = 20  # as the vendor documents
@@ -31,9 +31,9 @@ class Conversations:
         self._wire = wire
         self._provider = provider
 
-    async def create(self, history: Sequence[Message]) -> Thread:
+    async def create(self, history: Sequence[Message], *, whole_items: bool = False) -> Thread:
         """A conversation seeded with the transcript, in as many calls as it takes."""
-        items = seeds(history)
+        items = [whole_item(item) if whole_items else item for item in seeds(history)]
         first = {"items": items[:ITEMS_PER_CREATE]} if items else {}
         answer = await self._wire.post("conversations", body=first)
         thread_id = fields.identifier(answer.body)

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ConversationIgnored, OutcomeUnknown, ProviderError
-from shared.core.runs import RunState
+from shared.core.model import Message
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import RunStart
 from shared.ports import Clock
-from shared.providers.refusals.meaning import refuses_background, refuses_conversation, refuses_stream, start_refused
+from shared.providers.refusals.meaning import (
+    lacks_route,
+    may_refuse_items,
+    refuses_background,
+    refuses_conversation,
+    refuses_field,
+    refuses_stream,
+    start_refused,
+)
 from shared.providers.responses.background_probe import created_or_found
 from shared.providers.responses.conversation_tail import ConversationTail
+from shared.providers.responses.conversations import Conversations
 from shared.providers.responses.habits import ServerHabits
-from shared.providers.responses.items import response_state
+from shared.providers.responses.items import in_background, input_items, response_state, seeds
 from shared.providers.responses.request import create_body
-from shared.providers.responses.streams import ResponseStreams, in_background
+from shared.providers.responses.streams import ResponseStreams
 from shared.providers.wire import Answer, Wire
+
+DISPENSABLE = ("metadata", "store")  # fields without which a create can do
+MOST_UNPROVEN = 1024  # runs under way of which it is to be seen whether they use their conversation
+LIST_LAGS_SECONDS = (0.0, 0.3, 1.0)  # pauses before the looks for a response in its conversation
 
 
 class ResponseCreates:
@@ -29,6 +44,7 @@ class ResponseCreates:
     def __init__(
         self,
         wire: Wire,
+        conversations: Conversations,
         tail: ConversationTail,
         streams: ResponseStreams,
         habits: ServerHabits,
@@ -37,7 +53,9 @@ class ResponseCreates:
         run_budget_seconds: float,
     ) -> None:
         self._wire, self._tail, self._streams, self._habits, self._clock = wire, tail, streams, habits, clock
+        self._conversations = conversations
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
+        self._unproven: dict[str, tuple[RunStart, str]] = {}  # by run id: it has not named its conversation so far
 
     async def create(self, start: RunStart, conversation: str | None, *, stream: bool) -> RunState:
         habits = self._habits
@@ -45,30 +63,64 @@ class ResponseCreates:
             start = await self._tail.tidied(start, conversation)
         background = habits.may_run_in_background
         stream = stream and habits.streams and not self._streams.open_streams.full
+        whole_items, first_refusal = habits.whole_items, None
         while True:
             try:
-                return await self._create(start, conversation, background=background, stream=stream)
+                state = await self._create(
+                    start, conversation, background=background, stream=stream, whole_items=whole_items
+                )
+                habits.whole_items = whole_items
+                return state
             except ProviderError as error:
+                refusal = start_refused(error)
+                field = next((name for name in DISPENSABLE if refuses_field(error, name)), None)
                 if stream and refuses_stream(error):
                     habits.streams = stream = False
                 elif background and habits.may_fall_back and refuses_background(error):
                     habits.background = background = False
+                elif field is not None and field not in habits.refused_fields:
+                    habits.refused_fields.add(field)
+                elif not whole_items and may_refuse_items(refusal) and has_short_items(start, conversation):
+                    whole_items, first_refusal = True, refusal
+                    continue
                 else:
-                    refusal = start_refused(error)
+                    refusal = first_refusal or refusal
                     habits.note_refusal(refusal)
                     raise refusal from error
                 if isinstance(error, OutcomeUnknown):
                     raise
-            # The one repetition of a create: the server has just said that it started nothing, and why.
+            # A create is repeated only here: the server has just said that it started nothing, and why.
+
+    async def create_conversation(self, history: Sequence[Message]) -> Thread:
+        habits = self._habits
+        try:
+            return await self._conversations.create(history, whole_items=habits.whole_items)
+        except ProviderError as error:
+            if habits.whole_items or not any(line.role == "assistant" for line in history):
+                raise
+            if lacks_route(error) or not may_refuse_items(start_refused(error)):
+                raise
+        thread = await self._conversations.create(history, whole_items=True)
+        habits.whole_items = True
+        return thread
 
     def give_conversations_up(self) -> None:
         """From now on, in this process, the transcript travels, and no lock of the server's protects it."""
         self._habits.conversations = False
         logs.event(EventName.PROVIDER_CONVERSATIONS_MISSED, level=logging.WARNING, provider="responses")
 
-    async def _create(self, start: RunStart, conversation: str | None, *, background: bool, stream: bool) -> RunState:
+    async def _create(
+        self, start: RunStart, conversation: str | None, *, background: bool, stream: bool, whole_items: bool
+    ) -> RunState:
         habits = self._habits
-        body = create_body(start, conversation, background=background, stream=stream)
+        body = create_body(
+            start,
+            conversation,
+            background=background,
+            stream=stream,
+            without=habits.refused_fields,
+            whole_items=whole_items,
+        )
         at_once = background and habits.runs_in_background
         seconds = self._timeout_seconds if at_once else self._run_budget_seconds
         sent = self._sent(body, seconds)
@@ -90,6 +142,41 @@ class ResponseCreates:
             raise
         return await self._accepted(start, conversation, answer, background=background)
 
+    async def _keeps(self, start: RunStart, conversation: str, state: RunState, *, ended: bool) -> bool:
+        """Whether a response that does not name its conversation may be in it all the same.
+
+        A field that is not there proves nothing: what stands in the conversation when the response is over does.
+        """
+        habits = self._habits
+        if habits.keeps_conversation:
+            return True
+        if not ended:
+            self._unproven[str(state.run_id)] = (start, conversation)
+            if len(self._unproven) > MOST_UNPROVEN:
+                del self._unproven[next(iter(self._unproven))]
+            return True
+        for seconds in LIST_LAGS_SECONDS:
+            await self._clock.sleep(seconds)
+            if await self._tail.stands(start, conversation):
+                habits.keeps_conversation = True
+                return True
+        return False
+
+    async def proven(self, run: RunState) -> RunState:
+        """The run as it is; or as one that has failed, where it has turned out to know nothing of its conversation."""
+        if not run.settled or run.run_id not in self._unproven:
+            return run
+        start, conversation = self._unproven.pop(run.run_id)
+        if _same(run.thread_id, conversation):
+            self._habits.keeps_conversation = True
+        elif run.status in (RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION) and not await self._keeps(
+            start, conversation, run, ended=True
+        ):
+            self.give_conversations_up()
+            if _has_before(start):
+                return RunState(run.run_id, RunStatus.FAILED, usage=run.usage, error_code="conversation_ignored")
+        return run
+
     async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
         if body.get("stream"):
             return await self._streams.create(body, seconds)
@@ -107,16 +194,32 @@ class ResponseCreates:
             # A create that streams is answered at once, whether its run is in the background or not.
             streams = state.run_id is not None and self._streams.open_streams.get(state.run_id) is not None
             self._habits.background = in_background(answer.body) or (not ended and not streams)
-        if conversation is None or _same(state.thread_id, conversation):
+        if conversation is None:
+            return state
+        if _same(state.thread_id, conversation):
+            self._habits.keeps_conversation = True
+            return state
+        if state.thread_id is None and await self._keeps(start, conversation, state, ended=ended):
             return state
         self.give_conversations_up()
-        if start.thread.cursor is None and not start.history and not start.known_run_ids:
+        if not _has_before(start):
             return state  # there was nothing to be forgotten
         if state.run_id is not None and not ended:
             with contextlib.suppress(ProviderError):
                 await self._wire.post("responses", state.run_id, "cancel", body={})
             self._streams.open_streams.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
+
+
+def _has_before(start: RunStart) -> bool:
+    """Whether there was anything before this run that a server without conversations would have forgotten."""
+    return start.thread.cursor is not None or bool(start.history) or bool(start.known_run_ids)
+
+
+def has_short_items(start: RunStart, conversation: str | None) -> bool:
+    """Whether the input holds a message of the assistant's, which is sent in its short form at first."""
+    items = input_items(start) if conversation is not None else [*seeds(start.history), *input_items(start)]
+    return any(item.get("role") == "assistant" for item in items)
 
 
 def _same(used: str | None, given: str) -> bool:

@@ -6,7 +6,7 @@ proves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from shared.core.errors import ActiveRun, ProviderError
@@ -22,6 +22,9 @@ class ServerHabits:
     background: bool | None = None  # None: nothing shown yet
     streams: bool = True
     locks: bool = False  # a busy conversation was refused
+    keeps_conversation: bool = False  # a response was seen to use the conversation it was given
+    whole_items: bool = False  # input items are taken only in full, as outputs have them
+    refused_fields: set[str] = field(default_factory=set)  # fields of a create that the server does not take
 
     @property
     def may_run_in_background(self) -> bool:

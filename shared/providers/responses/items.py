@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,15 @@ from shared.core.model import Message
 from shared.core.runs import RunState, Step, ToolCall, ToolOutput
 from shared.core.turns import Displaced, RunStart
 from shared.providers import fields
+from shared.providers.calls import read_calls, wire_call_id
+from shared.providers.failures import failure_of
 from shared.providers.retry_after import poll_after
-from shared.providers.text import clean, clean_json
+from shared.providers.text import clean
 
 Item = Mapping[str, Any]
+
+_UNSHOWN_ITEMS = frozenset({"image_generation_call", "audio", "image"})
+"""Items of an output that are an answer by themselves and hold no text."""
 
 
 def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
@@ -23,15 +29,14 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
     output = fields.objects(response, "output")
     calls = tool_calls(output)
     status = fields.status(response, "completed" if output else "unknown")
-    code, message = fields.failure(response, "error")
     return RunState(
         run_id=fields.identifier(response),
         status="requires_action" if status == "completed" and calls else status,
         text=items_text(output) or fields.text(response, "output_text"),
         tool_calls=calls,
         usage=fields.usage(response),
-        error_code=code,
-        error_message=message,
+        **failure_of(response, "error", status),
+        unshown=_unshown(output),
         poll_after_seconds=poll_after(headers or {}),
         cursor=_last_id(output),
         thread_id=fields.named(response, "conversation"),
@@ -39,10 +44,33 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
     )
 
 
+def _unshown(output: Sequence[Item]) -> str | None:
+    """The kind of the first thing in the output that answers and is no text."""
+    for item in output:
+        if _kind(item) in _UNSHOWN_ITEMS:
+            return _kind(item)
+        for part in fields.objects(item, "content") if may_speak(item) else ():
+            kind = fields.text(part, "type")
+            if kind and not kind.endswith("text") and kind != "refusal":
+                return kind[:64]
+    return None
+
+
+def in_background(response: Mapping[str, Any]) -> bool:
+    """Whether the response outlives the connection it was made on, as far as it says."""
+    told = response.get("background")
+    return told is True or (told is None and response.get("status") == "queued")
+
+
 def items_text(items: Sequence[Item]) -> str:
     """What the assistant says in these items, in order; a refusal is said as well."""
-    texts = [text for item in items if fields.text(item, "role") == "assistant" and (text := item_text(item))]
-    return "\n\n".join(texts)
+    return "\n\n".join(text for item in items if may_speak(item) and (text := item_text(item)))
+
+
+def may_speak(item: Item) -> bool:
+    """Whether this is a message of the assistant's. Some servers leave the role out of their own messages."""
+    role = fields.text(item, "role")
+    return role == "assistant" or (not role and _kind(item) == "message")
 
 
 def item_text(item: Item) -> str:
@@ -50,23 +78,38 @@ def item_text(item: Item) -> str:
     if plain := fields.text(item, "content"):
         return plain
     parts = fields.objects(item, "content")
-    return "".join(fields.text(part, "text") or fields.text(part, "refusal") for part in parts)
+    shown = (part for part in parts if not fields.text(part, "type").startswith(("reasoning", "summary")))
+    return "".join(fields.text(part, "text") or fields.text(part, "refusal") for part in shown)
 
 
 def tool_calls(items: Sequence[Item]) -> tuple[ToolCall, ...]:
     """The function calls that no output among the same items answers."""
-    answered = {fields.identifier(item, "call_id") for item in items if _kind(item) == "function_call_output"}
+    answered = [fields.identifier(item, "call_id") for item in items if _kind(item) == "function_call_output"]
     calls = []
     for item in items:
-        call_id = fields.identifier(item, "call_id")
-        name = fields.text(item, "name")
-        if _kind(item) == "function_call" and call_id and name and call_id not in answered:
-            calls.append(ToolCall(call_id, name, clean_json(fields.text(item, "arguments"))))
-    return tuple(calls)
+        if _kind(item) != "function_call":
+            continue
+        call_id = fields.identifier(item, "call_id") or fields.identifier(item)
+        if call_id in answered:
+            answered.remove(call_id)  # each output answers one call
+        else:
+            calls.append((call_id, fields.text(item, "name"), item.get("arguments")))
+    return read_calls(calls)
 
 
 def message_item(role: str, text: str) -> dict[str, Any]:
     return {"type": "message", "role": role, "content": clean(text)}
+
+
+def whole_item(item: dict[str, Any]) -> dict[str, Any]:
+    """A message as outputs have it, for servers that take no short form: with its parts, a status and an id."""
+    if item.get("type") != "message" or not isinstance(text := item.get("content"), str):
+        return item
+    if item.get("role") != "assistant":
+        return {**item, "content": [{"type": "input_text", "text": text}]}
+    mark = hashlib.sha256(text.encode()).hexdigest()[:24]
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {**item, "id": f"msg_{mark}", "status": "completed", "content": content}
 
 
 def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
@@ -76,7 +119,7 @@ def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
 
 def input_items(start: RunStart) -> list[dict[str, Any]]:
     """What this run adds: outputs to calls in the thread, the user's message, the steps the thread knows nothing of."""
-    items = [_output_item(given) for given in start.tool_outputs]
+    items = [_output_item(wire_call_id(given.call_id), given) for given in start.tool_outputs]
     for one in start.displaced:
         items += [message_item(role, text) for role, text in (("user", one.text), ("assistant", one.partial)) if text]
     if start.text is not None:
@@ -91,7 +134,7 @@ def _told(step: Step) -> list[dict[str, Any]]:
     answered = {given.call_id for given in step.outputs}
     said = [message_item("assistant", step.text)] if step.text.strip() else []
     calls = [_call_item(call) for call in step.calls if call.call_id in answered]
-    return [*said, *calls, *(_output_item(given) for given in step.outputs)]
+    return [*said, *calls, *(_output_item(given.call_id, given) for given in step.outputs)]
 
 
 def _call_item(call: ToolCall) -> dict[str, Any]:
@@ -99,8 +142,8 @@ def _call_item(call: ToolCall) -> dict[str, Any]:
     return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": clean(call.arguments)}
 
 
-def _output_item(given: ToolOutput) -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": given.call_id, "output": clean(given.output)}
+def _output_item(call_id: str, given: ToolOutput) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": clean(given.output)}
 
 
 def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tuple[Displaced, ...]:
@@ -127,7 +170,8 @@ def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
 def call_ids(start: RunStart) -> frozenset[str]:
     """The function calls that this turn is known to have made: they tell its items from those of any other turn."""
     told = [call.call_id for step in start.steps for call in step.calls]
-    return frozenset([*told, *(given.call_id for given in start.tool_outputs)])
+    known = [*told, *(given.call_id for given in start.tool_outputs)]
+    return frozenset([*known, *map(wire_call_id, known)])
 
 
 def _concerns(items: Sequence[Item], calls: frozenset[str]) -> bool:
@@ -145,6 +189,12 @@ def _same(item: Item, own: Item) -> bool:
     if _kind(own) == "message":
         return fields.text(item, "role") == fields.text(own, "role") and item_text(item) == item_text(own)
     return _kind(item) == _kind(own) and fields.identifier(item, "call_id") == fields.identifier(own, "call_id")
+
+
+def has_input(items: Sequence[Item], start: RunStart) -> bool:
+    """Whether the last item of our input stands among these."""
+    own = input_items(start)
+    return bool(own) and any(_same(item, own[-1]) for item in items)
 
 
 def found_run(newest_first: Sequence[Item], start: RunStart) -> RunState | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from shared.core.errors import (
+    NeverShown,
     NotCancellable,
     NotFoundAtProvider,
     ProviderError,
@@ -60,7 +62,14 @@ class ResponsesProvider:
         self._run_budget_seconds = run_budget_seconds
         self._habits = ServerHabits(background, state == "conversation", False if background == "off" else None)
         self._creates = ResponseCreates(
-            self._wire, self._tail, self._streams, self._habits, clock, timeout_seconds, run_budget_seconds
+            self._wire,
+            self._conversations,
+            self._tail,
+            self._streams,
+            self._habits,
+            clock,
+            timeout_seconds,
+            run_budget_seconds,
         )
 
     @property
@@ -90,7 +99,7 @@ class ResponsesProvider:
         """A seeded conversation; no thread at all on a server that turns out to keep none."""
         if self._habits.conversations:
             try:
-                return await self._conversations.create(history)
+                return await self._creates.create_conversation(history)
             except ProviderError as error:
                 if not lacks_route(error):
                     raise
@@ -120,10 +129,14 @@ class ResponsesProvider:
                 if (open_stream := self._streams.open_streams.get(run_id)) is not None and (
                     heard := open_stream.state(run_id)
                 ) is not None:
-                    return heard  # in the foreground its stream may be the only one that knows of it
-                raise NotFoundAtProvider(error.message, status=error.status, details=error.details) from error
+                    return await self._creates.proven(
+                        heard
+                    )  # in the foreground its stream may be the only one that knows of it
+                never = self._habits.background is False or error.status in (405, 501)
+                kind = NeverShown if never else NotFoundAtProvider
+                raise kind(error.message, status=error.status, details=error.details) from error
             raise
-        return _named(response_state(answer.body, answer.headers), run_id)
+        return await self._creates.proven(_named(response_state(answer.body, answer.headers), run_id))
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
         """Only a response in the background can be cancelled."""
@@ -138,8 +151,10 @@ class ResponsesProvider:
             raise refusal from error
         return _named(response_state(answer.body, answer.headers), run_id)
 
-    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        return self._streams.listen(run_id, attach=self.attachable)
+    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        async with contextlib.aclosing(self._streams.listen(run_id, attach=self.attachable)) as told:
+            async for event in told:
+                yield await self._creates.proven(event) if isinstance(event, RunState) else event
 
     async def submit_tool_outputs(
         self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""

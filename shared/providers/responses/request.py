@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from shared.core.runs import ToolSpec
 from shared.core.turns import RunStart
-from shared.providers.responses.items import input_items, seeds
+from shared.providers.responses.items import input_items, seeds, whole_item
 from shared.providers.text import clean
 
 METADATA_CHARS = 512
 """What the vendor documents as the most a metadata value may hold."""
 
 
-def create_body(start: RunStart, conversation: str | None, *, background: bool, stream: bool = False) -> dict[str, Any]:
+def create_body(
+    start: RunStart,
+    conversation: str | None,
+    *,
+    background: bool,
+    stream: bool = False,
+    without: Collection[str] = (),
+    whole_items: bool = False,
+) -> dict[str, Any]:
     """Message and run in one. Without a conversation the transcript goes along as input, this turn's steps included.
 
     `store`: a conversation and a background run need it, as the vendor documents, and a run that may be one step of
     several has to be readable by its id until the next; otherwise nothing of a transcript is left with the provider.
+    `without`: fields that the server does not take. `whole_items`: it takes no short form of a message.
     """
     items = input_items(start) if conversation is not None else [*seeds(start.history), *input_items(start)]
     body: dict[str, Any] = {
         "model": start.agent.model,
-        "input": items,
+        "input": [whole_item(item) for item in items] if whole_items else items,
         "store": conversation is not None or background or bool(start.agent.tools or start.agent.handoffs),
         "metadata": {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]},
     }
@@ -36,7 +46,7 @@ def create_body(start: RunStart, conversation: str | None, *, background: bool, 
         body["stream"] = True
     if conversation is not None:
         body["conversation"] = conversation
-    return body
+    return {name: value for name, value in body.items() if name not in without}
 
 
 def _function(tool: ToolSpec) -> dict[str, Any]:

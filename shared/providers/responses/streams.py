@@ -12,6 +12,7 @@ from shared.core.runs import RunState
 from shared.ports import TextHeard
 from shared.providers import fields
 from shared.providers.responses.events import ResponseEvents
+from shared.providers.responses.items import in_background
 from shared.providers.streams.open_streams import OpenStreams
 from shared.providers.streams.run_stream import RunStream, StreamRules
 from shared.providers.wire import Answer, EventSource, Wire
@@ -77,12 +78,6 @@ class ResponseStreams:
             return None
 
         return StreamRules(self._run_budget_seconds, foreground=lambda run: not in_background(run), reopen=reopen)
-
-
-def in_background(response: Mapping[str, Any]) -> bool:
-    """Whether the response outlives the connection it was made on, as far as it says."""
-    said = response.get("background")
-    return said is True or (said is None and response.get("status") == "queued")
 
 
 def _whole(events: ResponseEvents) -> list[TextHeard | RunState]:

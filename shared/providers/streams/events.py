@@ -45,6 +45,9 @@ class RunEvents:
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         raise NotImplementedError
 
+    def resumed(self) -> None:
+        """The next event comes from a new stream of the same run."""
+
     def failed(self, raw: str) -> None:
         """An `error` event: a refusal where nothing was named yet, else the end of what this stream can say."""
         if self.run is None:

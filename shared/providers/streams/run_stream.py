@@ -150,6 +150,7 @@ class RunStream:
                         and not (events.over or barren or self._is_idle() or opened > MOST_REOPENED)
                     ):
                         source = self._source = await self.rules.reopen(events.number)
+                        events.resumed()
                 if events.end is not None and self.rules.whole is not None:
                     events.end = await self.rules.whole(events.end)
                     events.run_text.complete(events.end.text)

@@ -50,17 +50,22 @@ class MessageText:
         self.done = silent
         self._parts: dict[int, _Part] = {}
 
+    @property
+    def text(self) -> str:
+        """All that the message has said so far, certain or not."""
+        return "".join(self._parts[index].text for index in sorted(self._parts))
+
     def add(self, index: int, words: str) -> None:
         if self.silent:
             return
-        part = self._parts.setdefault(index, _Part())
+        part = self._part(index)
         if part.done or self.done:
             raise StreamUnreliable("words after the end of their message")
         part.add(words)
 
     def end_part(self, index: int, whole: str) -> None:
         """`whole` is the part's text as the server tells it at its end; empty where it tells none."""
-        part = self._parts.setdefault(index, _Part())
+        part = self._part(index)
         if not self.done:
             part.pieces += _rest(whole, part.text)
             part.done = True
@@ -75,12 +80,16 @@ class MessageText:
 
     def fresh(self) -> Iterator[str]:
         """Words that were not told yet and whose place is certain."""
-        for at, index in enumerate(sorted(self._parts)):
-            if at != index and not self.done:
-                return  # a part before this one has not begun
+        for index in sorted(self._parts):
             yield from self._parts[index].fresh()
             if not (self._parts[index].done or self.done):
                 return
+
+    def _part(self, index: int) -> _Part:
+        """Servers count parts from zero or one, or count those that are not shown: only their order says something."""
+        if index not in self._parts and any(at > index and part.taken for at, part in self._parts.items()):
+            raise StreamUnreliable("a part before one that was told")
+        return self._parts.setdefault(index, _Part())
 
 
 class RunText:
@@ -91,7 +100,7 @@ class RunText:
         self.pieces: list[str] = []
         self.length = len(base)
         self._messages: dict[int, MessageText] = {}
-        self._place = 0
+        self._place = 0  # no message before it is waited for
         self._begun = False
 
     @property
@@ -101,28 +110,42 @@ class RunText:
     @property
     def whole(self) -> bool:
         """Whether every message that began has ended and was told."""
-        return self._place == len(self._messages)
+        return all(place < self._place for place in self._messages)
 
     @property
-    def places(self) -> int:
-        """How many messages have begun."""
-        return len(self._messages)
+    def last_place(self) -> int:
+        """Of the messages that have begun; -1 where none has."""
+        return max(self._messages, default=-1)
+
+    def spoken(self) -> dict[int, str]:
+        """What each message has said so far, by its place."""
+        return {place: message.text for place, message in self._messages.items()}
 
     def message(self, place: int, *, silent: bool = False) -> MessageText:
-        """The message at this place, which begins with the first look at it."""
+        """The message at this place, which begins with the first look at it.
+
+        Servers count from zero or from one: a place that no message has taken is not waited for. One that begins
+        before a place that was told has no place any more.
+        """
+        if place < self._place and place not in self._messages:
+            raise StreamUnreliable("a message before one that was told")
         return self._messages.setdefault(place, MessageText(silent=silent))
 
     def flow(self) -> None:
         """Take over what has become certain."""
-        while (message := self._messages.get(self._place)) is not None:
+        while (place := self._next()) is not None:
+            message = self._messages[place]
             for words in message.fresh() if not message.silent else ():
                 if not self._begun and self.length:
                     self._tell(BETWEEN_MESSAGES)
-                self._begun = True
+                self._begun, self._place = True, place
                 self._tell(words)
             if not message.done:
                 return
-            self._place, self._begun = self._place + 1, False
+            self._place, self._begun = place + 1, False
+
+    def _next(self) -> int | None:
+        return min((place for place in self._messages if place >= self._place), default=None)
 
     def complete(self, whole: str) -> None:
         """The whole text, as the end of the run tells it: what was not heard of it follows."""

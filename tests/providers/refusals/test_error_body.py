@@ -1,8 +1,11 @@
 """Bodies beside the recorded ones: every wrapping, every spelling, and texts that only look like a conflict."""
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.errors import (
     ActiveRun,
@@ -201,19 +204,9 @@ def test_a_423_needs_little_else(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        body("Invalid value: 'Thread x already has an active run y'"),
-        body("Invalid value: Thread x already has an active run y."),
-        body("'Thread x already has an active run y' is not allowed here"),
-        body('Message "Thread x already has an active run y" was flagged'),
-        body("\u201cThread x already has an active run y\u201d is not allowed"),
-        body("Thread x already has an active run y.", code="invalid_value"),
-        body("Thread x already has an active run y.", param="messages[0].content"),
-        body("Your message was flagged: Thread x already has an active run y."),
-        body("Could not parse: Can't add messages to thread_x while a run y is active."),
         body('Invalid input: {"code": "conversation_locked"}', code="invalid_value"),
         'Invalid input: {"code": "conversation_locked"}',
         body("Invalid input: {'code': 'conversation_locked', \"code\": \"thread_locked\"}")[:100],
-        json.dumps({"detail": [{"loc": ["body", "input"], "msg": BUSY, "type": "value_error"}]}),
         json.dumps({"detail": [{"loc": ["body", "x"], "msg": "no", "type": "v", "input": {"code": "thread_locked"}}]}),
         json.dumps({"error": {"message": "no", "code": "invalid_value", "metadata": {"code": "conversation_locked"}}}),
         body("Assistant with this name already exists", code="already_exists"),
@@ -223,7 +216,6 @@ def test_a_423_needs_little_else(text: str) -> None:
         body("Run creation requires a Thread with a user message.", code="invalid_thread"),
         body("Thread is archived."),
         "",
-        "<html><body>Thread t already has an active run r</body></html>",
         "null",
         "[]",
     ],
@@ -231,6 +223,59 @@ def test_a_423_needs_little_else(text: str) -> None:
 @pytest.mark.parametrize("status", [400, 409, 422])
 def test_what_a_user_wrote_is_never_taken_for_a_conflict(text: str, status: int) -> None:
     assert not isinstance(from_answer(status, {}, text), ActiveRun)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        body("Invalid value: 'Thread x already has an active run y'"),
+        body("Invalid value: Thread x already has an active run y."),
+        body("'Thread x already has an active run y' is not allowed here"),
+        body('Message "Thread x already has an active run y" was flagged'),
+        body("\u201cThread x already has an active run y\u201d is not allowed"),
+        body("Thread x already has an active run y.", code="invalid_value"),
+        body("Thread x already has an active run y.", param="messages[0].content"),
+        body("Your message was flagged: Thread x already has an active run y."),
+        body("Could not parse: Can't add messages to thread_x while a run y is active."),
+        json.dumps({"detail": [{"loc": ["body", "input"], "msg": BUSY, "type": "value_error"}]}),
+        "<html><body>Thread t already has an active run r</body></html>",
+        json.dumps({"error": {"message": json.dumps({"error": {"message": BUSY}}), "code": "upstream_error"}}),
+        json.dumps({"outer": {"inner": [{"text": "Can't add messages to thread_x while a run run_y is active."}]}}),
+        "Upstream said:\nCan't add messages to `thread_x`\nwhile a run\n`run_y` is active.",
+        "already has an active run",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 409])
+def test_the_two_sentences_about_an_active_run_are_a_conflict_anywhere(text: str, status: int) -> None:
+    assert isinstance(from_answer(status, {}, text), ActiveRun)
+    assert not isinstance(from_answer(status + 100, {}, text), ActiveRun)
+
+
+@given(
+    before=st.text("ab \n\t\u00e4:{}[]\"'\\", max_size=12),
+    after=st.text("ab \n\u00e4{}[]\"'\\", max_size=12),
+    run_id=st.from_regex(r"run_[A-Za-z0-9]{4,24}", fullmatch=True),
+    sentence=st.sampled_from(
+        ["Thread t already has an active run {}.", "Can't add messages to t while a run {} is active."]
+    ),
+    wraps=st.lists(st.sampled_from(["error", "string", "detail", "list", "repr"]), max_size=3),
+)
+def test_an_active_run_is_found_in_any_wrapping(
+    before: str, after: str, run_id: str, sentence: str, wraps: list[str]
+) -> None:
+    value: Any = f"{before} {sentence.format(run_id)} {after}"
+    for wrap in wraps:
+        value = {
+            "error": {"error": {"message": value, "code": None}},
+            "string": json.dumps(value),
+            "detail": {"detail": value},
+            "list": [value],
+            "repr": repr(value),
+        }[wrap]
+    error = from_answer(400, {}, value if isinstance(value, str) else json.dumps(value))
+
+    assert isinstance(error, ActiveRun)
+    assert error.run_id == run_id
 
 
 @pytest.mark.parametrize(
@@ -367,13 +412,33 @@ def test_an_error_inside_a_success_is_believed_only_by_its_code() -> None:
     assert isinstance(from_answer(200, {}, body("x", code="conversation_locked")), ActiveRun)
     assert isinstance(from_answer(200, {}, body(BUSY)), OutcomeUnknown)
     assert isinstance(from_answer(200, {}, "<html>"), OutcomeUnknown)
+    assert isinstance(from_answer(200, {}, body("x", code="server_error")), OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"code": "rate_limit_exceeded", "type": "tokens"}, "provider_rate_limited"),
+        ({"code": "content_filter"}, "content_flagged"),
+        ({"code": "context_length_exceeded"}, "context_too_long"),
+        ({"code": "insufficient_quota"}, "provider_quota"),
+        ({"code": None, "status": 400}, "provider_refused"),
+        ({"code": "invalid_value"}, "provider_refused"),
+    ],
+)
+def test_a_typed_refusal_inside_a_success_is_definite(fields: dict[str, Any], code: str) -> None:
+    text = json.dumps({"error": {"message": "No.", **fields}})
+
+    error = from_answer(200, {}, text)
+
+    assert not isinstance(error, OutcomeUnknown)
+    assert error.code == code
 
 
 def test_a_refusal_of_background_says_so() -> None:
     for text in (
         body("no", param="background"),
         body("Background mode is not available here."),
-        body("x", param="store"),
     ):
         assert from_answer(400, {}, text).details["about"] == "background"
     assert "about" not in from_answer(400, {}, body("Invalid input")).details

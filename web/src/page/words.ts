@@ -10,6 +10,8 @@ const WORDS: Record<string, string> = {
   context_too_long: "This conversation has become too long for the assistant. Please start a new one.",
   body_too_large: "This message is too long. Shorten it, or send it in parts.",
   invalid_request: "This message cannot be sent as it is. It may be too long, or hold unusual characters.",
+  content_flagged: "The provider's rules do not allow what was said. Please put it differently.",
+  unsupported_reply: "The assistant answered with something that is no text, such as an image, which is not shown here.",
   no_agents: "No assistant is set up here yet. Please tell the people who run this page.",
   unknown_agent: "This assistant is no longer there. Choose another one.",
   handoff_limit: "The assistants handed the message on too often.",
