@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from shared import logs
 from shared.core.chat_events import EventName
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Fenced, StoreUnavailable
 from shared.core.model import Agent
 from shared.core.runs import RunState, Step, Thread, ToolOutput
@@ -62,6 +63,8 @@ class HeldTurn:
         self.fresh = claim.fresh
         self.steps = claim.steps
         self.rotations = 0  # threads that the provider made this holder give up
+        self.given_up_for: ErrorCode | None = None  # why this holder gave the thread up for what stands in it
+        self.contents_refused = False  # the last create was refused for what it may have held
         self.repeated_calls = 0  # calls that a run has shown once more after it was given their outputs
         self._thread_in_doubt = claim.turn.failures > 0
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
@@ -195,6 +198,14 @@ class HeldTurn:
         self.rotations += 1
         await self.advance(replace(update, forget_thread=True))
 
+    def note_refused_contents(self) -> None:
+        """What stands in the thread, or this turn's own message, is refused: no later turn is to go on from there."""
+        self.contents_refused = True
+
+    def note_given_up(self, code: ErrorCode) -> None:
+        """The thread was given up for what stands in it, which `code` says: not all of it is to be carried along."""
+        self.given_up_for = code
+
     async def seed_thread(self, thread: Thread) -> None:
         """A new thread was made and seeded: put it on record. What was displaced is among the seeds."""
         self.displaced = ()
@@ -269,6 +280,10 @@ class HeldTurn:
         if self._clock.now() < until:
             await self.heartbeat()
             self.check()
+
+    async def sleep_until_over(self, seconds: float, latest: float) -> None:
+        """Let so much time pass, but not beyond `latest` on the clock."""
+        await self.sleep(min(seconds, max(latest - self._clock.now(), 0.0)))
 
     async def secure(self) -> None:
         """Before a call that no fence can stop: a full lease ahead. Raises Fenced, StoreUnavailable."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.core.chat_events import ChatEvent
 from shared.core.turns import ConversationKey, Turn
+from shared.instance.rate_limits import RateLimits
 from shared.instance.shared_reads import SharedReads
 from shared.instance.shutdown import Shutdown
 from shared.instance.turn_log import TurnLogs
@@ -22,10 +25,13 @@ class Instance:
     lease_seconds: float
     shutdown: Shutdown = field(default_factory=Shutdown)
     logs: TurnLogs = field(default_factory=TurnLogs)
+    jitter: Callable[[], float] = random.random  # from 0 to 1
     reads: SharedReads = field(init=False)
+    limits: RateLimits = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads", SharedReads(self.store, self.clock))
+        object.__setattr__(self, "limits", RateLimits(self.clock, self.jitter))
 
     def notify(self, conversation: ConversationKey) -> None:
         """Something has changed in this conversation: the requests that wait here look anew."""

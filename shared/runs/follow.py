@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.core.chat_events import RunStarted
-from shared.core.errors import NotFoundAtProvider, ProviderError, ThreadGone
+from shared.core.errors import NeverShown, NotFoundAtProvider, ProviderError, ThreadGone
 from shared.core.pace import ANSWER_GROWTH, Pace
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.held_turn import HeldTurn
@@ -17,7 +17,8 @@ from shared.instance.instance import Instance
 from shared.ports import Clock, Provider
 from shared.runs.waits import Waits
 
-GONE_SECONDS = 3.0  # a run that was just made may be unknown for a moment where lists and reads lag
+GONE_SECONDS = 3.0  # a run that was seen before may be unknown for a moment where reads lag
+UNSEEN_SECONDS = 15.0  # one that was just made has been seen to be unknown for longer than that
 # A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
 # busy server may really take that long.
 STUCK_SECONDS = 20.0
@@ -47,7 +48,7 @@ class RunLooks:
     ) -> None:
         self._provider, self._thread, self._run_id = provider, thread, run_id
         self._waits, self._clock, self._pauses = waits, clock, pace.pauses(ANSWER_GROWTH)
-        self._seen_at = clock.now()
+        self._seen_at, self._seen = clock.now(), False
 
     async def pause(self, run: RunState, most_seconds: float = math.inf) -> None:
         """Wait until the next look is due: the provider's own hint goes before the pause."""
@@ -61,20 +62,21 @@ class RunLooks:
         """
         try:
             run = await self._get()
-        except NotFoundAtProvider:
-            if self._clock.now() >= self._seen_at + GONE_SECONDS:
+        except NotFoundAtProvider as unknown:
+            lags = GONE_SECONDS if self._seen or isinstance(unknown, NeverShown) else UNSEEN_SECONDS
+            if self._clock.now() >= self._seen_at + lags:
                 raise
             return None
         except ThreadGone:
             raise
         except ProviderError:
             return None
-        self._seen_at = self._clock.now()
+        self._seen_at, self._seen = self._clock.now(), True
         return run
 
     async def _get(self) -> RunState:
         if self._run_id is None:
-            raise NotFoundAtProvider("a run without an id cannot be followed")
+            raise NeverShown("a run without an id cannot be followed")
         return await self._waits.keep(self._provider.get_run(self._thread, self._run_id))
 
 

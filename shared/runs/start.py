@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import NotSent, OutcomeUnknown
 from shared.core.model import Message
 from shared.core.runs import RunState, Step, ToolOutput
@@ -13,6 +15,8 @@ from shared.held_turn import HeldTurn
 from shared.ports import Provider, Store
 from shared.tools.registry import Registry, specs
 
+CONTENTS = frozenset({ErrorCode.CONTEXT_TOO_LONG, ErrorCode.CONTENT_FLAGGED})
+"""Failures of what was said, before a turn's message or in it."""
 MOST_REPAIRS = 6  # each costs a refused create and a pause
 
 
@@ -93,14 +97,40 @@ class RunRequests:
             known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
         )
 
+    async def may_start_afresh(self, hold: HeldTurn, code: ErrorCode) -> bool:
+        """Whether a new thread, or a shorter transcript, is worth a try after a refusal of what stood in the last one.
+
+        Once, and only where anything was said before this turn's message. A transcript is only ever made shorter: it
+        holds nothing but what people and models have said, so no part of it is damaged.
+        """
+        if hold.given_up_for is not None or not (self._provider.keeps_threads or code is ErrorCode.CONTEXT_TOO_LONG):
+            return False
+        return bool(hold.steps) or bool(await self._history(hold, 1))
+
     async def _history(self, hold: HeldTurn, lines: int) -> tuple[Message, ...]:
+        """The last lines before this turn; none where they were refused as flagged, fewer where they were refused."""
+        if hold.given_up_for is not None:
+            lines = 0 if hold.given_up_for is ErrorCode.CONTENT_FLAGGED else min(lines, self._carry.seed_lines)
         if hold.message_count == 0 or lines == 0:
             return ()
         own = {hold.turn.turn_id, *hold.turn.covers}
         newest = await self._store.list_messages(
             hold.turn.user_id, hold.turn.conversation_id, after_seq=0, limit=lines + len(own), newest=True
         )
-        return tuple([line for line in newest if line.turn_id not in own][-lines:])
+        before = [line for line in newest if line.turn_id not in own][-lines:]
+        return tuple(before[await self._fit_from(hold, before) :])
+
+    async def _fit_from(self, hold: HeldTurn, lines: Sequence[Message]) -> int:
+        """Where the lines begin that may be carried along: behind the last turn that failed for what had been said."""
+        answered = {line.turn_id for line in lines if line.role == "assistant"}
+        for at in range(len(lines), 0, -1):
+            line = lines[at - 1]
+            if line.role != "user" or line.turn_id in answered:
+                continue
+            turn = (await self._store.get_turn(hold.turn.user_id, line.turn_id)).turn
+            if turn.error is not None and turn.error.get("code") in CONTENTS:
+                return at
+        return 0
 
 
 def _unheard(steps: tuple[Step, ...]) -> tuple[Step, ...]:

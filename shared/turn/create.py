@@ -5,8 +5,10 @@ from __future__ import annotations
 from shared.core import chat_events
 from shared.core.chat_events import EventName
 from shared.core.conflict import events
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     ActiveRun,
+    ContentsRefused,
     ConversationIgnored,
     Fenced,
     NotFound,
@@ -23,6 +25,7 @@ from shared.core.runs import RunState
 from shared.core.turns import MultitaskStrategy, RunRecord, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
+from shared.instance.rate_limits import LimitKey
 from shared.ports import Provider, TurnUpdate
 from shared.runs.start import RunRequests, start_run
 
@@ -50,7 +53,9 @@ class RunCreate:
 
         Raises Stopped, Fenced, StoreUnavailable.
         """
-        hold, clock = self._hold, self._instance.clock
+        hold, clock, limits = self._hold, self._instance.clock, self._instance.limits
+        if not repeats_lost and (seconds := limits.wait_seconds(self._limit)) > 0:
+            return await self._wait(seconds, ErrorCode.PROVIDER_RATE_LIMITED)
         if not hold.fresh:
             await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=repeats_lost))
             hold.check()
@@ -62,18 +67,24 @@ class RunCreate:
             start = await self._requests.run_start(hold)
             await hold.secure()
             stream, sent_at = self._instance.watched(hold.turn), clock.now()
-            return await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
+            run = await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
+            limits.accepted(self._limit)
+            return run
         except ActiveRun as conflict:
             return await self._conflicted(conflict)
         except UnansweredCalls as unanswered:
             return await self._repair(unanswered)
         except (ThreadGone, ConversationIgnored) as gone:
             return await self._rotate(gone)
-        except (RateLimited, NotSent) as refusal:
-            return await self._defer(refusal)
+        except RateLimited as refusal:
+            return await self._wait(limits.refused(self._limit, sent_at, refusal.retry_after), refusal.code)
+        except NotSent as refusal:
+            return await self._wait(retry_pause(refusal), refusal.code)
         except OutcomeUnknown as unknown:
             hold.log(EventName.RUN_LOST, status=unknown.status)
             return events.StartUnknown(self._at_work_seconds(unknown) - (clock.now() - sent_at))
+        except ContentsRefused as refusal:
+            return await self._without_contents(refusal)
         except ProviderError as refusal:
             return events.StartRefused(refusal.code)
 
@@ -118,11 +129,25 @@ class RunCreate:
         self._hold.log(EventName.THREAD_ROTATED, code=gone.code)
         return events.StartDeferred(0)
 
-    async def _defer(self, refusal: ProviderError) -> events.StartDeferred:
-        seconds = retry_pause(refusal)
+    async def _without_contents(self, refusal: ContentsRefused) -> events.StartDeferred | events.StartRefused:
+        """Give the thread up, once, for what stands in it. The next turn does not go on from there in any case."""
+        hold = self._hold
+        hold.note_refused_contents()
+        if not await self._requests.may_start_afresh(hold, refusal.code):
+            return events.StartRefused(refusal.code)
+        hold.note_given_up(refusal.code)
+        return await self._rotate(refusal)
+
+    async def _wait(self, seconds: float, code: ErrorCode) -> events.StartDeferred:
+        """Nothing was started, and nothing is to be started for so long."""
+        self._hold.mark_sent()
         await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=seconds))
-        self._hold.log(EventName.RUN_DEFERRED, code=refusal.code, seconds=seconds)
+        self._hold.log(EventName.RUN_DEFERRED, code=code, seconds=seconds)
         return events.StartDeferred(seconds)
+
+    @property
+    def _limit(self) -> LimitKey:
+        return self._provider.name, self._hold.agent.model
 
     def _at_work_seconds(self, unknown: OutcomeUnknown) -> float:
         """How long after it was sent the lost create may be at work: not long where the server itself has answered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.handoff import said_since_handoff
@@ -65,9 +67,18 @@ async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -
 
 
 async def retry_or_fail(
-    hold: HeldTurn, code: ErrorCode, run: RunState | None, *, pause_seconds: float, forget_thread: bool = False
+    hold: HeldTurn,
+    code: ErrorCode,
+    run: RunState | None,
+    *,
+    pause_seconds: float,
+    latest: float = math.inf,
+    forget_thread: bool = False,
 ) -> bool:
-    """True where the turn is to be started once more, after a pause that doubles; else it has failed with `code`."""
+    """True where the turn is to be started once more, after the pause; else it has failed with `code`.
+
+    The pause is recorded, so no other instance starts the turn before it is over, and cut short at `latest`.
+    """
     if hold.turn.failures + 1 >= MAX_FAILURES:
         await fail(hold, code, run, forget_thread=forget_thread)
         return False
@@ -76,10 +87,11 @@ async def retry_or_fail(
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
         count_failure=True,
+        delay_seconds=pause_seconds,
         forget_thread=forget_thread,
     )
     await hold.advance(update)
-    await hold.sleep(pause_seconds * 2 ** (hold.turn.failures - 1))
+    await hold.sleep_until_over(pause_seconds, latest)
     return True
 
 

@@ -54,22 +54,48 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 40
 
 # A definite no: nothing was started, nothing is tried again.
 NEVER = [
-    Row("400", error(400), "failed", "provider_refused", 0),
-    Row("400 without a body", http(400), "failed", "provider_refused", 0),
-    Row("400 context_length_exceeded", error(400, "context_length_exceeded"), "failed", "context_too_long", 0),
+    Row("400 always", error(400), "failed", "provider_refused", 0, always=True, attempts=2),
+    Row("400 without a body, always", http(400), "failed", "provider_refused", 0, always=True, attempts=2),
     Row("401", error(401, "invalid_api_key"), "failed", "provider_auth", 0),
     Row("402", error(402), "failed", "provider_quota", 0),
     Row("403 HTML", html(403), "failed", "provider_auth", 0),
     Row("404 model", error(404, "model_not_found", "The model `x` does not exist"), "failed", "provider_model", 0),
     Row("404 no such route", html(404), "failed", "provider_api_absent", 0, wires=("assistants",)),
     Row("405", html(405), "failed", "provider_api_absent", 0, wires=("assistants",)),
-    Row("413", error(413, message="Request too large"), "failed", None, 0),
     Row("418", http(418, "short and stout", content_type="text/plain"), "failed", "provider_refused", 0),
-    Row("422", error(422), "failed", "provider_refused", 0),
     Row("429 insufficient_quota", error(429, "insufficient_quota"), "failed", "provider_quota", 0),
     Row("301", http(301, location="https://elsewhere.invalid/v1/x"), "failed", "provider_refused", 0),
     Row("307", http(307, location="https://elsewhere.invalid/v1/x"), "failed", "provider_refused", 0),
     Row("304", http(304), "failed", "provider_refused", 0),
+]
+
+# A definite no that may be about what stands in the thread: once a new one is tried, and no more.
+TOO_LARGE = "Request too large for model-x on tokens per min (TPM): Limit 30000, Requested 31538."
+USED_UP = (
+    "Rate limit reached on tokens per min (TPM): Limit 30000, Used 29000, Requested 1200. Please try again in 0.2s."
+)
+UNPAIRED = "Item 'rs_1' of type 'reasoning' was provided without its required following item."
+TOO_MANY = "This model's maximum context length is 8 tokens."
+REFUSED_CONTENTS = [
+    ("400 context_length_exceeded", error(400, "context_length_exceeded"), "context_too_long"),
+    ("400 too many tokens", error(400, message=TOO_MANY), "context_too_long"),
+    ("429 more than the limit", error(429, "rate_limit_exceeded", TOO_LARGE), "context_too_long"),
+    ("400 invalid_prompt", error(400, "invalid_prompt", "Invalid prompt: flagged."), "content_flagged"),
+    ("403 content_filter", error(403, "content_filter"), "content_flagged"),
+    ("400 reasoning", error(400, message=UNPAIRED), "provider_refused"),
+    ("400 duplicate", error(400, message="Duplicate item found with id rs_1."), "provider_refused"),
+    ("404 item", error(404, message="Item with id 'rs_1' not found."), "provider_refused"),
+]
+CONTENTS = [
+    Row("400", error(400)),
+    Row("400 without a body", http(400)),
+    Row("413", error(413, message="Request too large")),
+    Row("422", error(422)),
+    *(Row(name, answer) for name, answer, _ in REFUSED_CONTENTS),
+    *(
+        Row(f"{name}, always", answer, "failed", code, 0, always=True, attempts=2)
+        for name, answer, code in REFUSED_CONTENTS
+    ),
 ]
 
 # A definite "not now": it is tried again, and costs no attempt.
@@ -85,6 +111,9 @@ LATER = [
     Row("429 Retry-After is nonsense", error(429, retry_after="soon")),
     Row("429 Retry-After is negative", error(429, retry_after="-30")),
     Row("429 Retry-After is infinite", error(429, retry_after="inf")),
+    Row("429 with a time in words", error(429, "rate_limit_exceeded", USED_UP)),
+    Row("429 x-ratelimit-reset-tokens", error(429, x_ratelimit_reset_tokens="300ms")),
+    Row("429 x-ratelimit-reset", error(429, x_ratelimit_reset="1")),
     Row("429 Retry-After is huge", error(429, retry_after="99999999"), "queued", None, 0, wait=3.0, attempts=1),
     Row("429 retry-after-ms", error(429, retry_after_ms="200", retry_after="30")),
     Row("409 conversation_locked", error(409, "conversation_locked", LOCKED)),
@@ -154,8 +183,7 @@ TOLD = [
     Row("no status", without("status")),
     Row("fields null", changed(metadata=None, usage=None, created_at=None, output=None, instructions=None)),
     Row("little more than an id", only("id", "status", "conversation", "thread_id")),
-    # a server that does not say in which conversation it answered has none: said again, with the transcript
-    Row("no conversation", without("conversation"), runs=2, wires=("responses",)),
+    Row("no conversation", without("conversation"), wires=("responses",)),
 ]
 
 LOOKS = {
@@ -195,4 +223,4 @@ POLLED = [
     Row("look: 500 always", error(500), "running", None, at="look", always=True, wait=3.0),
 ]
 
-TABLE = [*NEVER, *LATER, *DOUBT, *TOLD, *POLLED]
+TABLE = [*NEVER, *CONTENTS, *LATER, *DOUBT, *TOLD, *POLLED]

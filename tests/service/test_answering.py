@@ -313,12 +313,20 @@ async def test_a_definite_no_is_a_typed_failure_and_the_next_message_is_served(
     assert (await one.send(user, "next", first.conversation_id)).status is TurnStatus.COMPLETED
 
 
-async def test_a_run_that_fails_for_good_is_a_typed_failure(instances: Instances) -> None:
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("odd_trouble", "run_failed"),
+        ("content_policy", "content_flagged"),
+        ("context_length_exceeded", "context_too_long"),
+    ],
+)
+async def test_a_run_that_fails_for_good_is_a_typed_failure(instances: Instances, word: str, code: str) -> None:
     one, user = await instances.make(), new_user()
-    turn = await one.send(user, "[[fail content_policy]] x")
+    turn = await one.send(user, f"[[fail {word}]] x")
     assert turn.error is not None
-    assert (turn.status, turn.error["code"]) == (TurnStatus.FAILED, "run_failed")
-    assert turn.error["provider_code"] == "content_policy"
+    assert (turn.status, turn.error["code"]) == (TurnStatus.FAILED, code)
+    assert turn.error["provider_code"] == word
     assert len(turn.runs) == 1
     assert (await one.send(user, "next", turn.conversation_id)).status is TurnStatus.COMPLETED
 

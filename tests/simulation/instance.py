@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -50,7 +51,12 @@ class Instance:
         chosen["poll_max_seconds"] = world.profile.poll_max_seconds
         options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)
         shared_by_process = SharedByProcess(
-            self.store, LoopClock(), LocalWakeups(), SETTINGS.lease_seconds, self.shutdown
+            self.store,
+            LoopClock(),
+            LocalWakeups(),
+            SETTINGS.lease_seconds,
+            self.shutdown,
+            jitter=random.Random(f"jitter of {self.name}").random,
         )
         self.chat = ChatService(shared_by_process, {provider.name: provider}, REGISTRY, options)
 
