@@ -124,7 +124,7 @@ class KeySet:
                     raise ValueError("too long")
         document = httpx.Response(200, content=body).json()
         if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-            raise ValueError("not a key set")  # noqa: TRY004 (one kind of failure for whatever an address serves)
+            raise ValueError("not a key set")  # noqa: TRY004 (one kind of failure for every answer of an address)
         return {kid: key for entry in document["keys"] if (key := _usable(entry)) and (kid := key.key_id)}
 
 
@@ -169,7 +169,7 @@ class TokenVerifier:
         unchecked = {f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
         try:
             claims = jwt.decode(token, key, algorithms=[algorithm], options=unchecked)  # type: ignore[arg-type]
-        except Exception as error:  # whatever a hostile token makes the parser raise, it is not valid
+        except Exception as error:  # a token that makes the parser raise anything is not valid
             raise _invalid("bad_signature") from error
         return self._judge(claims)
 

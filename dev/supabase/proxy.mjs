@@ -22,7 +22,7 @@ export function functionsProxy(targets) {
         },
       );
       let connected = false;
-      // The body is sent once there is somebody to read it, so that it can still go to the next instance.
+      // The body is sent once there is an instance to read it, so that it can still go to the next instance.
       upstream.once("socket", (socket) =>
         socket.once("connect", () => {
           connected = true;

@@ -68,7 +68,7 @@ def check_encoding(headers: Headers) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when nobody is there to answer."""
+    """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when the client has left."""
     announced = request.headers.get("content-length", "0").lstrip("0")
     if len(announced) > MAX_LENGTH_DIGITS or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
         raise _too_large()

@@ -17,9 +17,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Endpoint:
-    """One path and its methods; 405 with the whole list for all others, before anybody's token is looked at.
+    """One path and its methods; 405 with the whole list for all others, before any token is looked at.
 
-    `offers` are the media types it can answer in. Errors are JSON whatever they are.
+    `offers` are the media types it can answer in. Every error is JSON.
     """
 
     def __init__(self, pattern: str, handlers: Mapping[str, Handler], offers: Sequence[str] = (JSON,)) -> None:

@@ -156,7 +156,7 @@ def error_headers(error: ChatError) -> dict[str, str]:
     elif status in (429, 503):
         headers["retry-after"] = "1"
     if status == 408:
-        headers["connection"] = "close"  # the rest of the body may still come, and is nobody's request
+        headers["connection"] = "close"  # the rest of the body may still come, and is no request
     if isinstance(allow := error.details.get("allow"), str):
         headers["allow"] = allow
     return headers

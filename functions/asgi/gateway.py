@@ -1,7 +1,7 @@
 """The outermost layer: every request comes in and every answer goes out here, failures included.
 
-It gives the request its id, refuses what nobody should read, holds the number of requests under its cap, adds the
-headers every answer has, and turns whatever is raised inside into the one error body: once, and never twice.
+It gives the request its id, refuses what no handler should read, holds the number of requests under its cap, adds the
+headers every answer has, and turns every exception from inside into the one error body: once, and never twice.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Gateway:
             try:
                 await self._pass(scope, headers, raw_path, call, receive, answer)
             except ClientDisconnect:
-                pass  # nobody is there to be answered
+                pass  # the client has left
             except Exception as error:
                 await self._refuse(error, scope, receive, answer)
             finally:

@@ -1,4 +1,4 @@
-"""What is checked of a request before anybody looks at what it wants: sizes, doubled headers, path, Accept."""
+"""What is checked of a request before its route is looked at: sizes, doubled headers, path, Accept."""
 
 from __future__ import annotations
 

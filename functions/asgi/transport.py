@@ -1,4 +1,4 @@
-"""The way to the peer of one connection, which ends in time whatever the peer does."""
+"""The way to the peer of one connection, which ends in time even where the peer does nothing."""
 
 from __future__ import annotations
 

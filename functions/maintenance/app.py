@@ -1,4 +1,4 @@
-"""The scheduled function as an ASGI app: one route, for whoever knows the secret."""
+"""The scheduled function as an ASGI app: one route, for callers that know the secret."""
 
 from __future__ import annotations
 

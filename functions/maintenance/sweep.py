@@ -1,4 +1,4 @@
-"""Carries on what nobody is waiting for: conversations with open turns that no request holds."""
+"""Carries on what no request waits for: conversations with open turns that no request holds."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Dependencies:
         return min([self.wait_budget_seconds, *(float(seconds) for seconds in _PREFERRED_WAIT.findall(preferences))])
 
     async def in_time(self, work: Awaitable[T], deadline: float) -> T:
-        """The result of `work`, not later than the promise allows, whatever hangs below."""
+        """The result of `work`, not later than the promise allows, even where a call below hangs."""
         accept = min(ACCEPT_SECONDS, self.wait_budget_seconds)
         return await _limited(work, max(deadline - self.clock.now(), accept) + OVERTIME_SECONDS)
 

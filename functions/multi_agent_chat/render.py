@@ -18,7 +18,7 @@ QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
 
 
 def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str, Any]:
-    """The turn without anybody's question: what a POST answers with. An error may carry it with `quoting` off."""
+    """The turn without its message: what a POST answers with. An error may carry it with `quoting` off."""
     answer: dict[str, Any] = {
         "turn_id": turn.turn_id,
         "conversation_id": turn.conversation_id,
@@ -65,7 +65,7 @@ def turn_handle(turn: Turn) -> dict[str, Any]:
 
 
 def turn_state(turn: Turn) -> dict[str, Any]:
-    """A turn as its owner reads it, question included, whatever has become of it."""
+    """A turn as its owner reads it, its message included, in every state."""
     state = turn_answer(turn, replayed=False)
     del state["replayed"]
     state |= {
@@ -86,7 +86,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
 
 
 def _partial(error: JsonObject) -> dict[str, str] | None:
-    """What the agent had said when the turn ended without a reply. It stands in no error: those quote nobody."""
+    """What the agent had said when the turn ended without a reply. It stands in no error: errors quote no one's words."""
     text = str(error.get("partial_text") or "")
     return {"text": text} if text else None
 

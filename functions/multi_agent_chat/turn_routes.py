@@ -64,7 +64,7 @@ class TurnRoutes:
     async def follow_conversation(self, request: Request) -> Response:
         """The turn that is being answered now, from its beginning; 204 where there is none."""
         user, conversation_id = await self._deps.reader(request), id_in(request)
-        if request.method == "HEAD":  # nobody would read it: nothing is worked on, and nothing waited for
+        if request.method == "HEAD":  # its answer has no body: nothing is worked on, and nothing waited for
             found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
             return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
         budget = self._deps.longest_wait(request)

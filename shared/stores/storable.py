@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-DEPTH = 32  # nested deeper, a document is nobody's data and some parsers' end
+DEPTH = 32  # nested deeper, a document is no data that is meant, and ends some parsers
 
 
 def storable(value: Any, depth: int = 0) -> Any:

@@ -157,7 +157,7 @@ test("a failure on the way is an error with a code", async () => {
   assert.match(page.text(), /still there/);
 });
 
-test("whatever a model says arrives", async () => {
+test("every word of a model arrives", async () => {
   const page = await openPage(someone());
   const said = "a\u2028b\u2029c \ud83d\ude00 <script> data: [DONE] \"q\" \\n end";
   await page.chat.sendMessage({ text: `[[say ${said}]]` });

@@ -1,4 +1,4 @@
-// Where the stack under test is, and somebody to sign in as: the caller of these scripts says so in the environment.
+// Where the stack under test is, and which user to sign in as: the caller of these scripts says so in the environment.
 import { createHmac, randomUUID } from "node:crypto";
 
 export const FUNCTION_URL = needed("FUNCTION_URL");

@@ -1,4 +1,4 @@
-// The raw bytes, read as the standard says that server-sent events are read, and by nobody's library.
+// The raw bytes, read as the standard says that server-sent events are read, and by no library.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";

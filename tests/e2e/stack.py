@@ -37,7 +37,7 @@ class Stack:
     web: str | None
 
     def person(self, number: int = 0, *, user_id: str | None = None) -> httpx.AsyncClient:
-        """Somebody signed in, calling one of the instances."""
+        """A user signed in, calling one of the instances."""
         claims = {
             "sub": user_id or str(uuid.uuid4()),
             "role": "authenticated",

@@ -29,7 +29,7 @@ MakeApp = Callable[..., ASGIApp]
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
-    """Whatever a test does to the process's loggers ends with it."""
+    """What a test does to the process's loggers ends with it."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

@@ -20,7 +20,7 @@ async def served(app: ASGIApp) -> AsyncIterator[int]:
     listener.bind(("127.0.0.1", 0))
     task = asyncio.create_task(server.serve([listener]))
     try:
-        while not server.started:  # noqa: ASYNC110 (uvicorn sets a flag and tells nobody)
+        while not server.started:  # noqa: ASYNC110 (uvicorn sets a flag and wakes no waiter)
             await asyncio.sleep(0)
         yield listener.getsockname()[1]
     finally:

@@ -1,4 +1,4 @@
-"""The answer leaves within the wait budget and half a second, whatever hangs below. On virtual time."""
+"""The answer leaves within the wait budget and half a second, wherever a call hangs. On virtual time."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_what_hangs_makes_health_bad_and_not_silent() -> None:
 
 
 def test_a_client_that_leaves_does_not_end_its_turn() -> None:
-    """The server tells an app of a disconnect only when asked, so nobody asks: the turn goes on to its end."""
+    """The server tells an app of a disconnect only when asked, and it is not asked: the turn goes on to its end."""
 
     async def scenario(http: httpx.AsyncClient, chat: FakeChat) -> None:
         async def work() -> None:

@@ -26,7 +26,7 @@ from tests.http.test_sockets import parsed
 from tests.http.tokens import bearer
 
 ROOT = Path(__file__).parents[2]
-NOWHERE = "http://127.0.0.1:9"  # nobody listens there: the discard port
+NOWHERE = "http://127.0.0.1:9"  # the discard port, on which no server listens
 
 
 @dataclass

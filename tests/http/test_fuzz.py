@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one of ours: JSON, in one shape, and never a failure."""
+"""To everything that is sent the answer is one of ours: JSON, in one shape, and never a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to whatever is due next: waits of minutes pass at once, and exactly."""
+"""An event loop whose clock jumps to what is due next: waits of minutes pass at once, and exactly."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SECRET = "what-the-scheduler-shows"
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> None:
-    """A sweep takes up whatever is open in the database: also what earlier tests left there."""
+    """A sweep takes up every open turn in the database: also what earlier tests left there."""
     if "db" in request.fixturenames:
         database: Database = request.getfixturevalue("db")
         database.run("delete from public.chat_conversations")

@@ -1,4 +1,4 @@
-"""Who may start a sweep, what everybody else is told, and that a call ends in time whatever it meets."""
+"""Who may start a sweep, what everyone else is told, and that a call ends in time in every case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody is waiting for is carried on: by the sweep alone, by two at once, whatever became of the holder."""
+"""What no request waits for is carried on: by the sweep alone, by two at once, after every end of a holder."""
 
 from __future__ import annotations
 

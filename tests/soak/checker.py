@@ -1,4 +1,4 @@
-"""What must hold at the end, over the database's rows, the emulator's memory and every answer anybody got."""
+"""What must hold at the end, over the database's rows, the emulator's memory and every answer that was received."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
         if row["text"] != message.text or str(row["conversation_id"]) != message.conversation:
             found.append(f"{message.text}: stands elsewhere, as {row['text']!r}")
         if row["status"] == "cancelled" and row["superseded_by"] not in {turn["id"] for turn in turns}:
-            found.append(f"{message.text}: was cancelled, and displaced by nobody")
+            found.append(f"{message.text}: was cancelled, and displaced by no turn")
     return found
 
 
@@ -83,7 +83,7 @@ def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
 
 
 def _expected(group: Rows) -> list[tuple[int, str, str]]:
-    """What the transcript shows of messages that were asked as one; partial answers are looked at by nobody here."""
+    """What the transcript shows of messages that were asked as one; partial answers are not looked at here."""
     asked = [
         (turn["seq"], "user", turn["text"])
         for turn in group

@@ -16,7 +16,7 @@ from dev import functions
 from dev.emulator.testing import local_client
 from tests.soak.stage import Stage
 
-GIVE_UP_SECONDS = 90.0  # no message may take longer to be answered, whatever happens
+GIVE_UP_SECONDS = 90.0  # no message may take longer to be answered, in any case
 
 
 @dataclass
@@ -56,7 +56,7 @@ def outcome(status: int, body: dict[str, Any]) -> tuple[Any, ...] | None:
 
 
 class Person:
-    """Somebody signed in; any number of tabs may call at once, each at whichever instance the wind blows it to."""
+    """A user signed in; any number of tabs may call at once, each at an instance chosen at random."""
 
     def __init__(self, stage: Stage, chance: random.Random) -> None:
         self.id = str(uuid.uuid4())

@@ -74,7 +74,7 @@ BREAKS: dict[str, Callable[[World], object]] = {
     "the second ended first": lambda world: world.turns[0].update(finished_at=NOON + timedelta(seconds=9)),
     "two runs overlapped": lambda world: world.emulator["violations"].append({"place": "conv_1"}),
     "two were active": lambda world: world.emulator["max_active"].update(conv_1=2),
-    "a cancelled one was displaced by nobody": lambda world: world.turns[1].update(status="cancelled", reply=None),
+    "a cancelled one was displaced by no turn": lambda world: world.turns[1].update(status="cancelled", reply=None),
     "a joined one kept an answer of its own": lambda world: world.turns[1].update(joined_to=world.turns[0]["id"]),
     "one was served behind those it went before": lambda world: world.turns[1].update(place=0.5),
     "a line of a displaced one stayed": lambda world: world.turns[1].update(

@@ -1,4 +1,4 @@
-"""Server-sent events: one JSON document a frame, whatever is in it."""
+"""Server-sent events: one JSON document a frame."""
 
 from __future__ import annotations
 

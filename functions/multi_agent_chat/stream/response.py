@@ -48,16 +48,16 @@ class TurnStream(Protocol):
         ...
 
     async def close(self) -> None:
-        """Nobody reads any more: the work goes on until the deadline, and is waited for here."""
+        """The reader has left: the work goes on until the deadline, and is waited for here."""
         ...
 
 
 class _ReaderLeft(Exception):
-    """The connection is gone, or nobody takes anything from it."""
+    """The connection is gone, or its reader takes nothing from it."""
 
 
 class EventStream(Response):
-    """`limit` is the moment, on `clock`, by which the end has left whatever hangs below."""
+    """`limit` is the moment, on `clock`, by which the end has left, even where a call below hangs."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class EventStream(Response):
         try:
             with contextlib.suppress(_ReaderLeft):
                 await self._tell(_Line(send), gone)
-        except Exception as error:  # the head is out: nobody can be told any other way
+        except Exception as error:  # the head is out: the reader can be told in no other way
             noted(error)
         except asyncio.CancelledError:  # the server ends: so does the work
             await self._abandon()
@@ -192,7 +192,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _let_go(events: AsyncIterator[ChatEvent], pull: asyncio.Future[ChatEvent]) -> None:
-    """Have done with the events, whatever comes of the one that is waited for."""
+    """Have done with the events, the one that is waited for included."""
     pull.cancel()
     await asyncio.wait({pull}, timeout=LET_GO_SECONDS)
     if pull.done() and not pull.cancelled():

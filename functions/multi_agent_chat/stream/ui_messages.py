@@ -1,4 +1,4 @@
-"""Chat events as the AI SDK's "UI message stream": pure, and whatever a model said, never a failure.
+"""Chat events as the AI SDK's "UI message stream": pure, and never a failure, for any words of a model.
 
 A stream is a sequence of `data:` frames, one JSON part each. Their order is a promise to the reader: one `start`
 first, one `finish` and `[DONE]` last, every text delta between its own `text-start` and `text-end`, every tool output

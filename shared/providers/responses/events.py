@@ -50,7 +50,7 @@ class ResponseEvents(RunEvents):
         number = place_in(data, "sequence_number")
         if self._attached and self.run is None and number not in (0, 1) and kind != "response.created":
             raise StreamUnreliable("a stream that does not begin at the beginning")
-        if kind in _ENDS:  # never left out, whatever its number says
+        if kind in _ENDS:  # never left out, with any number
             self.begun = True
             self._status({"status": _ENDS[kind], **response}, ends=_ENDS[kind])
             return

@@ -1,4 +1,4 @@
--- A table as the project's own: nobody gets anything that is not granted here.
+-- A table as the project's own: no role gets anything that is not granted here.
 create table public.notes (
   id bigint generated always as identity primary key,
   user_id uuid not null references auth.users (id),

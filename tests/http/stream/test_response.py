@@ -316,7 +316,7 @@ async def test_a_reader_that_leaves_ends_nothing_but_the_sending(port: int, chat
                 if b"Once" in chunk:
                     break
         async with asyncio.timeout(5):
-            while not chat.stream.closed:  # noqa: ASYNC110 (the fake counts and tells nobody)
+            while not chat.stream.closed:  # noqa: ASYNC110 (the fake counts and wakes no waiter)
                 await asyncio.sleep(0.01)
         assert not finished.is_set()
         assert (await http.get("/health")).status_code == 200

@@ -159,7 +159,7 @@ def test_work_goes_on_when_the_reader_leaves(chat: FakeChat, error: Exception | 
     reader = Reader(leaves_after=5)
     assert reader.read(chat) == pytest.approx(35, abs=0.1)
     assert done == [1]
-    assert chat.stream.told == 2, "nobody listens to what is said afterwards"
+    assert chat.stream.told == 2, "what is said afterwards has no listener"
     assert all(at <= 5 for at, _ in reader.messages)
 
 
