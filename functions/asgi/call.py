@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-CLIENT_DONE = "client_done"  # the scope's extension by which protocol.py tells that a client sends no more
+CLIENT_DONE = "client_done"  # the scope's extension by which connection.py tells that a client sends no more
 JSON, EVENT_STREAM, MARKDOWN = "application/json", "text/event-stream", "text/markdown"
 
 

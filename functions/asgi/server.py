@@ -5,7 +5,7 @@ Two of them do, and neither offers a hook for it:
 - the Functions Framework refuses methods and paths it has no route for. Its app is given a handler that passes such
   requests on to ours, which has an answer for every method and path.
 - uvicorn refuses what is no HTTP. Its h11 protocol is replaced, by name in uvicorn's own registry, by the one of
-  protocol.py.
+  connection.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from functions.asgi.protocol import StrictH11Protocol
+from functions.asgi.connection import StrictH11Protocol
 
 CONNECTIONS_PER_REQUEST = 2  # of the requests that an instance takes: callers keep some connections idle
 

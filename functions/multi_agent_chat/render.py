@@ -86,7 +86,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
 
 
 def _partial(error: JsonObject) -> dict[str, str] | None:
-    """What the agent had said when the turn ended without a reply. It stands in no error: errors quote no one's words."""
+    """What the agent had said when the turn ended without a reply. It stands in no error: errors quote none."""
     text = str(error.get("partial_text") or "")
     return {"text": text} if text else None
 

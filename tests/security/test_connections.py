@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from functions.asgi import protocol, transport
-from functions.asgi.protocol import StrictH11Protocol
+from functions.asgi import connection, transport
+from functions.asgi.connection import StrictH11Protocol
 from tests.http.fakes import FakeChat
 from tests.http.serving import exchange
 from tests.http.shapes import assert_error
@@ -26,7 +26,7 @@ AGENTS = b"GET /agents HTTP/1.1\r\n" + HOST + AUTH
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(transport, "LINGER_SECONDS", 0.3)
     monkeypatch.setattr(transport, "STALL_SECONDS", 0.3)
 
@@ -99,7 +99,7 @@ async def test_its_sender_gets_to_read_why_all_the_same(port: int) -> None:
 
 async def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StrictH11Protocol, "max_connections", 3)
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 30.0)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 30.0)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(3):
             await stack.enter_async_context(connected(port))
@@ -114,7 +114,7 @@ async def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatc
 async def test_an_answer_of_which_nothing_is_read_is_dropped(
     port: int, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 30.0)  # making the answer holds the loop for a moment
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 30.0)  # making the answer holds the loop for a moment
     turn = chat.add(ALICE)
     chat.turns[ALICE, turn.turn_id] = replace(turn, reply="x" * 20_000_000)
     path = f"GET /turns/{turn.turn_id} HTTP/1.1\r\n".encode()
