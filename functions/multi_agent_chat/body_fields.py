@@ -25,9 +25,10 @@ MAX_TITLE = 200
 MAX_COUNT = 2**53 - 1  # what a browser can count to
 MAX_SEQ = 2**31 - 1  # what the database counts lines with: no line has a higher number
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SLUG = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+UUID_PATTERN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+SLUG_PATTERN = r"[a-z0-9]+(?:_[a-z0-9]+)*"
+KEY_PATTERN = r"[\x21-\x7e]{1,255}"
+_UUID, _SLUG, _IDEMPOTENCY_KEY = re.compile(UUID_PATTERN), re.compile(SLUG_PATTERN), re.compile(KEY_PATTERN)
 _SHOWABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # Characters that show nothing although their category is not that of a blank or a format character.
 _BLANK = re.compile(
@@ -176,6 +177,8 @@ def conversation_change(document: Any) -> Mapping[str, Any]:
     if not isinstance(fields.get("archived", False), bool):
         raise invalid("archived", "archived must be true or false.")
     read_seq = fields.get("read_seq", 0)
+    if isinstance(read_seq, float) and read_seq.is_integer():
+        read_seq = int(read_seq)  # 1.0 is 1 in JSON
     if not isinstance(read_seq, int) or isinstance(read_seq, bool) or not 0 <= read_seq <= MAX_COUNT:
         raise invalid("read_seq", "read_seq must be a whole number, 0 or more.")
     return fields | {"read_seq": min(read_seq, MAX_SEQ)} if "read_seq" in fields else fields

@@ -1,12 +1,13 @@
-"""Endpoints that only read: agents, health."""
+"""Endpoints that only read: agents, health, the document of the API."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.asgi.call import base_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import render
+from functions.multi_agent_chat import openapi, render
 from functions.multi_agent_chat.dependencies import Dependencies
 
 
@@ -17,6 +18,9 @@ class ReadingRoutes:
     async def list_agents(self, request: Request) -> Response:
         user = await self._deps.reader(request)
         return json_response(render.agent_list(await self._deps.read(self._deps.store.list_agents(user.id))))
+
+    async def get_document(self, request: Request) -> Response:
+        return json_response(openapi.document(base_of(request)))
 
     async def get_health(self, request: Request) -> Response:
         report = await self._deps.health.report()

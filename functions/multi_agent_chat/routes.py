@@ -31,6 +31,7 @@ def router(deps: Dependencies) -> Router:
         "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/agents": {"GET": reading.list_agents},
+        "/openapi.json": {"GET": reading.get_document},
         "/health": {"GET": reading.get_health},
         "/healthz": {"GET": reading.get_health},  # which Google's front end answers by itself
     }

@@ -12,8 +12,10 @@ from functions.multi_agent_chat.body_fields import MAX_COUNT, MAX_SEQ, invalid, 
 from shared.core.errors import NotFound
 
 MAX_SEARCH = 200
+MAX_PAGE = 100
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
-_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+SECONDS_PATTERN = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_DECIMAL = re.compile(SECONDS_PATTERN)
 
 
 def _single(query: QueryParams, name: str) -> str | None:
@@ -23,7 +25,7 @@ def _single(query: QueryParams, name: str) -> str | None:
     return values[0] if values else None
 
 
-def limit(query: QueryParams, default: int, most: int = 100) -> int:
+def limit(query: QueryParams, default: int, most: int = MAX_PAGE) -> int:
     value = _single(query, "limit")
     if value is None:
         return default

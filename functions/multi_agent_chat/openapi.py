@@ -1,0 +1,138 @@
+"""The OpenAPI 3.1 document of the function, served at /openapi.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import functions
+from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
+from functions.multi_agent_chat import schemas
+from functions.multi_agent_chat.schemas import Schema, named
+
+COMPONENTS: Mapping[str, Schema] = {
+    "NewMessage": schemas.NEW_MESSAGE,
+    "TurnAnswer": schemas.TURN_ANSWER,
+    "TurnHandle": schemas.TURN_HANDLE,
+    "TurnState": schemas.TURN_STATE,
+    "Conversation": schemas.CONVERSATION,
+    "ConversationChange": schemas.CONVERSATION_CHANGE,
+    "ConversationList": schemas.CONVERSATION_LIST,
+    "MessageList": schemas.MESSAGE_LIST,
+    "AgentList": schemas.AGENT_LIST,
+    "Health": schemas.HEALTH,
+    "Error": schemas.ERROR,
+    "AnyObject": schemas.ANY_OBJECT,
+    "AnyValue": schemas.ANY_VALUE,
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`answers` are statuses with the media types and schemas of their bodies; None: no schema describes the body."""
+
+    summary: str
+    answers: Mapping[int, Mapping[str, Schema | None]]
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    headers: Mapping[str, Schema] = field(default_factory=dict)
+    body: Schema | None = None
+    needs_user: bool = True
+
+
+def _json(name: str) -> Mapping[str, Schema | None]:
+    return {JSON: named(name)}
+
+
+_HEALTH = Operation(
+    "version, schema, and whether store, agents and provider are there",
+    {200: _json("Health"), 503: _json("Health")},
+    needs_user=False,
+)
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("POST", "/"): Operation(
+        "take a turn",
+        {200: {**_json("TurnAnswer"), EVENT_STREAM: None}, 202: _json("TurnHandle")},
+        headers={"Idempotency-Key": schemas.KEY},
+        body=named("NewMessage"),
+    ),
+    ("GET", "/turns/{id}"): Operation(
+        "a turn's state; waits, and works on the queue while it waits",
+        {200: _json("TurnState")},
+        query={"wait_seconds": schemas.WAIT},
+    ),
+    ("PATCH", "/turns/{id}"): Operation(
+        "change the message while it is still queued",
+        {200: _json("TurnState")},
+        body=schemas.shaped({"message": schemas.MESSAGE}),
+    ),
+    ("POST", "/turns/{id}/cancel"): Operation("stop the turn, or take it out of the queue", {200: _json("TurnState")}),
+    ("GET", "/conversations"): Operation(
+        "the user's conversations, newest first",
+        {200: _json("ConversationList")},
+        query={"limit": schemas.PAGE, "before": schemas.UUID, "archived": schemas.FLAG, "q": schemas.SEARCH},
+    ),
+    ("GET", "/conversations/{id}"): Operation(
+        "one conversation, with its open turns and its statistics", {200: _json("Conversation")}
+    ),
+    ("PATCH", "/conversations/{id}"): Operation(
+        "rename it, close it or open it again, say how far it was read",
+        {200: _json("Conversation")},
+        body=named("ConversationChange"),
+    ),
+    ("GET", "/conversations/{id}/messages"): Operation(
+        "the transcript, forwards or backwards",
+        {200: {**_json("MessageList"), MARKDOWN: None}},
+        query={"limit": schemas.PAGE, "after_seq": schemas.LINE_NUMBER, "before_seq": schemas.LINE_NUMBER},
+    ),
+    ("GET", "/conversations/{id}/stream"): Operation(
+        "follow the turn that is being answered, as the AI SDK's UI message stream",
+        {200: {EVENT_STREAM: None}, 204: {}},
+        query={"wait_seconds": schemas.WAIT},
+    ),
+    ("GET", "/agents"): Operation("who can answer", {200: _json("AgentList")}),
+    ("GET", "/health"): _HEALTH,
+    ("GET", "/healthz"): _HEALTH,
+    ("GET", "/openapi.json"): Operation("this document", {200: {JSON: None}}, needs_user=False),
+}
+
+
+def document(prefix: str) -> dict[str, Any]:
+    """`prefix` is what stands before a route in the function's address."""
+    paths: dict[str, dict[str, Any]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method.lower()] = _operation(path, operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "multi-agent-chat", "version": functions.__version__},
+        "servers": [{"url": prefix or "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(COMPONENTS),
+            "securitySchemes": {"user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(path: str, operation: Operation) -> dict[str, Any]:
+    parameters = [{"in": "path", "name": "id", "required": True, "schema": schemas.UUID}] if "{id}" in path else []
+    parameters += [{"in": "query", "name": name, "schema": schema} for name, schema in operation.query.items()]
+    parameters += [{"in": "header", "name": name, "schema": schema} for name, schema in operation.headers.items()]
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "responses": {
+            **{str(status): _answer(bodies) for status, bodies in operation.answers.items()},
+            "default": {"description": "an error", "content": {JSON: {"schema": named("Error")}}},
+        },
+        "security": [{"user": []}] if operation.needs_user else [],
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body}}}
+    return described
+
+
+def _answer(bodies: Mapping[str, Schema | None]) -> dict[str, Any]:
+    content = {media: {} if schema is None else {"schema": schema} for media, schema in bodies.items()}
+    return {"description": "the answer"} | ({"content": content} if content else {})

@@ -1,0 +1,238 @@
+"""The shapes of requests and answers as JSON Schema, with the limits that the fields are checked against.
+
+Request fields are checked by body_fields.py and url_fields.py, which say more about a fault than a schema can. What is
+written here and what is checked there are held together by tests/http/test_openapi.py, which sends generated requests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.multi_agent_chat import body_fields, url_fields
+from shared.core.error_codes import ErrorCode
+from shared.core.model import ScopeKind
+from shared.core.turns import MultitaskStrategy, TurnStatus
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string"}
+UUID: Schema = {"type": "string", "format": "uuid", "pattern": f"^{body_fields.UUID_PATTERN}$"}
+SLUG: Schema = {"type": "string", "pattern": f"^{body_fields.SLUG_PATTERN}$", "maxLength": body_fields.MAX_SLUG}
+SOME_OBJECT: Schema = {"type": "object"}
+# Without control characters; a test of the fields holds what else must be visible.
+_CLEAN = "[^\\u0000-\\u001f\\u007f-\\u009f]"
+_PASTED = "[^\\u0000-\\u0008\\u000e-\\u001f\\u007f-\\u0084\\u0086-\\u009f]"
+_SEEN = "[!-~]"
+
+
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def listed(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def named(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def shaped(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    """An object with these fields and no others."""
+    return {
+        "type": "object",
+        "properties": required | (optional or {}),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _short(longest: int) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{_CLEAN}*{_SEEN}{_CLEAN}*$"}
+
+
+_MESSAGE_TEXT: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": body_fields.MAX_TEXT,
+    "pattern": f"^{_PASTED}*{_SEEN}{_PASTED}*$",
+    "description": "Something in it can be seen. CR, CRLF, VT, FF and NEL are taken as newlines.",
+}
+# Kept by nothing here; its texts are checked all the same.
+ANY_VALUE: Schema = {
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": f"^{_PASTED}*$"},
+        {"type": "array", "items": named("AnyValue")},
+        named("AnyObject"),
+    ]
+}
+ANY_OBJECT: Schema = {
+    "type": "object",
+    "propertyNames": {"pattern": f"^{_CLEAN}*$"},
+    "additionalProperties": named("AnyValue"),
+}
+_PART = shaped(
+    {"type": {"const": "text"}, "text": _MESSAGE_TEXT},
+    {"state": named("AnyValue"), "providerMetadata": named("AnyValue")},
+)
+_PARTS = shaped(
+    {"parts": {"type": "array", "items": _PART, "minItems": 1}},
+    {"id": {"type": "string", "pattern": f"^{_PASTED}*$"}, "role": {"const": "user"}, "metadata": named("AnyObject")},
+)
+MESSAGE: Schema = {"anyOf": [_MESSAGE_TEXT, _PARTS]}
+_SCOPE_KEY = _short(body_fields.MAX_KEY)
+SCOPE: Schema = {
+    "anyOf": [
+        shaped({"kind": {"const": ScopeKind.USER.value}}, {"key": _SCOPE_KEY}),
+        shaped({"kind": {"enum": [kind.value for kind in ScopeKind]}, "key": _SCOPE_KEY}),
+    ]
+}
+METADATA: Schema = {
+    "type": "object",
+    "maxProperties": body_fields.MAX_PAIRS,
+    "propertyNames": _short(body_fields.MAX_PAIR_KEY),
+    "additionalProperties": {"type": "string", "maxLength": body_fields.MAX_PAIR_VALUE, "pattern": f"^{_PASTED}*$"},
+}
+STRATEGY: Schema = {"enum": [strategy.value for strategy in MultitaskStrategy]}
+NEW_MESSAGE = shaped(
+    {"message": MESSAGE},
+    {
+        "conversation_id": UUID,
+        "scope": SCOPE,
+        "agent": SLUG,
+        "multitask_strategy": STRATEGY,
+        "wait_seconds": {"type": "number", "minimum": 0},
+        "metadata": METADATA,
+    },
+) | {"not": {"required": ["conversation_id", "scope"]}}
+CONVERSATION_CHANGE = shaped(
+    {},
+    {
+        "title": _short(body_fields.MAX_TITLE),
+        "archived": FLAG,
+        "read_seq": {"type": "integer", "minimum": 0, "maximum": body_fields.MAX_COUNT},
+    },
+) | {"minProperties": 1}
+LINE_NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": body_fields.MAX_COUNT}
+PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": url_fields.MAX_PAGE}
+WAIT: Schema = {"type": "string", "pattern": f"^{url_fields.SECONDS_PATTERN}$"}
+SEARCH: Schema = {"type": "string", "maxLength": url_fields.MAX_SEARCH, "pattern": "^[^\\u0000]*$"}
+KEY: Schema = {"type": "string", "pattern": f"^{body_fields.KEY_PATTERN}$"}
+
+ERROR = shaped(
+    {
+        "code": {"enum": [code.value for code in ErrorCode]},
+        "message": TEXT,
+        "request_id": TEXT,
+        "retryable": FLAG,
+    },
+    {"details": SOME_OBJECT},
+)
+_RUN = shaped({"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT}, {"text": TEXT, "asked_by": TEXT})
+_HANDOFF = shaped({"from": TEXT, "to": TEXT, "reason": TEXT, "task": TEXT})
+_STATUS: Schema = {"enum": [status.value for status in TurnStatus]}
+_TURN = {
+    "turn_id": UUID,
+    "conversation_id": UUID,
+    "seq": COUNT,
+    "status": _STATUS,
+    "agent": TEXT,
+    "reply": nullable(shaped({"text": TEXT})),
+    "runs": listed(_RUN),
+    "handoffs": listed(_HANDOFF),
+    "waited_ms": COUNT,
+    "conflicts": COUNT,
+    "usage": shaped({"input_tokens": COUNT, "output_tokens": COUNT}),
+}
+_STORED_ERROR = shaped({"code": TEXT, "message": TEXT, "retryable": FLAG}, {"details": SOME_OBJECT})
+TURN_ANSWER = shaped(_TURN | {"replayed": FLAG}, {"covers": listed(UUID)})
+TURN_HANDLE = shaped(
+    {
+        "turn_id": UUID,
+        "conversation_id": UUID,
+        "seq": COUNT,
+        "status": _STATUS,
+        "position": COUNT,
+        "retry_after": COUNT,
+        "replayed": FLAG,
+    }
+)
+TURN_STATE = shaped(
+    _TURN
+    | {
+        "message": TEXT,
+        "multitask_strategy": STRATEGY,
+        "position": COUNT,
+        "cancel_requested": FLAG,
+        "superseded_by": nullable(UUID),
+        "error": nullable(_STORED_ERROR),
+        "partial": nullable(shaped({"text": TEXT})),
+        "metadata": {"type": "object", "additionalProperties": TEXT},
+        "created_at": TIME,
+        "finished_at": nullable(TIME),
+    },
+    {"covers": listed(UUID), "retry_after": COUNT},
+)
+_CONVERSATION = {
+    "conversation_id": UUID,
+    "title": TEXT,
+    "scope": nullable(shaped({"kind": TEXT, "key": TEXT})),
+    "agent": TEXT,
+    "status": {"enum": ["idle", "busy"]},
+    "turns": COUNT,
+    "messages": COUNT,
+    "preview": nullable(TEXT),
+    "read_seq": COUNT,
+    "unread": COUNT,
+    "archived": FLAG,
+    "last_message_at": TIME,
+    "created_at": TIME,
+    "updated_at": TIME,
+}
+CONVERSATION = shaped(
+    _CONVERSATION
+    | {
+        "open_turns": listed(named("TurnState")),
+        "active_run": nullable(SOME_OBJECT),
+        "thread": nullable(shaped({"provider": TEXT, "thread_id": TEXT})),
+        "stats": SOME_OBJECT,
+    }
+)
+CONVERSATION_LIST = shaped({"conversations": listed(shaped(_CONVERSATION)), "next_before": nullable(UUID)})
+_LINE = shaped(
+    {
+        "id": UUID,
+        "seq": COUNT,
+        "turn_id": UUID,
+        "turn_seq": COUNT,
+        "role": {"enum": ["user", "assistant"]},
+        "agent": nullable(TEXT),
+        "text": TEXT,
+        "created_at": TIME,
+        "partial": FLAG,
+        "handoff_to": nullable(TEXT),
+    }
+)
+MESSAGE_LIST = shaped(
+    {"messages": listed(_LINE), "next_after_seq": nullable(COUNT), "next_before_seq": nullable(COUNT)}
+)
+_AGENT = shaped(
+    {
+        "slug": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "model": nullable(TEXT),
+        "handoffs": listed(TEXT),
+        "as_tool": FLAG,
+    }
+)
+AGENT_LIST = shaped({"agents": listed(_AGENT)})
+HEALTH = shaped(
+    {"status": {"enum": ["ok", "unavailable"]}, "version": TEXT, "store": TEXT, "schema": TEXT, "agents": TEXT}
+    | {"provider": TEXT},
+    {"schema_needed": TEXT},
+)
