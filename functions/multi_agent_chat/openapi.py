@@ -9,7 +9,7 @@ from typing import Any
 import functions
 from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
 from functions.multi_agent_chat import schemas
-from functions.multi_agent_chat.schemas import Schema, named
+from functions.multi_agent_chat.schemas import Schema, reference
 
 COMPONENTS: Mapping[str, Schema] = {
     "NewMessage": schemas.NEW_MESSAGE,
@@ -41,7 +41,7 @@ class Operation:
 
 
 def _json(name: str) -> Mapping[str, Schema | None]:
-    return {JSON: named(name)}
+    return {JSON: reference(name)}
 
 
 _HEALTH = Operation(
@@ -54,7 +54,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "take a turn",
         {200: {**_json("TurnAnswer"), EVENT_STREAM: None}, 202: _json("TurnHandle")},
         headers={"Idempotency-Key": schemas.KEY},
-        body=named("NewMessage"),
+        body=reference("NewMessage"),
     ),
     ("GET", "/turns/{id}"): Operation(
         "a turn's state; waits, and works on the queue while it waits",
@@ -78,7 +78,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("PATCH", "/conversations/{id}"): Operation(
         "rename it, close it or open it again, say how far it was read",
         {200: _json("Conversation")},
-        body=named("ConversationChange"),
+        body=reference("ConversationChange"),
     ),
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
@@ -122,7 +122,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "responses": {
             **{str(status): _answer(bodies) for status, bodies in operation.answers.items()},
-            "default": {"description": "an error", "content": {JSON: {"schema": named("Error")}}},
+            "default": {"description": "an error", "content": {JSON: {"schema": reference("Error")}}},
         },
         "security": [{"user": []}] if operation.needs_user else [],
     }

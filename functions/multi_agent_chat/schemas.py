@@ -36,7 +36,7 @@ def listed(schema: Schema) -> Schema:
     return {"type": "array", "items": schema}
 
 
-def named(name: str) -> Schema:
+def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -66,22 +66,26 @@ ANY_VALUE: Schema = {
     "anyOf": [
         {"type": ["null", "boolean", "number"]},
         {"type": "string", "pattern": f"^{_PASTED}*$"},
-        {"type": "array", "items": named("AnyValue")},
-        named("AnyObject"),
+        {"type": "array", "items": reference("AnyValue")},
+        reference("AnyObject"),
     ]
 }
 ANY_OBJECT: Schema = {
     "type": "object",
     "propertyNames": {"pattern": f"^{_CLEAN}*$"},
-    "additionalProperties": named("AnyValue"),
+    "additionalProperties": reference("AnyValue"),
 }
 _PART = shaped(
     {"type": {"const": "text"}, "text": _MESSAGE_TEXT},
-    {"state": named("AnyValue"), "providerMetadata": named("AnyValue")},
+    {"state": reference("AnyValue"), "providerMetadata": reference("AnyValue")},
 )
 _PARTS = shaped(
     {"parts": {"type": "array", "items": _PART, "minItems": 1}},
-    {"id": {"type": "string", "pattern": f"^{_PASTED}*$"}, "role": {"const": "user"}, "metadata": named("AnyObject")},
+    {
+        "id": {"type": "string", "pattern": f"^{_PASTED}*$"},
+        "role": {"const": "user"},
+        "metadata": reference("AnyObject"),
+    },
 )
 MESSAGE: Schema = {"anyOf": [_MESSAGE_TEXT, _PARTS]}
 _SCOPE_KEY = _short(body_fields.MAX_KEY)
@@ -196,7 +200,7 @@ _CONVERSATION = {
 CONVERSATION = shaped(
     _CONVERSATION
     | {
-        "open_turns": listed(named("TurnState")),
+        "open_turns": listed(reference("TurnState")),
         "active_run": nullable(SOME_OBJECT),
         "thread": nullable(shaped({"provider": TEXT, "thread_id": TEXT})),
         "stats": SOME_OBJECT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -29,6 +29,12 @@ BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _JWT_DOTS = 2
+
+
+class DatabaseCalls(Protocol):
+    """How functions of the database are called. `read` makes a value of the answer, or raises what the answer means."""
+
+    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T: ...
 
 
 class Rpc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
@@ -12,18 +12,13 @@ from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import Accepted, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, ToolTicket, TurnUpdate
 from shared.stores.answers import by_outcome, gone, list_of, nothing, read_submitted, read_ticket, turn_of
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
+from shared.stores.rpc import DatabaseCalls
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
 
 T = TypeVar("T")
 
 LAST_SEQ = 2**31 - 1  # what the database can count lines to
-
-
-class DatabaseCalls(Protocol):
-    """What the store needs of Rpc. `read` makes a value of the answer, or raises what the answer means."""
-
-    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T: ...
 
 
 class SupabaseStore:

@@ -65,7 +65,7 @@ def address() -> Iterator[str]:
 
     async def serve() -> None:
         serving = asyncio.ensure_future(server.serve())
-        while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn sets a flag and tells nobody)
+        while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn sets a flag, and no event)
             await asyncio.sleep(0.01)
         started.set()
         await serving

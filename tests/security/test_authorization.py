@@ -1,7 +1,7 @@
-"""Who may do what: every route and method, asked by everyone there is, with everybody's ids.
+"""Who may do what: every route and method, asked by each kind of caller, with ids of each user.
 
 A row of the table says how a user is answered for things of their own. All others follow from its kind: what belongs to
-another user is answered exactly as what does not exist, whoever asks, and nothing but a user's token opens anything.
+another user is answered exactly as what does not exist, to operators as well, and only a user's token opens anything.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ async def test_nothing_but_a_users_token_opens_anything(
 
 @pytest.mark.parametrize("path", sorted({row.path for row in TABLE}))
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND"])
-async def test_other_methods_do_nothing_whoever_asks(
+async def test_other_methods_do_nothing(
     client: httpx.AsyncClient, chat: FakeChat, things: dict[str, dict[str, str]], path: str, method: str
 ) -> None:
     there = {row.method for row in TABLE if row.path == path}
