@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,9 @@ UNSEEN_SECONDS = 15.0  # one that was just made has been seen to be unknown for 
 # busy server may really take that long.
 STUCK_SECONDS = 20.0
 MOST_STREAMS = 5  # of one run that are listened to: a run whose streams break so often is looked at instead
+
+
+WORDS_LAG_SECONDS = 5.0  # how long a completed run is looked at that shows no words
 
 
 class Verdict(StrEnum):
@@ -78,6 +82,20 @@ class RunLooks:
         if self._run_id is None:
             raise NeverShown("a run without an id cannot be followed")
         return await self._waits.keep(self._provider.get_run(self._thread, self._run_id))
+
+
+async def with_words(
+    looks: RunLooks, run: RunState, said: Callable[[RunState], str], clock: Clock, words_by: float
+) -> RunState:
+    """A completed run with its words, by `words_by`: lists of messages were seen to lag behind the end of their run."""
+    while not said(run).strip() and run.unshown is None and clock.now() < words_by:
+        await looks.pause(run, words_by - clock.now())
+        try:
+            seen = await looks.look()
+        except (NotFoundAtProvider, ThreadGone):
+            break
+        run = seen if seen is not None and seen.status == RunStatus.COMPLETED else run
+    return run
 
 
 async def follow(

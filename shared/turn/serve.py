@@ -11,28 +11,24 @@ from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
 from shared.core.conflict.protocol import Rules
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import Conflict, Fenced, NotFoundAtProvider, ThreadGone
+from shared.core.errors import Conflict, Fenced
 from shared.core.handoff import TurnLimits
-from shared.core.pace import RETRY_SECONDS, Pace
+from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn, Stopped
 from shared.instance.instance import Instance
 from shared.ports import Lessee, Peek, Provider
-from shared.runs.follow import RunLooks, Verdict, follow
+from shared.runs.follow import Verdict, follow
 from shared.runs.lookup import answer_left_in_thread
-from shared.runs.start import CONTENTS, HistoryLimits, RunRequests
+from shared.runs.start import HistoryLimits, RunRequests
 from shared.tools.registry import Registry
 from shared.turn import outcome
 from shared.turn.admission import Admission
 from shared.turn.claim import peek_at
+from shared.turn.run_end import RunEnd
 from shared.turn.stop import TurnStop
 from shared.turn.wait_budget import WaitBudget
-
-# As the vendor documents `last_error.code`; the last is ours, for a run that knew nothing of its conversation.
-PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded", "conversation_ignored"})
-NAMED = frozenset({ErrorCode.PROVIDER_MODEL, ErrorCode.PROVIDER_QUOTA})  # failures that say more than the status does
-WORDS_LAG_SECONDS = 5.0  # how long a completed run is looked at that shows no words
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +60,7 @@ class TurnServer:
         self._options, self._lessee, self._pace = options, lessee, options.pace
         limits = TurnLimits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
         self._actions = RequiredActions(instance, self.provider, registry, limits, self._pace)
+        self._run_end = RunEnd(instance, self._requests_for, self._pace)
         self._stop = TurnStop(instance, self.provider, self._pace, options.cancel_wait_seconds)
 
     def provider(self, name: str | None) -> Provider:
@@ -204,54 +201,9 @@ class TurnServer:
         if run.waits_for_outputs or hold.has_handed_over(provider):
             return await self._act(hold, run, deadline)
         if run.status == RunStatus.COMPLETED:
-            return await self._completed(hold, run, deadline)
-        if run.status == RunStatus.FAILED and run.refusal in CONTENTS:
-            return await self._without_contents(hold, run, run.refusal)
-        if run.status == RunStatus.FAILED and (
-            run.error_code in PASSING_RUN_ERRORS or run.refusal is ErrorCode.PROVIDER_RATE_LIMITED
-        ):
-            pause = (
-                RETRY_SECONDS * 2**hold.turn.failures if run.retry_after_seconds is None else run.retry_after_seconds
-            )
-            return await outcome.retry_or_fail(hold, ErrorCode.RUN_FAILED, run, pause_seconds=pause, latest=deadline)
-        await outcome.fail(hold, run.refusal if run.refusal in NAMED else ErrorCode(f"run_{run.status}"), run)
-        return False
-
-    async def _completed(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
-        provider = self.provider(hold.agent.provider)
-        words_by = min(self._instance.clock.now() + WORDS_LAG_SECONDS, deadline)
-        run = await self._with_words(hold, provider, run, words_by)
-        if (reply := outcome.said(hold, run)).strip():
-            await outcome.complete(hold, run, reply, in_thread=provider.keeps_threads)
-        elif run.unshown is not None:
-            await outcome.fail(hold, ErrorCode.UNSUPPORTED_REPLY, run)
-        elif words_by == deadline:
-            hold.log(EventName.TURN_DETACHED)  # the next holder looks for its words again
-        else:
-            await outcome.fail(hold, ErrorCode.EMPTY_REPLY, run)
-        return False
-
-    async def _with_words(self, hold: HeldTurn, provider: Provider, run: RunState, words_by: float) -> RunState:
-        """A completed run with its words: lists of messages were seen to lag behind the end of their run."""
-        clock = self._instance.clock
-        looks = RunLooks(provider, hold.thread_or_new(provider), hold.turn.run_id, hold, clock, self._pace)
-        while not outcome.said(hold, run).strip() and run.unshown is None and clock.now() < words_by:
-            await looks.pause(run, words_by - clock.now())
-            try:
-                seen = await looks.look()
-            except (NotFoundAtProvider, ThreadGone):
-                break
-            run = seen if seen is not None and seen.status == RunStatus.COMPLETED else run
-        return run
-
-    async def _without_contents(self, hold: HeldTurn, run: RunState, code: ErrorCode) -> bool:
-        """The run has failed for what stands in its thread: give the thread up, once, and start the turn anew."""
-        requests = self._requests_for(self.provider(hold.agent.provider))
-        if not await requests.may_start_afresh(hold, code):
-            await outcome.fail(hold, code, run, forget_thread=True)
+            await self._run_end.completed(hold, provider, run, deadline)
             return False
-        hold.note_given_up(code)
-        return await outcome.retry_or_fail(hold, code, run, pause_seconds=0.0, forget_thread=True)
+        return await self._run_end.failed(hold, provider, run, deadline)
 
     async def _fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None, deadline: float) -> bool:
         """The turn fails with its run still open, unless its run comes first."""

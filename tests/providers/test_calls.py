@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared.core.runs import Thread, ToolOutput
 from shared.providers.assistants.runs import run_state
 from shared.providers.calls import arguments_text, own_call_id, read_calls, wire_call_id
-from shared.providers.responses.items import input_items, response_state
+from shared.providers.responses.input_items import input_items
+from shared.providers.responses.items import response_state
 from tests.providers.making import start
 
 IDS = st.one_of(

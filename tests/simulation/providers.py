@@ -11,7 +11,7 @@ from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
 from shared.core.turns import RunStart
 from shared.ports import TextHeard
-from shared.providers.responses.items import found_run
+from shared.providers.responses.item_traces import found_run
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
 from tests.simulation.servers import Create, Item, Run, Server, part_of

@@ -24,7 +24,8 @@ from shared.core.model import Message
 from shared.core.runs import ToolCall, ToolOutput, is_terminal
 from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
-from shared.providers.responses.items import call_ids, input_items, leftovers, missing, traces
+from shared.providers.responses.input_items import input_items
+from shared.providers.responses.item_traces import call_ids, leftovers, missing, traces
 from tests.simulation.team import SLUGS, Part, next_part, told_in_words
 
 if TYPE_CHECKING:

@@ -24,30 +24,15 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
+from shared.providers.refusals import codes
 from shared.providers.refusals.busy import told_active_run
 from shared.providers.refusals.error_body import BODY_CHARS, Fault, read_error, snake
 from shared.providers.refusals.sentences import Sentence
 from shared.providers.retry_after import retry_seconds, told_seconds
 from shared.providers.text import ID_CHARS, clean, excerpt
 
-"""Ids are opaque and may be long; beyond this they are no ids."""
-
 _LOCK_STATUSES = frozenset({400, 409, 412, 422, 423, 425, 428, 429})
 _SENTENCE_STATUSES = frozenset({400, 409, 422, 423})
-_LOCK_CODE = re.compile(
-    r"(?:thread|conversation|session|run|response)s?_(?:\w+_)?(?:lock|locked|busy|active|in_progress|in_use|running)(?:_|$)"
-    r"|(?:thread|conversation|session)_lock_\w+"
-    r"|(?:thread|conversation|session)_(?:already_)?has_(?:\w+_)?active_\w+"
-    r"|(?:\w+_)?(?:active|concurrent|ongoing)_(?:run|response|task)s?\b"
-    r"|(?:run|response|task)_(?:already_)?(?:exists|active|running|in_progress)"
-)
-_NOT_A_LOCK = re.compile(r"(?:^|_)(?:no|not|non|inactive|invalid|max|unlock\w*|found|limit|exceeded|missing)(?:_|$)")
-# With these beside it a sentence may still be a lock's: they say no more than the HTTP status does.
-_SAYS_NOTHING = re.compile(
-    r"invalid_request(?:_error|_exception)?|(?:value|validation|runtime)_error|(?:\w+_)?bad_request(?:_error|_exception)?|conflict(?:_error)?|error|locked"
-    r"|unprocessable_(?:entity|content)(?:_error)?|null|none|unknown|user_error|client_error|api_error|http_(?:error|exception)"
-    r"|(?:\w+_)?(?:conflict|busy|lock|concurren|state|precondition)\w*|openai_error|failed"
-)
 _REQUEST_PARAMS = re.compile(
     r"^(?:body\W+\w+|input|messages?|additional_messages|content|metadata|instructions|tools?)\b"
 )
@@ -57,36 +42,6 @@ _DISPENSABLE = ("metadata", "store")
 _ACTIVE_RUN_STATUSES = frozenset({400, 409})
 
 _AUTH_STATUSES = frozenset({401, 403, 407})
-_QUOTA_CODE = re.compile(
-    r"insufficient_(?:quota|funds|credits?|balance)|billing_\w+|payment_required|quota_exhausted|credits?_exhausted"
-)
-_AUTH_CODE = re.compile(
-    r"(?:invalid|incorrect|missing)_api_key|authentication_error|unauthorized|permission_(?:error|denied)"
-)
-_MODEL_CODE = re.compile(
-    r"(?:model|deployment)_(?:not_found|not_available|not_supported|deprecated|retired|does_not_exist)"
-    r"|(?:invalid|unknown|unsupported)_model"
-)
-_LENGTH_CODE = re.compile(r"context_(?:length|window)_exceeded|context_too_long|input_too_long|prompt_too_long")
-_FLAGGED_CODE = re.compile(
-    r"(?:\w+_)?content_filter\w*|content_(?:policy\w*|flagged|blocked|moderation\w*)|(?:\w+_)?policy_violation|invalid_prompt"
-    r"|(?:prompt|input|text)_(?:flagged|blocked|filtered)|moderation\w*|flagged\w*|safety\w*|(?:\w+_)?inspection_failed"
-)
-_RATE_CODE = re.compile(
-    r"rate_limit\w*|(?:\w+_)?rate_limit(?:ed|_exceeded|_error)|too_many_requests|throttl\w+|slow_down"
-)
-_SERVER_CODE = re.compile(
-    r"(?:internal_)?server_(?:error|overloaded)|internal_error|(?:\w+_)?overloaded(?:_error)?|(?:\w+_)?time_?out|unavailable|service_\w+"
-    r"|vector_store_timeout|bad_gateway"
-)
-_THREAD_GONE_CODE = re.compile(
-    r"(?:thread|conversation)_(?:not_found|gone|deleted|does_not_exist|expired)|previous_response_not_found"
-)
-_RUN_GONE_CODE = re.compile(r"(?:run|response|item|message)_(?:not_found|does_not_exist)")
-_UNANSWERED_CODE = re.compile(r"(?:missing|no)_(?:tool|function_call)_outputs?|unanswered_(?:function|tool)_calls?\w*")
-_NOT_CANCELLABLE_CODE = re.compile(
-    r"(?:\w+_)?(?:not_cancell?able|cannot_cancel|cannot_be_cancell?ed|already_cancell?ed)"
-)
 _THREAD_WORDS = re.compile(r"thread|conversation|session", re.IGNORECASE)
 
 # By class name, along the whole family tree: httpx, its successor and httpcore name their errors alike.
@@ -149,7 +104,7 @@ def _read(status: int, headers: Mapping[str, str], fault: Fault) -> ProviderErro
 def run_refusal(code: str, message: str) -> ProviderError:
     """The error that a run's own failure means, as if the provider had refused its create with it."""
     fault = Fault(codes=(snake(code),) if code else (), message=message, structured=True)
-    status = 429 if _has(fault, _RATE_CODE) else 500 if not code or _has(fault, _SERVER_CODE) else 400
+    status = 429 if _has(fault, codes.RATE) else 500 if not code or _has(fault, codes.SERVER) else 400
     return _read(status, {}, fault)
 
 
@@ -157,9 +112,9 @@ def _status_of(fault: Fault) -> int | None:
     """The HTTP status that an error inside a 200 stands for; None where it is not typed, so that nothing is sure."""
     if fault.status is not None:
         return fault.status
-    if _has(fault, _RATE_CODE):
+    if _has(fault, codes.RATE):
         return 429
-    if _has(fault, _SERVER_CODE) or all(_SAYS_NOTHING.fullmatch(code) for code in fault.codes):
+    if _has(fault, codes.SERVER) or all(codes.SAYS_NOTHING.fullmatch(code) for code in fault.codes):
         return 400 if any(map(_is_lock, fault.codes)) else None
     return 400
 
@@ -173,7 +128,7 @@ def _lock(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any])
     locked = status in _LOCK_STATUSES and any(map(_is_lock, fault.codes))
     if not locked and status in _SENTENCE_STATUSES and _may_be_read(fault):
         call_id = sentence.unanswered_call()
-        if call_id is None and _has(fault, _UNANSWERED_CODE):
+        if call_id is None and _has(fault, codes.UNANSWERED):
             call_id = ""
         if call_id is not None:
             text = "A function call in the conversation has no output."
@@ -187,9 +142,9 @@ def _lock(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any])
 def _missing(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:
     """The thread, the run or the whole API is not there."""
     readable = status in (404, 410) or (status in (400, 422) and _may_be_read(fault))
-    if _has(fault, _THREAD_GONE_CODE) or (readable and sentence.thread_gone()):
+    if _has(fault, codes.THREAD_GONE) or (readable and sentence.thread_gone()):
         return ThreadGone("The provider does not have the thread.", **common)
-    if _has(fault, _RUN_GONE_CODE) or (status in (404, 410) and sentence.run_gone()):
+    if _has(fault, codes.RUN_GONE) or (status in (404, 410) and sentence.run_gone()):
         return NotFoundAtProvider("The provider does not know the run.", **common)
     if status == 405 or (status in (404, 410) and not _about_an_object(fault, sentence)):
         line = _line(status, fault, "has no such address at the provider")
@@ -199,26 +154,26 @@ def _missing(status: int, fault: Fault, sentence: Sentence, common: dict[str, An
 
 def _unusable(status: int, fault: Fault, sentence: Sentence, common: dict[str, Any]) -> ProviderError | None:
     """Everything else that has a name of its own."""
-    if _has(fault, _NOT_CANCELLABLE_CODE) or (status in (400, 404, 409, 422) and sentence.not_cancellable()):
+    if _has(fault, codes.NOT_CANCELLABLE) or (status in (400, 404, 409, 422) and sentence.not_cancellable()):
         return NotCancellable(_line(status, fault, "cannot be cancelled"), **common)
     code: ErrorCode | None = None
-    if status == 402 or _has(fault, _QUOTA_CODE) or (status in (400, 403, 429) and sentence.no_quota()):
+    if status == 402 or _has(fault, codes.QUOTA) or (status in (400, 403, 429) and sentence.no_quota()):
         code = ErrorCode.PROVIDER_QUOTA
-    elif _has(fault, _MODEL_CODE) or (status in (400, 404) and _may_be_read(fault) and sentence.no_model()):
+    elif _has(fault, codes.MODEL) or (status in (400, 404) and _may_be_read(fault) and sentence.no_model()):
         code = ErrorCode.PROVIDER_MODEL
-    elif _has(fault, _FLAGGED_CODE) or (status in (400, 403, 422, 451) and sentence.flagged()):
+    elif _has(fault, codes.FLAGGED) or (status in (400, 403, 422, 451) and sentence.flagged()):
         code = ErrorCode.CONTENT_FLAGGED
-    elif _has(fault, _LENGTH_CODE) or (status in (400, 413, 422, 429) and sentence.too_long()):
+    elif _has(fault, codes.LENGTH) or (status in (400, 413, 422, 429) and sentence.too_long()):
         code = ErrorCode.CONTEXT_TOO_LONG
     elif status == 429:
         return RateLimited(_line(status, fault, "came too soon"), **common)
-    elif status in _AUTH_STATUSES or _has(fault, _AUTH_CODE):
+    elif status in _AUTH_STATUSES or _has(fault, codes.AUTH):
         code = ErrorCode.PROVIDER_AUTH
     return ProviderRefused(_line(status, fault, "was refused"), **{**common, "code": code}) if code else None
 
 
 def _is_lock(code: str) -> bool:
-    return _LOCK_CODE.search(code) is not None and _NOT_A_LOCK.search(code) is None
+    return codes.LOCK.search(code) is not None and codes.NOT_A_LOCK.search(code) is None
 
 
 def _has(fault: Fault, pattern: re.Pattern[str]) -> bool:
@@ -230,12 +185,12 @@ def _may_be_read(fault: Fault) -> bool:
     if fault.param is not None and _REQUEST_PARAMS.match(fault.param.lower()) and not _THREAD_WORDS.search(fault.param):
         # The Responses wire names `input` for a call without an output: that sentence quotes no user.
         return fault.param.lower() == "input" and Sentence(fault.message).unanswered_call() is not None
-    return all(_SAYS_NOTHING.fullmatch(code) for code in fault.codes)
+    return all(codes.SAYS_NOTHING.fullmatch(code) for code in fault.codes)
 
 
 def _about_an_object(fault: Fault, sentence: Sentence) -> bool:
     """Whether a 404 speaks of something that was looked for, an assistant or a model, and not of its own address."""
-    return _has(fault, _MODEL_CODE) or sentence.no_model() or sentence.names_an_object() or sentence.not_cancellable()
+    return _has(fault, codes.MODEL) or sentence.no_model() or sentence.names_an_object() or sentence.not_cancellable()
 
 
 def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, Any]:

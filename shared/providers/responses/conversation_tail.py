@@ -10,7 +10,7 @@ from shared.core.runs import RunState
 from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
 from shared.providers.responses.conversations import Conversations, NewestItems
-from shared.providers.responses.items import call_ids, found_run, has_input, leftovers, missing, traces
+from shared.providers.responses.item_traces import call_ids, found_run, has_input, leftovers, missing, traces
 
 
 class ConversationTail:

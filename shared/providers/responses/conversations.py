@@ -10,7 +10,8 @@ from shared.core.errors import OutcomeUnknown
 from shared.core.model import Message
 from shared.core.runs import Thread
 from shared.providers import fields
-from shared.providers.responses.items import Item, seeds, whole_item
+from shared.providers.responses.input_items import seeds, whole_item
+from shared.providers.responses.items import Item
 from shared.providers.wire import Wire
 
 ITEMS_PER_CREATE = 20  # as the vendor documents

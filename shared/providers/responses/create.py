@@ -27,7 +27,8 @@ from shared.providers.responses.background_probe import created_or_found
 from shared.providers.responses.conversation_tail import ConversationTail
 from shared.providers.responses.conversations import Conversations
 from shared.providers.responses.habits import ServerHabits
-from shared.providers.responses.items import in_background, input_items, response_state, seeds
+from shared.providers.responses.input_items import input_items, seeds
+from shared.providers.responses.items import in_background, response_state
 from shared.providers.responses.request import create_body
 from shared.providers.responses.streams import ResponseStreams
 from shared.providers.wire import Answer, Wire

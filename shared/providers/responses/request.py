@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.core.runs import ToolSpec
 from shared.core.turns import RunStart
-from shared.providers.responses.items import input_items, seeds, whole_item
+from shared.providers.responses.input_items import input_items, seeds, whole_item
 from shared.providers.text import clean
 
 METADATA_CHARS = 512

@@ -10,7 +10,7 @@ import respx
 from shared.core.errors import ActiveRun
 from shared.core.runs import Thread
 from shared.providers.responses.habits import Background
-from shared.providers.responses.items import found_run
+from shared.providers.responses.item_traces import found_run
 from tests.providers.making import BASE_URL, assistants, openai_client, responses, start
 
 BUSY = {"error": {"message": "Another process is currently operating.", "code": "conversation_locked", "type": "x"}}

@@ -1,0 +1,62 @@
+"""What a create of a response brings along, as items."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from shared.core.model import Message
+from shared.core.runs import Step, ToolCall, ToolOutput
+from shared.core.turns import RunStart
+from shared.providers.calls import wire_call_id
+from shared.providers.text import clean
+
+
+def message_item(role: str, text: str) -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": clean(text)}
+
+
+def whole_item(item: dict[str, Any]) -> dict[str, Any]:
+    """A message as outputs have it, for servers that take no short form: with its parts, a status and an id."""
+    if item.get("type") != "message" or not isinstance(text := item.get("content"), str):
+        return item
+    if item.get("role") != "assistant":
+        return {**item, "content": [{"type": "input_text", "text": text}]}
+    mark = hashlib.sha256(text.encode()).hexdigest()[:24]
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {**item, "id": f"msg_{mark}", "status": "completed", "content": content}
+
+
+def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
+    """The transcript as items. An empty line is left out: servers refuse it."""
+    return [message_item(line.role, line.text) for line in history if line.text.strip()]
+
+
+def input_items(start: RunStart) -> list[dict[str, Any]]:
+    """What this run adds: outputs to calls in the thread, the user's message, the steps the thread knows nothing of."""
+    items = [_output_item(wire_call_id(given.call_id), given) for given in start.tool_outputs]
+    for one in start.displaced:
+        items += [message_item(role, text) for role, text in (("user", one.text), ("assistant", one.partial)) if text]
+    if start.text is not None:
+        items.append(message_item("user", start.text))
+    for step in start.steps:
+        items += _told(step)
+    return items
+
+
+def _told(step: Step) -> list[dict[str, Any]]:
+    """A step in full. A call without its output is left out: no server goes on from there."""
+    answered = {given.call_id for given in step.outputs}
+    said = [message_item("assistant", step.text)] if step.text.strip() else []
+    calls = [_call_item(call) for call in step.calls if call.call_id in answered]
+    return [*said, *calls, *(_output_item(given.call_id, given) for given in step.outputs)]
+
+
+def _call_item(call: ToolCall) -> dict[str, Any]:
+    # Without an id: those of another conversation mean nothing here.
+    return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": clean(call.arguments)}
+
+
+def _output_item(call_id: str, given: ToolOutput) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": clean(given.output)}

@@ -1,0 +1,131 @@
+"""What a turn has left in a conversation: its answer, its leftovers, and all that goes when it is erased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.core.runs import RunState
+from shared.core.turns import Displaced, RunStart
+from shared.providers import fields
+from shared.providers.calls import wire_call_id
+from shared.providers.responses.input_items import input_items
+from shared.providers.responses.items import Item, item_kind, item_text, items_text, last_id, tool_calls
+from shared.providers.text import clean
+
+
+def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tuple[Displaced, ...]:
+    """Of the interrupted turns, those whose question does not stand among these items."""
+    asked = {item_text(item) for item in newest_first if fields.text(item, "role") == "user"}
+    return tuple(one for one in displaced if clean(one.text) not in asked)
+
+
+def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
+    """Ids of the turn's message and of all that followed it: what was said, called and given."""
+    asked, calls = start.text and clean(start.text), call_ids(start)
+    found: list[str] = []
+    after: list[Item] = []
+    for item in newest_first:
+        after.append(item)
+        if fields.text(item, "role") != "user":
+            continue
+        if item_text(item) == asked or _concerns(after, calls):
+            found += _ids(after)
+        after = []
+    return found + (_ids(after) if _concerns(after, calls) else [])
+
+
+def call_ids(start: RunStart) -> frozenset[str]:
+    """The function calls that this turn is known to have made: they tell its items from those of any other turn."""
+    told = [call.call_id for step in start.steps for call in step.calls]
+    known = [*told, *(given.call_id for given in start.tool_outputs)]
+    return frozenset([*known, *map(wire_call_id, known)])
+
+
+def _concerns(items: Sequence[Item], calls: frozenset[str]) -> bool:
+    return any(
+        item_kind(item).startswith("function_call") and fields.identifier(item, "call_id") in calls for item in items
+    )
+
+
+def _ids(items: Sequence[Item]) -> list[str]:
+    return [item_id for item in items if (item_id := fields.identifier(item))]
+
+
+def _same(item: Item, own: Item) -> bool:
+    """Whether an item of a conversation is what an item of our input has become."""
+    if item_kind(own) == "message":
+        return fields.text(item, "role") == fields.text(own, "role") and item_text(item) == item_text(own)
+    return item_kind(item) == item_kind(own) and fields.identifier(item, "call_id") == fields.identifier(own, "call_id")
+
+
+def has_input(items: Sequence[Item], start: RunStart) -> bool:
+    """Whether the last item of our input stands among these."""
+    own = input_items(start)
+    return bool(own) and any(_same(item, own[-1]) for item in items)
+
+
+def found_run(newest_first: Sequence[Item], start: RunStart) -> RunState | None:
+    """The run that answered our input, by what it left in the conversation after the last item known.
+
+    Input and output enter a conversation only when a response completes, as the vendor documents.
+    """
+    own = input_items(start)
+    for index, item in enumerate(newest_first):
+        # What was told before the last item may look like an answer, and is none.
+        if own and _same(item, own[-1]) and (state := _answer(list(newest_first[:index])[::-1], start)):
+            return state
+    return None
+
+
+def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
+    """What was said to our input, given the items after it in order."""
+    end = next((index for index, item in enumerate(after) if fields.text(item, "role") == "user"), len(after))
+    answer = after[:end]
+    calls = tool_calls(answer)
+    text = items_text(answer)
+    run_id = next((made for item in answer if (made := _made_by(item))), None)
+    if not (text or calls) or {run_id, last_id(answer)} & set(start.known_run_ids):
+        return None
+    cut_off = any(fields.status(item, "") == "incomplete" for item in answer)
+    return RunState(
+        run_id=run_id,
+        status="requires_action" if calls else "incomplete" if cut_off else "completed",
+        text=text,
+        tool_calls=calls,
+        cursor=last_id(answer),
+        thread_id=start.thread.thread_id,
+    )
+
+
+def leftovers(newest_first: Sequence[Item], start: RunStart) -> list[str]:
+    """Ids of copies of our input, or of parts of it, that stand at the end of the conversation without an answer."""
+    own = [item for item in reversed(input_items(start)) if not _restored(item, start)]
+    left: list[str] = []
+    at = 0  # the newest of our items that may come next
+    for item in newest_first:
+        found = _place(item, own, at) if left else None
+        if found is None:  # the end of a copy
+            found = _place(item, own, 0)
+            # A reply may read as something that we told: only what stands before an item of ours is ours as well.
+            if found is None or (found > 0 and fields.text(item, "role") != "user"):
+                break
+        at = found + 1
+        left += _ids([item])
+    return left
+
+
+def _place(item: Item, own: Sequence[Item], at: int) -> int | None:
+    return next((index for index in range(at, len(own)) if _same(item, own[index])), None)
+
+
+def _restored(own: Item, start: RunStart) -> bool:
+    """Whether this is part of an interrupted turn: what stands of those is left standing."""
+    texts = {clean(text) for one in start.displaced for text in (one.text, one.partial)}
+    return (
+        item_kind(own) == "message" and own["content"] in texts and own["content"] != (start.text and clean(start.text))
+    )
+
+
+def _made_by(item: Item) -> str | None:
+    """The response that made an item, where the server says so."""
+    return fields.named(item, "response_id") or fields.named(item, "response")
