@@ -17,7 +17,7 @@ from shared.core.turns import RunRecord, RunStart
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch
-from shared.runs.follow import RunLooks
+from shared.runs.follow import WORDS_LAG_SECONDS, RunLooks, with_words
 from shared.runs.submit import submit_outputs
 from shared.runs.waits import PlainWaits
 
@@ -115,6 +115,7 @@ class AgentAsTool:
     async def _begun(self, question: Question, tools: tuple[ToolSpec, ...]) -> tuple[Thread, RunState]:
         """A run on a new thread. One whose start was lost is left alone: its thread serves nothing else."""
         for tries_left in range(TRIES - 1, -1, -1):
+            sent_at = self._instance.clock.now()
             try:
                 thread = await self._provider.create_thread(())
                 await self._keep(thread, None)
@@ -124,7 +125,7 @@ class AgentAsTool:
             except (RateLimited, NotSent, OutcomeUnknown) as error:
                 if tries_left == 0:
                     raise
-                await self._instance.clock.sleep(retry_pause(error))
+                await self._instance.clock.sleep(self._pause_after(error, sent_at))
         raise AssertionError("unreachable")
 
     async def _started(self, start: RunStart, *, lost: bool) -> RunState:
@@ -136,12 +137,13 @@ class AgentAsTool:
         while True:
             if lost and (found := await self._found(start)) is not None:
                 return found
+            sent_at = self._instance.clock.now()
             try:
                 return await self._start(self._provider, replace(start, repeated=lost))
             except ActiveRun:
                 seconds = next(pauses)
             except (RateLimited, NotSent, OutcomeUnknown) as error:
-                seconds, tries = retry_pause(error), tries - 1
+                seconds, tries = self._pause_after(error, sent_at), tries - 1
                 if tries == 0:
                     raise
             except ProviderRefused:
@@ -150,6 +152,12 @@ class AgentAsTool:
                 raise
             lost = True
             await self._instance.clock.sleep(seconds)
+
+    def _pause_after(self, error: ProviderError, sent_at: float) -> float:
+        if not isinstance(error, RateLimited):
+            return retry_pause(error)
+        key = self._provider.name, self._agent.model
+        return self._instance.limits.refused(key, sent_at, error.retry_after)
 
     async def _found(self, start: RunStart) -> RunState | None:
         try:
@@ -187,6 +195,9 @@ class AgentAsTool:
         while not state.settled and state.run_id is not None:
             await looks.pause(state)
             state = await looks.look() or state
+        if state.status == RunStatus.COMPLETED:
+            words_by = clock.now() + WORDS_LAG_SECONDS
+            state = await with_words(looks, state, lambda seen: seen.text, clock, words_by)
         self._note_open(thread, state)
         return state
 
