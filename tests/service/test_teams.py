@@ -17,6 +17,7 @@ from dev.emulator.ids import thread_wire_id
 from dev.emulator.responses import response as emulated_responses
 from dev.emulator.testing import RunningEmulator
 from dev.emulator.threads import run as emulated_runs
+from shared.core.errors import Conflict
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, new_user
@@ -343,7 +344,7 @@ async def test_a_second_message_in_the_middle_of_a_chain(
     first = asyncio.create_task(one.send(user, "first", conversation, agent="boss"))
     await reached.wait()
     if strategy is MultitaskStrategy.REJECT:
-        with pytest.raises(Exception, match="being answered"):
+        with pytest.raises(Conflict):
             await one.send(user, "second", conversation, strategy=strategy)
         assert (await first).reply == "the script"
         return
