@@ -20,7 +20,7 @@ RUNTIME := .dev/runtime
 COMPILE := $(TOOLS)/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \
   --universal --python-version 3.11
 
-.PHONY: help venv dev test check browser checker pictures lint soak soak-simulation bench fmt lock licences sbom audit release clean
+.PHONY: help venv dev test check browser checker pictures lint soak soak-simulation refusals bench fmt lock licences sbom audit release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,9 @@ soak: soak-simulation ## 300 messages on each wire while processes die, connecti
 soak-simulation: $(STAMP) # thousands of seeds on a virtual clock, and every single crash, freeze and lost answer
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 	$(BIN)/python -m tests.simulation.crashes
+
+refusals: $(STAMP) ## print the table of bad requests and what the function answers to each
+	@$(BIN)/python -m tests.security
 
 bench: $(STAMP) ## measure latency, memory and cold start, beside the baselines
 	$(BIN)/python -m bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -11,9 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from functions.asgi import strict_json
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import InvalidRequest
+from shared.core.errors import ChatError, InvalidRequest
 
 MAX_BODY_BYTES = 1024 * 1024  # a chat that its client sends whole; 32,000 characters of any script
+MAX_UNREAD_BYTES = 32 * 1024 * 1024  # of all bodies together that are on their way
 MAX_LENGTH_DIGITS = 10
 STALL_SECONDS = 5.0  # without another byte
 BODY_SECONDS = 20.0  # for all of it
@@ -68,7 +70,10 @@ def check_encoding(headers: Headers) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when the client has left."""
+    """At most MAX_BODY_BYTES, within BODY_SECONDS. Raises ClientDisconnect when the client has left.
+
+    Bodies of slow senders are bounded together: one more is told `overloaded`.
+    """
     announced = request.headers.get("content-length", "0").lstrip("0")
     if len(announced) > MAX_LENGTH_DIGITS or (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
         raise _too_large()
@@ -79,13 +84,29 @@ async def read_body(request: Request) -> bytes:
                 message = await asyncio.wait_for(request.receive(), STALL_SECONDS)
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
-                body += message.get("body", b"")
+                piece = message.get("body", b"")
+                body += piece
+                _unread.size += len(piece)
                 if len(body) > MAX_BODY_BYTES:
                     raise _too_large()
+                if _unread.size > MAX_UNREAD_BYTES:
+                    raise ChatError(code=ErrorCode.OVERLOADED, retryable=True, retry_after=BODY_SECONDS)
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
         raise InvalidRequest(code=ErrorCode.REQUEST_TIMEOUT, retryable=True) from None
+    finally:
+        _unread.size -= len(body)
+
+
+@dataclass(slots=True)
+class _Unread:
+    """What this process holds of bodies that have not come to their end, in bytes."""
+
+    size: int = 0
+
+
+_unread = _Unread()
 
 
 def _too_large() -> InvalidRequest:

@@ -98,6 +98,11 @@ class StrictH11Protocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and self._deadline is None and not self._lingering.is_closing():
             self._await_head()
 
+    def pause_writing(self) -> None:
+        """More of an answer waits than is held here: the app waits too, for as long as the peer reads."""
+        super().pause_writing()
+        self._lingering.watch()
+
     def shutdown(self) -> None:
         """The server has got SIGTERM: it says so to every open connection, and waits for those with a request."""
         super().shutdown()

@@ -136,6 +136,13 @@ def test_a_whole_address_is_its_path(function: Deployed) -> None:
     assert_error(parsed(function.send(head.encode())), 401, "missing_token")
 
 
+def test_a_second_request_hidden_in_the_first_is_not_answered(function: Deployed) -> None:
+    hidden = b"GET /agents HTTP/1.1\r\nHost: h\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nOrigin: %s\r\n" % ORIGIN.encode()
+    head += b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert_error(parsed(function.send(head + b"0\r\n\r\n" + hidden)), 400, "malformed_request")
+
+
 def test_a_websocket_is_not_offered(function: Deployed) -> None:
     head = (
         f"GET /agents HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n"

@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from functions.asgi import connection, transport
+from functions.asgi import body, connection, transport
 from functions.asgi.connection import StrictH11Protocol
 from tests.http.fakes import FakeChat
-from tests.http.serving import exchange
+from tests.http.serving import exchange, served
 from tests.http.shapes import assert_error
 from tests.http.test_sockets import parsed
 from tests.http.tokens import ALICE
@@ -25,7 +26,7 @@ AGENTS = b"GET /agents HTTP/1.1\r\n" + HOST + AUTH
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _imstreamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(transport, "LINGER_SECONDS", 0.3)
     monkeypatch.setattr(transport, "STALL_SECONDS", 0.3)
@@ -166,3 +167,38 @@ async def test_many_small_requests_cost_what_they_cost_together(port: int) -> No
     raw = await exchange(port, *[AGENTS + b"\r\n" for _ in range(100)], AGENTS + CLOSE + b"\r\n")
     assert raw.count(b"HTTP/1.1 200 ") == 101
     assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - began < 3
+
+
+async def test_a_streamed_answer_of_which_nothing_is_read_ends() -> None:
+    """One that the app still writes: it holds a place until its connection is given up."""
+    ended = asyncio.Event()
+
+    async def streamed(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(300):
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+        ended.set()
+
+    async with served(streamed) as streaming, connected(streaming) as (_, writer):
+        writer.write(AGENTS + b"\r\n")
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_bodies_that_come_slowly_are_bounded_together(
+    port: int, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "MAX_UNREAD_BYTES", 250_000)
+    head = b"POST / HTTP/1.1\r\n" + HOST + AUTH + JSON + CLOSE + b"Content-Length: 200000\r\n\r\n"
+    async with connected(port) as (first, held), connected(port) as (second, writer):
+        held.write(head + b" " * 150_000)
+        await held.drain()
+        await asyncio.sleep(0.2)
+        writer.write(head + b" " * 150_000)
+        assert b" 503 " in await asyncio.wait_for(second.read(), 5)
+        held.write((b" " * 50_000)[: -len(HELLO)] + HELLO)
+        assert (await asyncio.wait_for(first.read(), 5)).startswith(b"HTTP/1.1 200 ")
+    whole = b"POST / HTTP/1.1\r\n" + HOST + AUTH + JSON + CLOSE + b"Content-Length: 200000\r\n\r\n"
+    for _ in range(3):  # all of it is given back, by refused ones as well
+        answer = await exchange(port, whole + b" " * (200_000 - len(HELLO)) + HELLO)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+    assert len(chat.asks) == 4
