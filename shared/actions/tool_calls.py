@@ -60,27 +60,28 @@ class ToolCalls:
         """
         given = {answer.call_id: answer.output for answer in (*planned.answers, *step.outputs)}
         tools = self._registry.of(hold.agent)
+        keys = {call.call_id: key_of(call, hold.steps[:-1]) for call in step.calls}
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
-                self._instance.tell(hold.turn, ToolCalled(call.call_id, call.name, call.arguments, hold.agent.slug))
+                self._instance.tell(
+                    hold.turn, ToolCalled(keys[call.call_id], call.name, call.arguments, hold.agent.slug)
+                )
 
         async def functions() -> None:
             for call in planned.functions:
                 if call.call_id not in given:
-                    given[call.call_id] = await self._run(
-                        hold, call, key_of(call, hold.steps[:-1]), tools[call.name], deadline
-                    )
+                    given[call.call_id] = await self._run(hold, call, keys[call.call_id], tools[call.name], deadline)
 
         async def question(one: Question) -> None:
             if one.call.call_id not in given:
-                given[one.call.call_id] = await self._ask(hold, one, key_of(one.call, hold.steps[:-1]), deadline)
+                given[one.call.call_id] = await self._ask(hold, one, keys[one.call.call_id], deadline)
 
         await _together(functions(), *(question(one) for one in planned.questions))
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
-                self._instance.tell(hold.turn, ToolAnswered(call.call_id, call.name, output, failed))
+                self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed))
         return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
 
     async def _run(self, hold: HeldTurn, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import NotSent, OutcomeUnknown
+from shared.core.errors import ContentsRefused, NotSent, OutcomeUnknown
 from shared.core.model import Message
-from shared.core.runs import RunState, Step, ToolOutput
+from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
 from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
@@ -59,13 +59,22 @@ class RunRequests:
             return False
         seeds = await self._history(hold, self._carry.seed_lines)
         try:
-            thread = await hold.keep(self._provider.create_thread(seeds))
+            thread = await hold.keep(self._seeded(seeds))
         except OutcomeUnknown as unknown:
             # a thread that is on no record is harmless, so this is a definite "nothing was started"
             raise NotSent(unknown.message, status=unknown.status) from unknown
         self._repairs.clear()
         await hold.seed_thread(thread)
         return thread.thread_id is not None
+
+    async def _seeded(self, seeds: Sequence[Message]) -> Thread:
+        """A new thread with these lines, or without them where they are what the provider refuses."""
+        try:
+            return await self._provider.create_thread(seeds)
+        except ContentsRefused:
+            if not seeds:
+                raise
+        return await self._provider.create_thread(())
 
     async def run_start(self, hold: HeldTurn) -> RunStart:
         """What a create of this turn consists of, now.

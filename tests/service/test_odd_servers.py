@@ -75,6 +75,25 @@ async def test_what_was_flagged_is_not_carried_along(
     assert "evil words" not in newest
 
 
+SEEDED = {"responses": "/(responses|conversations)$", "assistants": "/threads(/[^/]+/runs)?$"}
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_thread_that_cannot_be_seeded_begins_with_the_message(
+    front: Scripted, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    async with Instances(db.dsn, front.base_url, wire) as made:
+        one, user = await made.make(), new_user()
+        first = await one.send(user, "odd words")
+        refusals = [error(400), error(400, "content_filter")]  # of the create, and of the seeds
+        front.answer("POST", SEEDED[wire], *refusals)
+        turn = await one.send(user, "kind words", first.conversation_id)
+
+    assert turn.status is TurnStatus.COMPLETED
+    assert "kind words" in texts(emulator)[-1]
+    assert "odd words" not in texts(emulator)[-1]
+
+
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_run_that_fails_for_its_thread_is_made_once_more_on_a_new_one(
     front: Scripted, emulator: RunningEmulator, db: Database, wire: str

@@ -17,10 +17,7 @@ from shared.providers.assistants.assistants import Assistants, RememberAssistant
 from shared.providers.assistants.create import RunCreates
 from shared.providers.assistants.runs import made_by, own_run, run_state, seed
 from shared.providers.assistants.thread_reads import ThreadReads
-from shared.providers.refusals.meaning import (
-    cancel_refused,
-    is_gone,
-)
+from shared.providers.refusals.meaning import cancel_refused, is_gone, start_refused
 from shared.providers.streams.open_streams import OpenStreams
 from shared.providers.wire import Wire
 
@@ -72,7 +69,10 @@ class AssistantsProvider:
 
     async def create_thread(self, history: Sequence[Message]) -> Thread:
         seeds = [seed(message) for message in history if message.text.strip()]
-        answer = await self._wire.post("threads", body={"messages": seeds} if seeds else {})
+        try:
+            answer = await self._wire.post("threads", body={"messages": seeds} if seeds else {})
+        except ProviderError as error:
+            raise start_refused(error) from error
         return Thread(self.name, required_id(answer.body, "thread"))
 
     async def start_run(self, start: RunStart, *, stream: bool = False) -> RunState:

@@ -23,6 +23,7 @@ from shared.providers.refusals.meaning import (
     cancel_refused,
     is_gone,
     lacks_route,
+    start_refused,
 )
 from shared.providers.responses.conversation_tail import ConversationTail
 from shared.providers.responses.conversations import Conversations
@@ -102,7 +103,7 @@ class ResponsesProvider:
                 return await self._creates.create_conversation(history)
             except ProviderError as error:
                 if not lacks_route(error):
-                    raise
+                    raise start_refused(error) from error
                 self._creates.give_conversations_up()
         return Thread(self.name)
 
