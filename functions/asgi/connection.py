@@ -8,7 +8,8 @@ Its refusals have the one error body. What uvicorn leaves open for ever has a li
 - connections: `max_connections` of a process, and one more is told 503
 
 A peer that has sent its request and closed its half of the connection still gets its answer. The app is told by the
-event in the scope's extension `client_done`: a peer that has closed all of it looks the same until it is written to.
+event in the scope's extension `client_done`, which is set when the connection is lost as well: a peer that has closed
+all of it looks the same until it is written to.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class StrictH11Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_awaiting()
         self._lingering.forget()
+        self._client_done.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
