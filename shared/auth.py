@@ -45,7 +45,7 @@ def bearer_token(header: str | None) -> str:
     scheme, _, token = (header or "").strip(" \t").partition(" ")
     token = token.strip(" \t")
     if not scheme or (scheme.lower() == "bearer" and not token):
-        raise Unauthorized("Send a user's token as Authorization: Bearer <token>.", code=ErrorCode.MISSING_TOKEN)
+        raise Unauthorized(code=ErrorCode.MISSING_TOKEN)
     if scheme.lower() != "bearer" or len(token) > MAX_TOKEN_BYTES or not _TOKEN.fullmatch(token):
         raise _invalid("malformed")
     return token
@@ -209,7 +209,7 @@ class TokenVerifier:
         if now < not_before - LEEWAY_SECONDS:
             raise _invalid("not_yet_valid")
         if role in _KEY_ROLES:  # an API key carries neither audience nor subject: say what is wrong with it
-            raise _noted(Forbidden("An API key is not a user: sign in first."), "api_key")
+            raise _noted(Forbidden(), "api_key")
         audience = claims.get("aud")
         if AUDIENCE not in (audience if isinstance(audience, list) else [audience]):
             raise _invalid("wrong_audience")
@@ -218,9 +218,9 @@ class TokenVerifier:
         if user_id is None or not _UUID.fullmatch(user_id) or role is None:
             raise _invalid("no_user")
         if claims.get("is_anonymous") and not self._allow_anonymous:
-            raise _noted(Forbidden("This token's holder may not use the chat."), "anonymous")
+            raise _noted(Forbidden(), "anonymous")
         if role not in self._roles:
-            raise _noted(Forbidden("This token's holder may not use the chat."), "wrong_role")
+            raise _noted(Forbidden(), "wrong_role")
         return User(id=user_id, role=role)
 
 

@@ -228,7 +228,7 @@ class HeldTurn:
         except StoreUnavailable:
             self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
             if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
-                raise Fenced("the lease could not be kept alive") from None
+                raise Fenced from None
 
     async def keep(
         self,

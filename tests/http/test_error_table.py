@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,12 @@ def test_an_unknown_exception_says_nothing_of_itself() -> None:
 def test_words_of_a_provider_stay_inside() -> None:
     body = error_body(ProviderRefused("Incorrect API key provided: sk-canary", status=401), "r1")
     assert "canary" not in str(body)
+
+
+def test_no_sentence_for_people_is_made_below_the_functions() -> None:
+    """What a RequestError, or any error that is not a provider's, is raised with in shared is its code."""
+    ours = {error.__name__ for error in _classes(ChatError) if not issubclass(error, errors.ProviderError)}
+    for path in Path(errors.__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
+                assert not node.args, f"{path.name}:{node.lineno}"
