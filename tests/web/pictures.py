@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dev.cli import CHECKOUT
 from tests.e2e.stack import Stack, stack
@@ -38,6 +38,7 @@ def scene(browser: Browser, running: Stack, device: str, scheme: str) -> Page:
     one.sees(re.compile("Emulated scenes"), 60)
     one.say("And make it shorter, please.")
     one.sees_waiting("And make it shorter, please.")
+    expect(one.page.get_by_role("button", name="Edit: And make it shorter")).to_be_visible()
     return one.page
 
 
