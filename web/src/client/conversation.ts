@@ -1,17 +1,15 @@
 // One conversation: what the server says of it, what is on its way there, and what streams back.
 import type { Api } from "./api";
-import { backoff, pause } from "./backoff";
-import { ApiError, SignedOut, Unreachable, isRefusal } from "./errors";
+import { Delivery } from "./delivery";
+import { ApiError } from "./errors";
 import { Follower } from "./follower";
-import { Outbox, type OutboxMessage, bodyOf } from "./outbox";
+import { Outbox, type OutboxMessage } from "./outbox";
 import { Synchroniser } from "./synchroniser";
 import { Tabs } from "./tabs";
 import { type TurnRecord, TurnRecords } from "./turn-records";
-import { TurnStream } from "./turn-stream";
+import type { TurnStream } from "./turn-stream";
 import type { Line, Strategy, Turn } from "./types";
 import type { UserStorage } from "./user-storage";
-
-const BETWEEN_JOINED = "\n\n";
 
 /** Everything there is to show, never changed in place. */
 export interface ConversationState {
@@ -45,8 +43,6 @@ export class Conversation {
   private readonly outbox: Outbox;
   private readonly records: TurnRecords;
   private refusal: unknown = null;
-  private failures = 0;
-  private delivering: Promise<void> | null = null;
   private state: ConversationState | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly api: Api;
@@ -54,6 +50,7 @@ export class Conversation {
   private readonly tabs: Tabs;
   private readonly sync: Synchroniser;
   private readonly follower: Follower;
+  private readonly delivery: Delivery;
 
   constructor(api: Api, id: string, storage: UserStorage, hooks: Hooks) {
     this.api = api;
@@ -68,6 +65,12 @@ export class Conversation {
       onSignedOut: hooks.onSignedOut,
     });
     this.follower = new Follower(api, id, this.sync, this.records, () => this.changedHere());
+    this.delivery = new Delivery(api, this.outbox, this.sync, this.follower, {
+      onChange: () => this.changedHere(),
+      onAccepted: () => this.changed(),
+      onRefused: (message, why) => this.giveBack(message, why),
+      onSignedOut: hooks.onSignedOut,
+    });
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -79,7 +82,7 @@ export class Conversation {
 
   open(): void {
     this.sync.start();
-    this.deliver();
+    this.delivery.start();
   }
 
   /** Ends the reading. What waits is handed in all the same. */
@@ -112,17 +115,19 @@ export class Conversation {
     this.changedHere();
   }
 
-  /** Stops an answer, or takes a message out of the line. */
-  async cancel(turn: Turn): Promise<void> {
+  /** Stops an answer, or takes a message out of the line. False where its answer came first, or it could not be done. */
+  async cancel(turn: Turn): Promise<boolean> {
     this.sync.expectCancel(turn.turn_id);
+    let cancelled = true;
     try {
-      await this.api.cancel(turn.turn_id);
+      cancelled = (await this.api.cancel(turn.turn_id)).status === "cancelled";
     } catch (error) {
-      const displaced = error instanceof ApiError && error.code === "superseded"; // then it is stopped as well
-      if (!displaced) this.refusal = error;
+      cancelled = error instanceof ApiError && error.code === "superseded"; // then it is stopped as well
+      if (!cancelled) this.refusal = error;
     }
     await this.sync.now();
     this.changed();
+    return cancelled;
   }
 
   /** Takes a message out of the line and gives it back to its writer. */
@@ -146,114 +151,28 @@ export class Conversation {
 
   /** Has a message that waits answered now, in the place of what is being answered. */
   async sendNow(turn: Turn): Promise<void> {
-    await this.cancel(turn);
+    if (!(await this.cancel(turn))) return; // it has been answered by now
     this.post({ key: `now-${turn.turn_id}`, text: turn.message, strategy: "interrupt", agent: turn.agent });
   }
 
   /** The last message that waits, once the server has all that is on its way there. */
   async lastWaiting(): Promise<Turn | null> {
-    await this.delivered();
-    return this.waiting().at(-1) ?? null;
+    await this.delivery.done();
+    return this.sync.waiting.at(-1) ?? null;
   }
 
   /** Takes every message out of the line, those on their way included. */
   async clear(): Promise<void> {
     for (const message of this.outbox.messages.filter((one) => one.undelivered)) this.discard(message.key);
-    await this.delivered();
-    await Promise.all(this.waiting().map((turn) => this.cancel(turn)));
-  }
-
-  private waiting(): Turn[] {
-    const open = this.sync.open.filter((turn) => turn.position > 0 && !turn.cancel_requested);
-    return open.filter((turn) => !this.sync.cancelling.has(turn.turn_id));
-  }
-
-  private async delivered(): Promise<void> {
-    if (!this.outbox.messages.length) return;
-    await this.delivering;
-    await this.sync.now();
+    await this.delivery.done();
+    await Promise.all(this.sync.waiting.map((turn) => this.cancel(turn)));
   }
 
   private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent">): void {
     this.refusal = null;
     this.outbox.add({ ...message, conversation: this.id, joins: null, turnId: null, undelivered: false });
     this.changedHere();
-    this.deliver();
-  }
-
-  /** Hands in what waits, one after the other, so that the order of typing is the order of arrival. */
-  private deliver(): void {
-    this.delivering ??= this.deliverAll().finally(() => (this.delivering = null));
-  }
-
-  private async deliverAll(): Promise<void> {
-    for (let message = this.outbox.next; message; message = this.outbox.next) {
-      try {
-        this.accepted(message, await this.handIn(message));
-        this.failures = 0;
-      } catch (error) {
-        if (error instanceof SignedOut) {
-          this.hooks.onSignedOut();
-          break;
-        }
-        await this.refused(message, error);
-      }
-    }
-  }
-
-  /** The id of the turn that it has become. An idle conversation answers in the same stream, a busy one is followed. */
-  private async handIn(message: OutboxMessage): Promise<string> {
-    if (message.strategy === "coalesce" && !message.joins && !message.agent) {
-      await this.sync.now();
-      const last = this.waiting().at(-1); // one that was sent to be added joins by itself
-      message.joins = last?.multitask_strategy === "enqueue" ? last.turn_id : null;
-      this.outbox.keep();
-    }
-    if (message.joins) return this.join(message, message.joins);
-    const alone = message.strategy === "reject" || (!this.sync.open.length && !this.follower.busy);
-    if (!alone || !this.follower.streams) return (await this.api.submit(bodyOf(message), message.key)).turn_id;
-    const stream = new TurnStream(this.api, () => this.sync.soon()).send(bodyOf(message), message.key);
-    await stream.named;
-    if (stream.turnId) {
-      this.follower.take(stream);
-      return stream.turnId;
-    }
-    if (stream.failure instanceof ApiError && stream.failure.status === 406) {
-      this.follower.streams = false;
-      return this.handIn(message);
-    }
-    throw stream.failure ?? new Unreachable();
-  }
-
-  /** Adds a message to one that waits. Where that one is being answered by now, it becomes a turn of its own. */
-  private async join(message: OutboxMessage, turnId: string): Promise<string> {
-    const turn = await this.api.turn(turnId).catch(passed);
-    if (turn?.message.endsWith(BETWEEN_JOINED + message.text)) return turnId; // an earlier attempt has arrived
-    if (turn?.status === "queued" && !turn.cancel_requested) {
-      const edited = await this.api.edit(turnId, turn.message + BETWEEN_JOINED + message.text).catch(passed);
-      if (edited) return turnId;
-    }
-    return (await this.api.submit(bodyOf(message), message.key)).turn_id;
-  }
-
-  private accepted(message: OutboxMessage, turnId: string): void {
-    if (message.turnId) return;
-    message.turnId = turnId;
-    message.undelivered = false;
-    this.sync.mine.add(turnId);
-    this.outbox.keep();
-    this.changedHere();
-    this.changed();
-    void this.sync.now();
-  }
-
-  private async refused(message: OutboxMessage, error: unknown): Promise<void> {
-    if (error instanceof ApiError && error.turnId) return this.accepted(message, error.turnId); // this is how it ended
-    if (isRefusal(error)) return this.giveBack(message, error);
-    message.undelivered = true;
-    this.failures += 1;
-    this.changedHere();
-    await pause(backoff(this.failures));
+    this.delivery.start();
   }
 
   private giveBack(message: OutboxMessage, why: unknown): void {
@@ -273,7 +192,7 @@ export class Conversation {
     for (const turn of this.sync.open) {
       // What the queue shows has been accepted, also where the answer that said so was lost.
       const message = this.outbox.messages.find((one) => !one.turnId && one.key === turn.metadata.client_key);
-      if (message) this.accepted(message, turn.turn_id);
+      if (message) this.delivery.accepted(message, turn.turn_id);
     }
     this.outbox.remove((message) => message.turnId !== null && this.sync.knows(message.turnId));
     // That the assistant is still working is true only as long as something is being answered.
@@ -304,10 +223,4 @@ export class Conversation {
       refusal: this.refusal,
     };
   }
-}
-
-/** Null for a no that stands; other errors go on. */
-function passed(error: unknown): null {
-  if (isRefusal(error)) return null;
-  throw error;
 }

@@ -67,6 +67,12 @@ export class Synchroniser {
     return this.open.some((one) => one.turn_id === turn) || this.lines.some((line) => line.turn_id === turn);
   }
 
+  /** The turns that wait in line, but for those that are being taken out of it. */
+  get waiting(): Turn[] {
+    const open = this.open.filter((turn) => turn.position > 0 && !turn.cancel_requested);
+    return open.filter((turn) => !this.cancelling.has(turn.turn_id));
+  }
+
   expectCancel(turn: string): void {
     this.cancelling = new Set(this.cancelling).add(turn);
     this.hooks.onChange();
