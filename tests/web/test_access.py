@@ -186,7 +186,7 @@ def test_a_page_at_four_hundred_percent_can_be_read_and_written_in(reader: Perso
     one.sees("An answer with words.")
     wide = one.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     assert not wide
-    reply = one.messages.locator(".reply p").last
+    reply = one.messages.locator(".reply .words")
     reply.scroll_into_view_if_needed()
     expect(reply).to_be_in_viewport()
     one.box.scroll_into_view_if_needed()

@@ -3,7 +3,7 @@
 const CHANNEL = "multi-agent-chat";
 
 export class Tabs {
-  private readonly channel: BroadcastChannel | null = "BroadcastChannel" in window ? new BroadcastChannel(CHANNEL) : null;
+  private channel: BroadcastChannel | null = "BroadcastChannel" in window ? new BroadcastChannel(CHANNEL) : null;
 
   constructor(onChange: (conversation: string) => void) {
     this.channel?.addEventListener("message", (event: MessageEvent<unknown>) => {
@@ -15,7 +15,9 @@ export class Tabs {
     this.channel?.postMessage(conversation);
   }
 
+  /** Ends it. What is still told afterwards, by a request that was under way, reaches no tab. */
   close(): void {
     this.channel?.close();
+    this.channel = null;
   }
 }
