@@ -70,6 +70,7 @@ class Profile:
     list_lag: float = 0.0  # seconds until a run shows in lists
     foreign: float = 0.0  # of all ten seconds and threads: another program starts a run
     thread_lost: float = 0.0  # of all creates: the thread is gone
+    spoiled: float = 0.0  # of all creates on a thread that has answered: what stands in it is refused from then on
 
     def quiet(self) -> Profile:
         """The same people and provider when nothing goes wrong any more."""
@@ -77,7 +78,7 @@ class Profile:
         return replace(
             self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
             answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
-            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0,
+            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0,
         )  # fmt: skip
 
 
@@ -87,7 +88,12 @@ MODES: Mapping[str, Profile] = {
     "shutdown": Profile(ends=0.01, vanishes=0.1, long_runs=0.3),
     "database": Profile(call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
     "definite": Profile(
-        network=Network(refused=0.1, limited=0.12), run_fails=0.1, asks_for_tools=0.05, foreign=0.1, thread_lost=0.03
+        network=Network(refused=0.1, limited=0.12),
+        run_fails=0.1,
+        asks_for_tools=0.05,
+        foreign=0.1,
+        thread_lost=0.03,
+        spoiled=0.1,
     ),
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
     "dark": Profile(messages=1, network=Network(before=0.6)),
@@ -119,6 +125,7 @@ MODES: Mapping[str, Profile] = {
         list_lag=2.0,
         foreign=0.03,
         thread_lost=0.01,
+        spoiled=0.02,
         vanishes=0.2,
         kinds=("threads", "responses", "unlocked", "foreground"),
     ),

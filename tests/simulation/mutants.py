@@ -137,6 +137,10 @@ async def _submitted_blindly(self: RequiredActions, hold: HeldTurn, provider: An
     return ActionResult(NextStep.FOLLOW, run=replace(run, status=RunStatus.IN_PROGRESS))
 
 
+async def _never(self: RunRequests, *_: Any) -> bool:
+    return False
+
+
 async def _nothing(self: AgentAsTool, *_: Any) -> None:
     return None
 
@@ -150,6 +154,9 @@ MUTANTS = (
         in_python(ConflictProtocol, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
+    Mutant("a thread whose contents are refused is kept", "definite", (
+        instead(RunRequests, "may_start_afresh", _never),
+    ), says="context_too_long"),
     Mutant("a lost intent is taken for none", "crash", (
         in_python(QueueHead, "take_up", ("unsent = claim.fresh or", "unsent = True or")),
     ), says="G4"),

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     ActiveRun,
+    ContentsRefused,
     NotCancellable,
     NotFoundAtProvider,
     ProviderRefused,
@@ -71,6 +73,7 @@ class Place:
     place_id: str
     items: list[Item] = field(default_factory=list)
     gone: bool = False
+    spoiled: bool = False  # a create is refused for what stands in it
     scratch: bool = False  # of an agent that is asked as a tool
     deleted: bool = False
 
@@ -190,6 +193,7 @@ class Server:
             world.counts["threads lost"] += 1
         if place.gone:
             raise ThreadGone("No such thread.", status=404)
+        self._judge_contents(place, create)
         holder = self.holder(place.place_id)
         if holder is not None and self.locks:
             world.counts["refused by the lock"] += 1
@@ -215,6 +219,17 @@ class Server:
                 raise UnansweredCalls("No tool output found.", status=400, call_id=call_id)
         own = tuple(self._item(item, None) for item in input_items(start))
         return self._run(place, text, create, own)
+
+    def _judge_contents(self, place: Place, create: Create) -> None:
+        """Where a thread has answered other turns, what stands in it may be too long or damaged from now on."""
+        others = [
+            run for run in self.of(place.place_id) if run.create is not None and run.create.turn_id != create.turn_id
+        ]
+        if not create.asked and any(run.ended_at is not None for run in others) and not place.spoiled:
+            place.spoiled = self.world.chance(self.world.profile.spoiled)
+        if place.spoiled:
+            self.world.counts["contents refused"] += 1
+            raise ContentsRefused("The context is too long.", code=ErrorCode.CONTEXT_TOO_LONG, status=400)
 
     def _tidied(self, place: Place, start: RunStart) -> RunStart:
         """What the adapter sees to before a create, where messages enter the conversation when a run is over."""
