@@ -1,31 +1,81 @@
-"""`python -m bench`: every measurement beside its baseline. `--write` makes today's figures the baseline."""
+"""`python -m bench`: every measurement, beside the baselines and its own past, and the plots in `docs/images`.
+
+Every figure is made on one machine in one run. `--write` makes today's figures the past; `--only NAME` measures one.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import sys
+import time
 from pathlib import Path
 
-from bench import cold_start, database, first_token, latency, waiting
+from bench import cold_start, first_token, latency, load, size, waiting
+from bench.figures import Figures
 
-BASELINE = Path(__file__).parent / "baseline.json"
-LOOSELY = 1.5  # times the baseline, before a figure is pointed out
-RATIOS = ("_ratio", "_kib_500", "_kib_1000", "_a_turn", "_minute")  # what can be compared between machines
+PAST = Path(__file__).parent / "past.json"
+PARTS = {part.__name__.removeprefix("bench."): part for part in (latency, load, cold_start, size, first_token, waiting)}
+
+# What a row shows: its name, its figure, what it is held against (another figure of the same run), and the goal.
+ROWS: tuple[tuple[str, str, str | None, str], ...] = (
+    ("undisturbed turn, ms", "turn_ms", "provider_turn_ms", "40"),
+    ("handoff, one instance, ms", "handoff_ms", "polling_handoff_ms", "15"),
+    ("handoff, two instances, ms", "handoff_two_instances_ms", "polling_handoff_ms", "150"),
+    ("handoff behind another program's run, ms", "foreign_handoff_ms", "polling_handoff_ms", ""),
+    ("handoff, 2 s polling, ms", "polling_handoff_ms", None, ""),
+    ("handoff, cancel and 2/4/8 s, ms", "backoff_handoff_ms", None, ""),
+    ("interrupt without its cancel, same instance, ms", "interrupt_ms", None, "40"),
+    ("interrupt without its cancel, two instances, ms", "interrupt_two_instances_ms", None, "150"),
+    ("pairs that a lock in memory refuses, share", "memory_lock_refused_share", None, ""),
+    ("turns a second at 32 conversations", "turns_per_second_1p", None, "60"),
+    ("the same with two processes", "turns_per_second_2p", None, ""),
+    ("the same with four processes", "turns_per_second_4p", None, ""),
+    ("processor time a turn in the function, ms", "function_cpu_ms_per_turn_1p", None, "8"),
+    ("the same in the Data API's stand-in, ms", "data_api_cpu_ms_per_turn_1p", None, ""),
+    ("the same in Postgres, ms", "postgres_cpu_ms_per_turn_1p", None, ""),
+    ("the same in the provider's stand-in, ms", "provider_cpu_ms_per_turn_1p", None, ""),
+    ("database calls a turn", "database_calls_per_turn", None, "3"),
+    ("of 1,000 messages at once, failed", "burst_failed", None, "0"),
+    ("the same, seconds until all were answered", "burst_seconds", None, "10"),
+    ("the same, KiB a message", "burst_kib_per_message", None, "64"),
+    ("cold start: port open, ms", "cold_port_ms", None, "700"),
+    ("cold start: first turn, ms", "cold_turn_ms", None, "1200"),
+    ("turn with ten turns in the tables, ms", "turn_with_10_ms", None, ""),
+    ("turn with a million, ms", "turn_with_1000000_ms", "turn_with_10_ms", ""),
+    ("database calls a waiting minute, ten turns", "database_calls_per_waiting_minute_with_10", None, ""),
+    ("database calls a waiting minute, a million", "database_calls_per_waiting_minute_with_1000000", None, ""),
+    ("one call of the database's stand-in, ms", "database_call_ms", None, ""),
+    ("one call of the provider's stand-in, ms", "provider_call_ms", None, ""),
+    ("first words of a stream added, ms", "responses_first_token_added_ms", None, ""),
+    ("memory of a request that waits, KiB", "waiting_kib_1000", None, "64"),
+)
 
 
 def main() -> None:
-    figures = cold_start.measure()
-    for each in (latency, first_token, waiting, database):
-        figures |= asyncio.run(each.measure())
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    print(f"{'':<34}{'now':>10}{'baseline':>10}")
-    for name, value in figures.items():
-        before = baseline.get(name)
-        worse = name.endswith(RATIOS) and before is not None and value > before * LOOSELY
-        print(f"{name:<34}{value:>10}{before if before is not None else '':>10}{'  <- worse' if worse else ''}")
-    if "--write" in sys.argv[1:]:
-        BASELINE.write_text(json.dumps(figures, indent=2) + "\n")
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be given several times")
+    parser.add_argument("--write", action="store_true", help="make today's figures the past")
+    given = parser.parse_args()
+    figures, began = Figures(), time.monotonic()
+    for name in given.only or PARTS:
+        figures.take(asyncio.run(PARTS[name].measure()))
+    past = json.loads(PAST.read_text()) if PAST.exists() else {}
+    _show(figures, past)
+    print(f"\n{time.monotonic() - began:.0f} s")
+    if not given.only:
+        pass
+    if given.write:
+        PAST.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
+
+
+def _show(figures: Figures, past: dict[str, float]) -> None:
+    print(f"| {'':<50} | {'now':>9} | {'past':>9} | {'ratio':>6} | {'goal':>5} |")
+    print(f"|{'-' * 52}|{'-' * 11}|{'-' * 11}|{'-' * 8}|{'-' * 7}|")
+    for title, name, beside, goal in ROWS:
+        if name in figures:
+            ratio = f"{figures[name] / figures[beside]:.2f}" if beside is not None and beside in figures else ""
+            print(f"| {title:<50} | {figures[name]:>9} | {past.get(name, ''):>9} | {ratio:>6} | {goal:>5} |")
 
 
 if __name__ == "__main__":

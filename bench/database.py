@@ -12,6 +12,7 @@ import uuid
 
 import httpx
 
+from bench.figures import Figures
 from bench.stack import Running, running
 
 TURNS = 10
@@ -27,9 +28,12 @@ SETTINGS = {
 }
 
 
-async def measure() -> dict[str, float]:
-    async with running(**SETTINGS) as one, httpx.AsyncClient(base_url=one.stack.supabase, trust_env=False) as http:
-        return {"database_calls_a_turn": await _turn(one, http), **await _minutes(one, http)}
+async def measure() -> Figures:
+    async with running(SETTINGS) as one, httpx.AsyncClient(base_url=one.stack.supabase, trust_env=False) as http:
+        figures = Figures()
+        figures["database_calls_a_turn"] = await _turn(one, http)
+        figures.update(await _minutes(one, http))
+        return figures
 
 
 async def _turn(one: Running, http: httpx.AsyncClient) -> float:
@@ -68,4 +72,4 @@ async def _calls(http: httpx.AsyncClient) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(measure()))
+    asyncio.run(measure()).show()

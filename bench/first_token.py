@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from bench.figures import Figures
 from bench.stack import Running, running
 
 ROUNDS = 15
@@ -25,10 +26,10 @@ SETTINGS = {"EMULATOR_LATENCY_SECONDS": "1.0", "MESSAGES_PER_MINUTE": "100000", 
 Stream = tuple[str, dict[str, Any]]  # path and body
 
 
-async def measure() -> dict[str, float]:
-    figures: dict[str, float] = {}
+async def measure() -> Figures:
+    figures = Figures()
     for wire in WIRES:
-        async with running(**SETTINGS, PROVIDER=wire) as one:
+        async with running({**SETTINGS, "PROVIDER": wire}) as one:
             headers = {"authorization": "Bearer bench", "openai-beta": "assistants=v2"}
             async with httpx.AsyncClient(base_url=one.stack.openai, headers=headers, trust_env=False) as provider:
                 figures |= await _rounds(one, provider, wire)
@@ -95,4 +96,4 @@ async def _stream_of(provider: httpx.AsyncClient, wire: str) -> Stream:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(measure()))
+    asyncio.run(measure()).show()

@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
+from bench.figures import Figures
 from bench.stack import Running, running
 
 WAITING = (500, 1000)
@@ -33,14 +34,14 @@ Wanted = tuple[str, str]  # whose token, and the path
 Prepare = Callable[[Running, list[str]], Awaitable[list[Wanted]]]
 
 
-async def measure() -> dict[str, float]:
+async def measure() -> Figures:
     """KiB a request that waits or watches, by how many there are."""
-    found = {}
+    found = Figures()
     for count in WAITING:
-        async with running(**SETTINGS) as one:
+        async with running(SETTINGS) as one:
             found[f"waiting_kib_{count}"] = round(await _cost(one, count, _turns), 1)
     for count in WATCHING:
-        async with running(**SETTINGS) as one:
+        async with running(SETTINGS) as one:
             found[f"watching_kib_{count}"] = round(await _cost(one, count, _runs, EVENT_STREAM), 1)
     return found
 
@@ -95,4 +96,4 @@ async def _queue(one: Running, token: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(measure()))
+    asyncio.run(measure()).show()

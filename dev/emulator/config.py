@@ -22,7 +22,7 @@ class Config(BaseModel):
     latency_seconds: float = Field(default_factory=default_latency_seconds, ge=0)
     """Queue and work together, where no directive says otherwise."""
     cancel_seconds: float | None = Field(default=None, ge=0)
-    """How long a thread's run stays `cancelling`; null is a third of the latency. Responses cancel at once."""
+    """How long a cancel takes; null is a third of the latency for a thread's run, and no time for a response."""
     expiry_seconds: float = Field(default=600, gt=0)
     """Age at which a run expires, one that waits for tool outputs included."""
     list_lag_seconds: float = Field(default=0, ge=0)

@@ -146,7 +146,7 @@ class Response(Job):
 
     @property
     def wind_down_seconds(self) -> float:
-        return 0
+        return self.config.cancel_seconds or 0
 
     def _emit_body(self, name: str) -> None:
         self._emit(name, {"response": self.body()})
