@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -20,6 +20,7 @@ from shared.core.chat_events import EventName
 from shared.core.errors import StoreFault, StoreRefused, StoreUnavailable
 from shared.core.model import JsonObject
 from shared.stores.error_answer import ErrorAnswer
+from shared.stores.lane import Lane, Rank
 from shared.stores.storable import storable
 
 T = TypeVar("T")
@@ -27,6 +28,19 @@ T = TypeVar("T")
 CALL_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
+CALLS_AT_ONCE = 16
+LANE_PATIENCE_SECONDS = 5.0
+_HOLD = frozenset(
+    {
+        "chat_advance_turn",
+        "chat_release_lease",
+        "chat_withdraw_turn",
+        "chat_begin_tool_call",
+        "chat_finish_tool_call",
+        "chat_keep_scratch",
+    }
+)
+_ACCEPT = frozenset({"chat_submit_turn", "chat_claim_turn", "chat_cancel_turn", "chat_edit_turn"})
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _JWT_DOTS = 2
 
@@ -44,17 +58,30 @@ class Rpc:
     """
 
     def __init__(
-        self, url: str, secret_key: str, http: httpx.AsyncClient, *, call_seconds: float = CALL_SECONDS
+        self,
+        url: str,
+        secret_key: str,
+        http: httpx.AsyncClient,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        lane: Lane | None = None,
     ) -> None:
         headers = key_headers(secret_key)
         self._client = AsyncPostgrestClient(f"{url}/rest/v1", headers=headers, http_client=http, retry_enabled=False)
         self._call_seconds = call_seconds
+        self._lane = lane or Lane(CALLS_AT_ONCE, LANE_PATIENCE_SECONDS)
 
     async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T:
         """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused.
 
-        Either is logged here once, as `store.failed`: with the function, never with its arguments.
+        Either is logged here once, as `store.failed`: with the function, never with its arguments. The call waits for
+        its place in the lane first, within its caller's own deadline: ChatError (`overloaded`) where that would last.
         """
+        rank = Rank.HOLD if function in _HOLD else Rank.ACCEPT if function in _ACCEPT else Rank.LOOK
+        async with self._lane.place(rank, refusable=function == "chat_submit_turn"):
+            return await self._call(function, read, arguments)
+
+    async def _call(self, function: str, read: Callable[[JsonObject], T], arguments: Mapping[str, Any]) -> T:
         parameters = {f"p_{name}": storable(value) for name, value in arguments.items()}
         attempts, seen = 0, "TimeoutError"
         answer: ErrorAnswer | None = None
