@@ -29,6 +29,15 @@ begin
   return t;
 end $$;
 
+-- The run that answers the head now, as its row names it; null where none is known. Whoever waits for its end can ask the
+-- provider for it, and so can who displaces it.
+create function chat_internal.active_run(c public.chat_conversations) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when h.status = 'running' and h.run_id is not null then jsonb_build_object(
+    'turn_id', h.id, 'run_id', h.run_id, 'thread_id', c.thread_id, 'thread_provider', c.thread_provider) end
+  from chat_internal.head(c) h
+$$;
+
 -- What a holder needs to serve the head. `fresh`: this very claim committed the intent, so no other one can have sent
 -- it.
 create function chat_internal.claim_json(c public.chat_conversations, t public.chat_turns, p_op text) returns jsonb

@@ -41,7 +41,8 @@ begin
     return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
                               'claim', chat_internal.claim_json(c, t, p_turn::text));
   end if;
-  return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t));
+  return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
+                            'active_run', chat_internal.active_run(c));
 end $$;
 
 -- p_owner null: accept only, claim nothing.
@@ -126,7 +127,8 @@ begin
 
   if p_owner is null or not chat_internal.claimable(c, t, v) or (chat_internal.head(c)).id <> t.id
      or not chat_internal.lease_free(c, p_turn::text, v) then
-    return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t));
+    return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
+                              'active_run', chat_internal.active_run(c));
   end if;
   c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
   t := chat_internal.start_turn(c, t, p_turn::text, v);

@@ -2,8 +2,8 @@
 -- the same write arrives again.
 
 create function public.chat_advance_turn(
-  p_user uuid, p_conversation uuid, p_turn uuid, p_epoch bigint, p_op text, p_to text, p_patch text, p_lease_ms int)
-returns jsonb
+  p_user uuid, p_conversation uuid, p_turn uuid, p_epoch bigint, p_op text, p_to text, p_patch text, p_lease_ms int,
+  p_next_owner text default null, p_next_lease_ms int default 0) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
@@ -21,7 +21,9 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
   if p_op = any (t.ops) then
-    return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+    -- what was handed over with it is handed over again, and nothing else
+    return chat_internal.hand_over(jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t)), t,
+                                   case when c.claim_op = p_op then p_next_owner end, p_next_lease_ms, p_op);
   end if;
   if c.lease_epoch <> p_epoch then
     return jsonb_build_object('outcome', 'fenced');
@@ -52,5 +54,6 @@ begin
   elsif t.finished_at is not null then
     perform chat_internal.close_turn(t, was, patch ->> 'partial', v);
   end if;
-  return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+  return chat_internal.hand_over(jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t)), t,
+                                 p_next_owner, p_next_lease_ms, p_op);
 end $$;

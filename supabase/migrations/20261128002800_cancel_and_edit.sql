@@ -17,6 +17,7 @@ end $$;
 create function public.chat_cancel_turn(p_user uuid, p_turn uuid) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
+  c public.chat_conversations;
   t public.chat_turns := chat_internal.lock_turn(p_user, p_turn);
   v timestamptz := chat_internal.now();
 begin
@@ -29,7 +30,9 @@ begin
     update public.chat_turns set cancel_requested = true, cancel_requested_at = v, updated_at = v
     where id = p_turn returning * into t;
   end if;
-  return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+  select * into c from public.chat_conversations where user_id = p_user and id = t.conversation_id;
+  return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t),
+                            'active_run', chat_internal.active_run(c));
 end $$;
 
 create function public.chat_edit_turn(p_user uuid, p_turn uuid, p_text text, p_op text) returns jsonb

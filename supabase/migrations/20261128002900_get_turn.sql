@@ -12,5 +12,6 @@ begin
   end if;
   select * into c from public.chat_conversations where user_id = p_user and id = t.conversation_id;
   return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t),
+                            'active_run', chat_internal.active_run(c),
                             'claimable', chat_internal.claimable(c, chat_internal.head(c), chat_internal.now()));
 end $$;
