@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 
 from shared import logs
@@ -20,7 +20,7 @@ from shared.core.turns import Claim, MultitaskStrategy, Turn
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
-from shared.ports import Accepted, Lessee, Provider, QueueLimits, Submission
+from shared.ports import Accepted, HeadRun, Lessee, Provider, QueueLimits, Submission
 from shared.tools.registry import Registry
 from shared.turn.serve import ServingOptions, TurnServer, rejected
 from shared.turn.wait_budget import WaitBudget
@@ -139,6 +139,25 @@ class ChatService:
         return accepted if accepted.claim is None else replace(accepted, claim=accepted.claim.sent(sent_at))
 
     async def _work(self, accepted: Accepted, deadline: float) -> Turn:
+        displaces = accepted.turn.strategy.displaces and not accepted.replayed
+        async with self._ending(accepted.turn, accepted.head_run if displaces else None):
+            return await self._see_through_accepted(accepted, deadline)
+
+    @contextlib.asynccontextmanager
+    async def _ending(self, turn: Turn, run: HeadRun | None) -> AsyncIterator[None]:
+        """Meanwhile the provider is asked for the end of this run, whose holder, in another process, hears of it."""
+        served_here = run is not None and self._instance.logs.feeds(turn.conversation, run.turn_id)
+        if run is None or served_here:  # a holder in this process has been woken
+            yield
+            return
+        asking = asyncio.ensure_future(self._server.ask_for_end(run))
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    async def _see_through_accepted(self, accepted: Accepted, deadline: float) -> Turn:
         return await self._see_through(accepted.turn, accepted.claim, deadline, may_withdraw=not accepted.replayed)
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
@@ -148,10 +167,12 @@ class ChatService:
 
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
-        turn = await self._instance.store.cancel_turn(user.id, turn_id)
+        stopping = await self._instance.store.cancel_turn(user.id, turn_id)
+        turn, run = stopping.turn, stopping.head_run
         self._instance.notify(turn.conversation)
         now = self._instance.clock.now()
-        return await self._see_through(turn, None, min(deadline, now + self._options.cancel_answer_seconds))
+        async with self._ending(turn, run if run is not None and run.turn_id == turn_id else None):
+            return await self._see_through(turn, None, min(deadline, now + self._options.cancel_answer_seconds))
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""

@@ -70,6 +70,8 @@ class HeldTurn:
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
         self._draft = ""  # what the present run has said, to be recorded with a heartbeat
         self._recorded_draft = ""
+        self._heard: tuple[str | None, str] = (None, "")  # a run, and what it has said as far as its stream told
+        self._instance = instance
         self._store, self._clock, self._wakeups = instance.store, instance.clock, instance.wakeups
         self._seconds, self._shutdown = instance.lease_seconds, instance.shutdown
         self._lease = Lease(claim.turn.user_id, claim.turn.conversation_id, claim.epoch)
@@ -118,6 +120,14 @@ class HeldTurn:
         if not self.steps or provider.outputs_start_run:
             return False
         return self.steps[-1].handoff is not None and self.steps[-1].run_id == self.turn.run_id
+
+    def note_heard(self, run_id: str, text: str) -> None:
+        """What a run has said so far: a cancel clears it on some servers."""
+        self._heard = (run_id, text)
+
+    def heard_of(self, run_id: str) -> str | None:
+        """None where its stream has told nothing."""
+        return self._heard[1] if self._heard[0] == run_id else None
 
     def mark_sent(self) -> None:
         """The create that the intent on record was for may have been sent from now on."""
@@ -168,25 +178,47 @@ class HeldTurn:
 
     # --- fenced writes ----------------------------------------------------------------------------------------------
 
-    async def advance(self, update: TurnUpdate, *, release: bool = False) -> Turn:
-        """One fenced write. Raises Fenced, StoreUnavailable.
-
-        A thread that may hold the turn's message twice is given up with the turn's end.
-        """
-        if update.to is not None and update.to.final and self._thread_in_doubt:
-            update = replace(update, thread=None, forget_thread=True)
+    async def advance(self, update: TurnUpdate) -> Turn:
+        """One fenced write. Raises Fenced, StoreUnavailable."""
         sent_at = self._clock.now()
-        seconds = 0.0 if release else self._seconds
-        self.turn = await self._store.advance_turn(self._lease, self.turn.turn_id, update, seconds)
+        turn = await self._store.advance_turn(self._lease, self.turn.turn_id, update, self._seconds)
+        self._note_written(turn, update)
+        self._until = sent_at + self._seconds
+        self._beat_at = sent_at + self._seconds / HEARTBEATS_PER_LEASE
+        return self.turn
+
+    def _note_written(self, turn: Turn, update: TurnUpdate) -> None:
+        self.turn = turn
         self._thread_in_doubt = self._thread_in_doubt or update.count_failure
         if update.forget_thread:
             self.thread, self._thread_in_doubt = None, False
         if update.thread is not None:
             self.thread = update.thread
-        self._held = not release
-        self._until = sent_at + seconds
-        self._beat_at = sent_at + self._seconds / HEARTBEATS_PER_LEASE
-        return self.turn
+
+    async def end(self, update: TurnUpdate) -> None:
+        """The write that ends the turn and gives the lease up. Raises Fenced, StoreUnavailable.
+
+        A request of this process that waits in line for the conversation is handed the next turn with it. A thread
+        that may hold the turn's message twice is given up.
+        """
+        if self._thread_in_doubt:
+            update = replace(update, thread=None, forget_thread=True)
+        ending = asyncio.ensure_future(self._end(update))
+        self._instance.add_ending(ending)
+        # what a caller has left by now is claimed all the same, and has to come to the one who waits for it
+        await asyncio.shield(ending)
+
+    async def _end(self, update: TurnUpdate) -> None:
+        instance, conversation, sent_at = self._instance, self.turn.conversation, self._clock.now()
+        lessee = None if self._shutdown.begun else instance.lines.lessee(conversation, sent_at)
+        ended = await self._store.end_turn(self._lease, self.turn.turn_id, update, lessee)
+        self._note_written(ended.turn, update)
+        self._held = False
+        if ended.next is None:
+            return
+        claim = ended.next.sent(sent_at)
+        if not instance.lines.hand_over(conversation, claim, self._clock.now()):
+            await HeldTurn(instance, claim).release()
 
     async def intend_next_run(self, update: TurnUpdate) -> None:
         """Commit the intent to start the turn's next run; its create has not been sent."""

@@ -17,7 +17,7 @@ from shared.core.turns import Claim, Turn, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.instance.wakeups import LocalWakeups
-from shared.ports import Lease, TurnUpdate
+from shared.ports import Ended, Lease, Lessee, TurnUpdate
 from tests.http.fakes import make_turn
 
 
@@ -73,6 +73,9 @@ class Recording:
         self.updates.append(update)
         return make_turn("u")
 
+    async def end_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, next_lessee: Lessee | None) -> Ended:
+        return Ended(await self.advance_turn(lease, turn_id, update, 0.0), None)
+
 
 KEPT = Thread("responses", "conv_1", "msg_9")
 UPDATES = {
@@ -99,6 +102,6 @@ async def test_a_thread_that_may_hold_the_message_twice_goes_with_its_turn(
                 await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=True))
             case _:
                 await hold.rotate_thread(TurnUpdate())
-    await hold.advance(TurnUpdate(to=end, thread=KEPT), release=True)
+    await hold.end(TurnUpdate(to=end, thread=KEPT))
     last = store.updates[-1]
     assert (last.forget_thread, last.thread) == ((True, None) if given_up else (False, KEPT))

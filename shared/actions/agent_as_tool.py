@@ -10,7 +10,7 @@ from dataclasses import replace
 from shared.core.errors import ActiveRun, NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
 from shared.core.handoff import Question
 from shared.core.model import Agent
-from shared.core.pace import ANSWER_GROWTH, Pace, retry_pause
+from shared.core.pace import CONFLICT_GROWTH, Pace, retry_pause
 from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.tool_messages import error_output
 from shared.core.turns import RunRecord, RunStart
@@ -133,7 +133,7 @@ class AgentAsTool:
 
         Its thread serves nothing else, so an active run there is that run; a second one would never be followed.
         """
-        tries, pauses = TRIES, self._pace.pauses(ANSWER_GROWTH)
+        tries, pauses = TRIES, self._pace.pauses(CONFLICT_GROWTH)
         while True:
             if lost and (found := await self._found(start)) is not None:
                 return found
@@ -193,7 +193,7 @@ class AgentAsTool:
         clock = self._instance.clock
         looks = RunLooks(self._provider, thread, state.run_id, self._waits, clock, self._pace)
         while not state.settled and state.run_id is not None:
-            await looks.pause(state)
+            await looks.pause()
             state = await looks.look() or state
         if state.status == RunStatus.COMPLETED:
             words_by = clock.now() + WORDS_LAG_SECONDS

@@ -142,9 +142,8 @@ class RequiredActions:
         """Give the run its outputs, and follow it further."""
         if hold.thread is None or run.run_id is None:
             return ActionResult(NextStep.STOP, code=ErrorCode.RUN_NOT_FOUND)
-        stream = self._instance.watched(hold.turn)
         try:
-            state = await submit_outputs(provider, hold.thread, run, outputs, hold, stream=stream)
+            state = await submit_outputs(provider, hold.thread, run, outputs, hold, stream=True)
         except ProviderError:
             return ActionResult(NextStep.STOP, code=ErrorCode.PROVIDER_UNAVAILABLE)
         record = RunRecord(run.run_id, hold.agent.slug, state.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from shared.instance.rate_limits import RateLimits
 from shared.instance.shared_reads import SharedReads
 from shared.instance.shutdown import Shutdown
 from shared.instance.turn_log import TurnLogs
+from shared.instance.waiting_lines import WaitingLines
 from shared.ports import Clock, Store, Wakeups
 
 
@@ -24,19 +26,33 @@ class Instance:
     wakeups: Wakeups
     lease_seconds: float
     shutdown: Shutdown = field(default_factory=Shutdown)
+    lines: WaitingLines = field(default_factory=WaitingLines)
     logs: TurnLogs = field(default_factory=TurnLogs)
     jitter: Callable[[], float] = random.random  # from 0 to 1
     reads: SharedReads = field(init=False)
     limits: RateLimits = field(init=False)
+    _endings: set[asyncio.Future[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads", SharedReads(self.store, self.clock))
         object.__setattr__(self, "limits", RateLimits(self.clock, self.jitter))
+        self.shutdown.tell(self.lines.wake_all)  # a message that only waits does so better elsewhere
+
+    def add_ending(self, ending: asyncio.Future[None]) -> None:
+        """Keep a write that ends a turn alive until it is done, whether or not its caller waits for it."""
+        self._endings.add(ending)
+        ending.add_done_callback(self._drop_ending)
+
+    def _drop_ending(self, ending: asyncio.Future[None]) -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled():
+            ending.exception()  # its caller hears of it, where there still is one
 
     def notify(self, conversation: ConversationKey) -> None:
         """Something has changed in this conversation: the requests that wait here look anew."""
         self.reads.forget(conversation)
         self.wakeups.notify(conversation)
+        self.lines.wake(conversation)
 
     def watched(self, turn: Turn) -> bool:
         """Whether a request of this process watches the turn, or one that shares its run."""

@@ -7,7 +7,7 @@ request's own deadline: the lease goes back, and any other instance goes on at o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -17,6 +17,7 @@ class Shutdown:
     def __init__(self) -> None:
         self._at = float("inf")
         self._limits: set[asyncio.Timeout] = set()
+        self._told: list[Callable[[], None]] = []
 
     @property
     def begun(self) -> bool:
@@ -28,6 +29,12 @@ class Shutdown:
         for limit in self._limits:
             if not limit.expired():
                 limit.reschedule(self.bound(limit.when()))
+        for callback in self._told:
+            callback()
+
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Have this called when it begins."""
+        self._told.append(callback)
 
     def bound(self, deadline: float | None) -> float:
         """The deadline, or the shutdown where that comes first."""

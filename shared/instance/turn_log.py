@@ -155,6 +155,10 @@ class TurnLogs:
     def is_fed(self, turn: Turn) -> bool:
         return _key(turn) in self._fed
 
+    def feeds(self, conversation: ConversationKey, turn_id: str) -> bool:
+        """As `is_fed`, for a turn of which only the ids are known."""
+        return (conversation, turn_id) in self._fed
+
     def of(self, turn: Turn) -> TurnLog | None:
         """The turn's log, where it is watched."""
         entry = self._logs.get(_key(turn))

@@ -7,12 +7,15 @@ from shared.ports.provider import Provider as Provider
 from shared.ports.provider import TextHeard as TextHeard
 from shared.ports.records import Accepted as Accepted
 from shared.ports.records import Busy as Busy
+from shared.ports.records import Ended as Ended
+from shared.ports.records import HeadRun as HeadRun
 from shared.ports.records import Lease as Lease
 from shared.ports.records import Lessee as Lessee
 from shared.ports.records import Orphan as Orphan
 from shared.ports.records import Peek as Peek
 from shared.ports.records import QueueLimits as QueueLimits
 from shared.ports.records import Scratch as Scratch
+from shared.ports.records import Stopping as Stopping
 from shared.ports.records import Submission as Submission
 from shared.ports.records import ToolTicket as ToolTicket
 from shared.ports.records import TurnUpdate as TurnUpdate

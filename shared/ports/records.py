@@ -40,10 +40,36 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadRun:
+    """The run that answers the head of a queue now, as its row names it: its end can be heard, and asked for."""
+
+    turn_id: str
+    run_id: str
+    thread: Thread | None  # None: the server keeps none
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     turn: Turn
     replayed: bool
     claim: Claim | None  # held already where the turn is at the head of a free queue
+    head_run: HeadRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A turn whose end was asked for, and its run where that has to be ended first."""
+
+    turn: Turn
+    head_run: HeadRun | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A turn as its last write left it, and the claim on the next one, where there is one to be handed over."""
+
+    turn: Turn
+    next: Claim | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +78,7 @@ class Peek:
 
     turn: Turn
     claimable: bool
+    head_run: HeadRun | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from shared.core.turns import Claim, Conversation, Turn
 from shared.ports.records import (
     Accepted,
     Busy,
+    Ended,
     Lease,
     Lessee,
     Orphan,
     Peek,
     Scratch,
+    Stopping,
     Submission,
     ToolTicket,
     TurnUpdate,
@@ -54,6 +56,13 @@ class Store(Protocol):
         """
         ...
 
+    async def end_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, next_lessee: Lessee | None) -> Ended:
+        """As `advance_turn` with a final status; gives the lease up, and claims the next turn where a lessee is named.
+
+        Raises Fenced.
+        """
+        ...
+
     async def release(self, lease: Lease) -> None:
         """Give the lease up so that the next request may claim at once. A stale lease changes nothing."""
         ...
@@ -86,7 +95,7 @@ class Store(Protocol):
         """Raises NotFound."""
         ...
 
-    async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
+    async def cancel_turn(self, user_id: str, turn_id: str) -> Stopping:
         """Queued: cancelled at once. Under way: the request is recorded for its holder. Final: as it is."""
         ...
 

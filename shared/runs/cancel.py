@@ -25,16 +25,23 @@ class CancelResult:
 
 
 async def end_run(
-    hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, patience_seconds: float, *, run_id: str | None = None
+    hold: HeldTurn,
+    provider: Provider,
+    clock: Clock,
+    pace: Pace,
+    patience_seconds: float,
+    *,
+    run_id: str | None = None,
+    in_foreground: bool = False,
 ) -> CancelResult:
     """Cancel a run, the one on record where none is named, and wait for its end, at most `patience_seconds`.
 
-    Raises Fenced, StoreUnavailable.
+    `in_foreground`: also for the end of one that no cancel reaches. Raises Fenced, StoreUnavailable.
     """
     run_id = run_id or hold.turn.run_id
     if run_id is None:
         return CancelResult(None)
-    effort = _Effort(hold, provider, clock, pace, run_id)
+    effort = _Effort(hold, provider, clock, pace, run_id, in_foreground=in_foreground)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(patience_seconds, LEAST_SECONDS)):
             return await effort.make(clock.now() + patience_seconds)
@@ -44,8 +51,12 @@ async def end_run(
 class _Effort:
     """Asks for the end of one run and looks at it, again and again. `said` is the most that was seen of its answer."""
 
-    def __init__(self, hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, run_id: str) -> None:
-        self.said = ""
+    def __init__(
+        self, hold: HeldTurn, provider: Provider, clock: Clock, pace: Pace, run_id: str, *, in_foreground: bool
+    ) -> None:
+        heard = hold.heard_of(run_id)
+        self.said, self._was_heard = heard or "", heard is not None
+        self._in_foreground = in_foreground
         self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
         self._thread, self._run_id = hold.thread_or_new(provider), run_id
 
@@ -53,9 +64,9 @@ class _Effort:
         hold, never = self._hold, False
         for pause in self._pace.pauses(CANCEL_GROWTH):
             try:
-                state = await self._look()
+                state = await self._first_look()
                 over = self._over(state)
-                if not over and state.status != RunStatus.CANCELLING:
+                if not over and state.status != RunStatus.CANCELLING and not never:
                     await hold.keep(self._provider.cancel_run(self._thread, self._run_id), stoppable=False)
                     state = await self._look()
                 if over or state.terminal:
@@ -66,10 +77,17 @@ class _Effort:
                 return CancelResult(None, self.said)
             except ProviderError:
                 pass  # a look or a request that failed says nothing: the next one may not
-            if never or self._clock.now() >= give_up_at:
+            if (never and not self._in_foreground) or self._clock.now() >= give_up_at:
                 return CancelResult(None, self.said, never)
             await hold.keep(self._clock.sleep(min(pause, max(give_up_at - self._clock.now(), 0))), stoppable=False)
         raise AssertionError("the pauses have no end")
+
+    async def _first_look(self) -> RunState:
+        """What it has said is known already where it was heard until now: then its end is asked for at once."""
+        if self._was_heard:
+            self._was_heard = False
+            return RunState(self._run_id, RunStatus.IN_PROGRESS)
+        return await self._look()
 
     async def _look(self) -> RunState:
         state = await self._hold.keep(self._provider.get_run(self._thread, self._run_id), stoppable=False)
@@ -100,7 +118,8 @@ async def cancel_repeat(
     await hold.advance(TurnUpdate(to=TurnStatus.STARTING, run=record))
     ended: RunState | None = repeat
     if not repeat.terminal:
-        ended = (await end_run(hold, provider, clock, pace, patience_seconds, run_id=repeat.run_id)).run
+        ending = await end_run(hold, provider, clock, pace, patience_seconds, run_id=repeat.run_id, in_foreground=True)
+        ended = ending.run
     cleared = ended is not None and await _erased_behind(answered, hold, provider, requests)
     status = RunStatus.CANCELLING if ended is None else ended.status
     await hold.advance(TurnUpdate(run=replace(record, status=status), forget_thread=not cleared))

@@ -11,11 +11,11 @@ from enum import StrEnum
 
 from shared.core.chat_events import RunStarted
 from shared.core.errors import NeverShown, NotFoundAtProvider, ProviderError, ThreadGone
-from shared.core.pace import ANSWER_GROWTH, Pace
+from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
-from shared.ports import Clock, Provider
+from shared.ports import Clock, Provider, TurnUpdate
 from shared.runs.waits import Waits
 
 GONE_SECONDS = 3.0  # a run that was seen before may be unknown for a moment where reads lag
@@ -23,6 +23,7 @@ UNSEEN_SECONDS = 15.0  # one that was just made has been seen to be unknown for 
 # A response in the background was seen to stay `queued` for ever. Doubled with every failure of the turn, because a
 # busy server may really take that long.
 STUCK_SECONDS = 20.0
+BELIEVED = (RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION)  # of a stream; any other end is asked for once more
 MOST_STREAMS = 5  # of one run that are listened to: a run whose streams break so often is looked at instead
 
 
@@ -51,13 +52,14 @@ class RunLooks:
         self, provider: Provider, thread: Thread, run_id: str | None, waits: Waits, clock: Clock, pace: Pace
     ) -> None:
         self._provider, self._thread, self._run_id = provider, thread, run_id
-        self._waits, self._clock, self._pauses = waits, clock, pace.pauses(ANSWER_GROWTH)
-        self._seen_at, self._seen = clock.now(), False
+        self._waits, self._clock, self._pace = waits, clock, pace
+        self._begun_at = self._seen_at = clock.now()
+        self._seen = False
 
-    async def pause(self, run: RunState, most_seconds: float = math.inf) -> None:
-        """Wait until the next look is due: the provider's own hint goes before the pause."""
-        seconds = next(self._pauses)
-        await self._waits.sleep(min(run.poll_after_seconds or seconds, max(most_seconds, 0)))
+    async def pause(self, most_seconds: float = math.inf) -> None:
+        """Wait until the next look is due."""
+        seconds = self._pace.answer_pause(self._clock.now() - self._begun_at)
+        await self._waits.sleep(min(seconds, max(most_seconds, 0)))
 
     async def look(self) -> RunState | None:
         """The run as it is now; None where the look has failed, which says nothing of the run.
@@ -89,7 +91,7 @@ async def with_words(
 ) -> RunState:
     """A completed run with its words, by `words_by`: lists of messages were seen to lag behind the end of their run."""
     while not said(run).strip() and run.unshown is None and clock.now() < words_by:
-        await looks.pause(run, words_by - clock.now())
+        await looks.pause(words_by - clock.now())
         try:
             seen = await looks.look()
         except (NotFoundAtProvider, ThreadGone):
@@ -110,7 +112,7 @@ async def follow(
 ) -> Followed:
     """`run` is the last that is known of it; None: only its id, on record. Raises Stopped, Fenced, StoreUnavailable.
 
-    Where the turn is watched, its words are told as they come, if the provider lets them be heard.
+    The run is heard where the provider lets it be heard, else looked at; watchers of the turn are told its words.
     """
     clock, streams = instance.clock, 0
     followed_for = (hold.turn.running_ms or 0) / 1000
@@ -126,17 +128,21 @@ async def follow(
         if run is not None and queued and clock.now() >= stuck_at:
             return Followed(Verdict.STUCK, run)
         hold.check()
-        if instance.watched(hold.turn) and streams < MOST_STREAMS and (streams == 0 or provider.attachable):
+        heard: RunState | None = None
+        if streams < MOST_STREAMS and (streams == 0 or provider.attachable):
             streams += 1
             latest = min(over_at, deadline)
             heard = await hear(hold, provider, instance, latest, first_by=min(latest, stuck_at) if queued else latest)
-            if heard is not None:
+            if heard is not None and heard.status in BELIEVED:
                 run = heard
                 continue
-        if run is not None:
-            await looks.pause(run, deadline - clock.now())
+        if run is not None and heard is None:
+            await looks.pause(deadline - clock.now())
         try:
             run = await looks.look() or run or RunState(hold.turn.run_id, RunStatus.UNKNOWN)
+            if run.status == RunStatus.CANCELLED:  # perhaps by a user or for another message: then the row says so
+                await hold.advance(TurnUpdate())
+                hold.check()
         except NotFoundAtProvider:
             return Followed(Verdict.GONE, run)
         except ThreadGone:
@@ -167,8 +173,9 @@ async def hear(
                     return one
                 limit.reschedule(later)
                 tell(hold, instance, run_id, one.at, one.text)
-                if not provider.attachable:
-                    known = known[: one.at].ljust(one.at) + one.text
+                known = known[: one.at].ljust(one.at) + one.text
+                hold.note_heard(run_id, known)
+                if not provider.attachable and instance.watched(hold.turn):
                     hold.note_draft(known)
         return None
 

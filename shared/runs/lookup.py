@@ -98,7 +98,7 @@ class RunLookup:
         self, narrowed: Callable[[RunStart], RunStart]
     ) -> RunState | events.RunNotFound | events.LookFailed:
         try:
-            start = narrowed(await self._requests.run_start(self._hold))
+            start = narrowed(await self._requests.lost_start(self._hold))
             found = await self._hold.keep(self._provider.find_run(start))
         except (ThreadGone, NotFoundAtProvider):
             return events.RunNotFound()

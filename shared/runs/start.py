@@ -34,6 +34,7 @@ class RunRequests:
     def __init__(self, store: Store, provider: Provider, registry: Registry, carry: HistoryLimits) -> None:
         self._store, self._provider, self._registry, self._carry = store, provider, registry, carry
         self._repairs: dict[str, ToolOutput] = {}
+        self._sent: set[str] = set()  # the repairs that a create has brought along
 
     def is_for(self, provider: Provider) -> bool:
         return provider is self._provider
@@ -75,6 +76,16 @@ class RunRequests:
             if not seeds:
                 raise
         return await self._provider.create_thread(())
+
+    def note_sent(self) -> None:
+        """A create is about to bring along every repair that there is."""
+        self._sent.update(self._repairs)
+
+    async def lost_start(self, hold: HeldTurn) -> RunStart:
+        """What a create whose answer was lost consisted of: without the repairs that the next one is to bring."""
+        start = await self.run_start(hold)
+        unsent = self._repairs.keys() - self._sent
+        return replace(start, tool_outputs=tuple(one for one in start.tool_outputs if one.call_id not in unsent))
 
     async def run_start(self, hold: HeldTurn) -> RunStart:
         """What a create of this turn consists of, now.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NoAgents, NotFound, TooMany
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
-from shared.ports import Accepted, ToolTicket
-from shared.stores.rows import read_claim, read_scratch, read_turn
+from shared.ports import Accepted, Ended, Stopping, ToolTicket
+from shared.stores.rows import read_claim, read_head_run, read_scratch, read_turn
 
 T = TypeVar("T")
 
@@ -39,7 +39,17 @@ def read_submitted(answer: JsonObject) -> Accepted:
         turn=read_turn(answer["turn"]),
         replayed=answer["outcome"] == "replayed",
         claim=None if claim is None else read_claim(claim),
+        head_run=read_head_run(answer.get("active_run")),
     )
+
+
+def read_stopping(answer: JsonObject) -> Stopping:
+    return Stopping(read_turn(answer["turn"]), read_head_run(answer.get("active_run")))
+
+
+def read_ended(answer: JsonObject) -> Ended:
+    following = answer.get("next")
+    return Ended(read_turn(answer["turn"]), None if following is None else read_claim(following))
 
 
 def read_ticket(answer: JsonObject) -> ToolTicket:
@@ -50,7 +60,7 @@ def turn_of(answer: JsonObject) -> Turn:
     return read_turn(answer["turn"])
 
 
-def gone(_: JsonObject) -> Turn:
+def gone(_: JsonObject) -> Any:
     raise Fenced
 
 

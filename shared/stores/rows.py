@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.model import Agent, JsonObject, Message, Peer, Scope, ScopeKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
 from shared.core.turns import Claim, Conversation, Displaced, Joined, MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.ports import Orphan, Peek, Scratch
+from shared.ports import HeadRun, Orphan, Peek, Scratch
 
 
 def read_turn(row: JsonObject) -> Turn:
@@ -112,7 +112,14 @@ def read_claim(row: JsonObject) -> Claim:
 
 
 def read_peek(row: JsonObject) -> Peek:
-    return Peek(turn=read_turn(row["turn"]), claimable=row["claimable"])
+    return Peek(read_turn(row["turn"]), row["claimable"], read_head_run(row.get("active_run")))
+
+
+def read_head_run(row: JsonObject | None) -> HeadRun | None:
+    if row is None:
+        return None
+    provider = row["thread_provider"]
+    return HeadRun(row["turn_id"], row["run_id"], None if provider is None else Thread(provider, row["thread_id"]))
 
 
 def read_orphan(row: JsonObject) -> Orphan:

@@ -9,8 +9,31 @@ from typing import Any, TypeVar
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
-from shared.ports import Accepted, Busy, Lease, Lessee, Orphan, Peek, Scratch, Submission, ToolTicket, TurnUpdate
-from shared.stores.answers import by_outcome, gone, list_of, nothing, read_submitted, read_ticket, turn_of
+from shared.ports import (
+    Accepted,
+    Busy,
+    Ended,
+    Lease,
+    Lessee,
+    Orphan,
+    Peek,
+    Scratch,
+    Stopping,
+    Submission,
+    ToolTicket,
+    TurnUpdate,
+)
+from shared.stores.answers import (
+    by_outcome,
+    gone,
+    list_of,
+    nothing,
+    read_ended,
+    read_stopping,
+    read_submitted,
+    read_ticket,
+    turn_of,
+)
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.rpc import DatabaseCalls
 from shared.stores.storable import as_json
@@ -82,6 +105,20 @@ class SupabaseStore:
             lease_ms=ms(lease_seconds),
         )
 
+    async def end_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, next_lessee: Lessee | None) -> Ended:
+        return await self._rpc.call(
+            "chat_advance_turn",
+            by_outcome({"ok": read_ended, "final": read_ended, "not_found": gone}),
+            **_lease(lease),
+            turn=turn_id,
+            op=_new_op(),
+            to=None if update.to is None else update.to.value,
+            patch=as_json(as_patch(update)),
+            lease_ms=0,
+            next_owner=None if next_lessee is None else next_lessee.owner,
+            next_lease_ms=0 if next_lessee is None else ms(next_lessee.lease_seconds),
+        )
+
     async def release(self, lease: Lease) -> None:
         await self._rpc.call("chat_release_lease", by_outcome({"ok": nothing}), **_lease(lease))
 
@@ -134,8 +171,8 @@ class SupabaseStore:
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         return await self._rpc.call("chat_get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
 
-    async def cancel_turn(self, user_id: str, turn_id: str) -> Turn:
-        return await self._rpc.call("chat_cancel_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id)
+    async def cancel_turn(self, user_id: str, turn_id: str) -> Stopping:
+        return await self._rpc.call("chat_cancel_turn", by_outcome({"ok": read_stopping}), user=user_id, turn=turn_id)
 
     async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
         return await self._rpc.call(

@@ -22,6 +22,7 @@ from shared.runs.lookup import RunLookup
 from shared.runs.start import RunRequests
 from shared.turn.claim import QueueHead
 from shared.turn.create import RunCreate
+from shared.turn.wait_in_line import WaitInLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ class Admission:
         self._instance, self._providers, self._requests_for = instance, providers, requests_for
         self._rules, self._turn = rules, turn
         self._serve_other = serve_other
-        self._head = QueueHead(instance, rules, lessee, turn, lambda: self._deadline)
+        margin = rules.start_margin_seconds
+        self._line = WaitInLine(instance, providers, lessee, turn, lambda: self._deadline, margin)
+        self._head = QueueHead(instance, rules, lessee, turn, lambda: self._deadline, self._line)
         self._wire: _Wire | None = None
         self._adopted: RunState | None = None  # found instead of started
         self._answered: RunState | None = None  # found beside a repeat
@@ -68,10 +71,13 @@ class Admission:
         rules = replace(self._rules, strategy=MultitaskStrategy.ENQUEUE) if begun and rejects else self._rules
         bounded = ConflictProtocol(replace(rules, deadline=self._deadline))
         state, command = bounded.fold(event, self._instance.clock.now())
-        while not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
-            came = await self._perform(command)
-            bounded = replace(state, rules=replace(state.rules, deadline=self._deadline))
-            state, command = bounded.fold(came, self._instance.clock.now())
+        try:
+            while not isinstance(command, commands.Admit | commands.Refuse | commands.Detach):
+                came = await self._perform(command)
+                bounded = replace(state, rules=replace(state.rules, deadline=self._deadline))
+                state, command = bounded.fold(came, self._instance.clock.now())
+        finally:
+            await self._line.give_back()
         return command
 
     async def _perform(self, command: commands.Command) -> events.Event:
@@ -155,7 +161,7 @@ class Admission:
     async def _sleep(self, until: float) -> events.Woke:
         seconds = until - self._instance.clock.now()
         if self.hold is None:
-            await self._instance.wakeups.wait(self._turn.conversation, max(seconds, 0))
+            await self._line.wait(seconds)
         else:
             await self.hold.sleep(seconds)
         return events.Woke()

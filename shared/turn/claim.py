@@ -11,6 +11,7 @@ from shared.core.turns import Claim, Turn, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Busy, Lessee, Peek, Provider
+from shared.turn.wait_in_line import WaitInLine
 
 CLAIM_MARGIN = 0.25  # of the start margin: a claim cut off by the deadline would keep others away for a whole lease
 YOUNG = 0.5  # of the first pause: a look at the turn that another request of this process made since is not repeated
@@ -20,11 +21,17 @@ class QueueHead:
     """The head of the queue in which `turn` waits. `position` is where the turn was seen last."""
 
     def __init__(
-        self, instance: Instance, rules: Rules, lessee: Lessee, turn: Turn, deadline: Callable[[], float]
+        self,
+        instance: Instance,
+        rules: Rules,
+        lessee: Lessee,
+        turn: Turn,
+        deadline: Callable[[], float],
+        line: WaitInLine,
     ) -> None:
         """`deadline` says when the request ends as things stand: `rules` do not know of a shutdown."""
         self.position = turn.position
-        self._deadline = deadline
+        self._deadline, self._line = deadline, line
         self._instance, self._rules, self._lessee, self._turn = instance, rules, lessee, turn
 
     async def claim(self) -> Claim | events.TurnEnded | events.Queued:
@@ -32,6 +39,8 @@ class QueueHead:
 
         Raises StoreUnavailable.
         """
+        if (handed := self._line.take()) is not None:
+            return handed
         clock, rules = self._instance.clock, self._rules
         peek = await peek_at(self._instance, self._turn, rules.pace.min_seconds)
         if peek.turn.status.final:
@@ -40,6 +49,7 @@ class QueueHead:
         late = clock.now() >= self._deadline() - rules.start_margin_seconds
         self._instance.see(peek.turn)
         self.position = peek.turn.position
+        self._line.note(peek)
         if not peek.claimable or (late and peek.turn.status is TurnStatus.QUEUED):
             return events.Queued(self.position)
         sent_at = clock.now()

@@ -66,8 +66,9 @@ class RunCreate:
                 hold.log(EventName.THREAD_CREATED)
             start = await self._requests.run_start(hold)
             await hold.secure()
-            stream, sent_at = self._instance.watched(hold.turn), clock.now()
-            run = await hold.keep(start_run(self._provider, start, stream=stream), through_displacement=True)
+            self._requests.note_sent()
+            sent_at = clock.now()
+            run = await hold.keep(start_run(self._provider, start, stream=True), through_displacement=True)
             limits.accepted(self._limit)
             return run
         except ActiveRun as conflict:

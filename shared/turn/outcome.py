@@ -26,7 +26,7 @@ async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool
         thread=hold.thread_after(run) if in_thread else None,
         forget_thread=not in_thread,
     )
-    await hold.advance(update, release=True)
+    await hold.end(update)
     hold.log(EventName.TURN_COMPLETED, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)
 
 
@@ -51,7 +51,7 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
         else None,
         forget_thread=forget_thread,
     )
-    await hold.advance(update, release=True)
+    await hold.end(update)
     hold.log(EventName.TURN_FAILED, code=code, agent=hold.agent.slug, model=hold.agent.model)
 
 
@@ -62,7 +62,7 @@ async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -
         partial=said(hold, ending.run, ending.said) or None,
         forget_thread=forget_thread,
     )
-    await hold.advance(update, release=True)
+    await hold.end(update)
     hold.log(EventName.TURN_CANCELLED, superseded_by=hold.turn.superseded_by)
 
 

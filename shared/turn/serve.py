@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,14 +12,14 @@ from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
 from shared.core.conflict.protocol import Rules
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import Conflict, Fenced
+from shared.core.errors import Conflict, Fenced, ProviderError
 from shared.core.handoff import TurnLimits
 from shared.core.pace import Pace
-from shared.core.runs import RunState, RunStatus
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn, Stopped
 from shared.instance.instance import Instance
-from shared.ports import Lessee, Peek, Provider
+from shared.ports import HeadRun, Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
 from shared.runs.lookup import answer_left_in_thread
 from shared.runs.start import HistoryLimits, RunRequests
@@ -65,6 +66,12 @@ class TurnServer:
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
+
+    async def ask_for_end(self, run: HeadRun) -> None:
+        """Ask the provider for the end of another holder's run: a request, whose outcome that holder hears."""
+        provider = self.provider(None if run.thread is None else run.thread.provider)
+        with contextlib.suppress(ProviderError):
+            await provider.cancel_run(run.thread or Thread(provider.name), run.run_id)
 
     async def peek(self, turn: Turn) -> Peek:
         """How the turn stands, by a look that the requests of this process share."""
@@ -189,6 +196,9 @@ class TurnServer:
                 left = await answer_left_in_thread(hold, provider, self._requests_for(provider))
                 if left is not None:
                     return await self._ended(hold, left, deadline)
+                if provider.outputs_start_run and not provider.attachable:
+                    # in the foreground some servers show a run only by what it leaves
+                    return await self._follow(hold, None, deadline)
                 # not started again: a server that cannot be asked for a run may be working on it all the same
                 await outcome.fail(hold, ErrorCode.RUN_NOT_FOUND, last)
             case _:

@@ -213,12 +213,12 @@ class StoreContract:
         claim, lease = await begin(store, given)
         waiting = (await store.submit_turn(another(given), LESSEE)).turn
         assert waiting.position == 1
-        assert (await store.cancel_turn(given.user_id, waiting.turn_id)).status is TurnStatus.CANCELLED
-        asked = await store.cancel_turn(given.user_id, given.turn_id)
+        assert (await store.cancel_turn(given.user_id, waiting.turn_id)).turn.status is TurnStatus.CANCELLED
+        asked = (await store.cancel_turn(given.user_id, given.turn_id)).turn
         assert (asked.status, asked.cancel_requested) == (TurnStatus.STARTING, True)
         assert (await store.advance_turn(lease, given.turn_id, TurnUpdate(), 15)).cancel_requested
         await finish(store, lease, claim.turn)
-        assert (await store.cancel_turn(given.user_id, given.turn_id)).status is TurnStatus.COMPLETED
+        assert (await store.cancel_turn(given.user_id, given.turn_id)).turn.status is TurnStatus.COMPLETED
 
     async def test_editing(self, store: Store) -> None:
         given = message()

@@ -7,14 +7,33 @@ from itertools import islice
 import pytest
 
 from shared.core.errors import NotSent, RateLimited
-from shared.core.pace import ANSWER_GROWTH, CANCEL_GROWTH, CONFLICT_GROWTH, RETRY_SECONDS, Pace, retry_pause
+from shared.core.pace import (
+    CANCEL_GROWTH,
+    CONFLICT_GROWTH,
+    FIRST_LOOK_SECONDS,
+    RETRY_SECONDS,
+    UNSEEN_SHARE,
+    Pace,
+    retry_pause,
+)
 
 
-@pytest.mark.parametrize("growth", [ANSWER_GROWTH, CANCEL_GROWTH, CONFLICT_GROWTH])
+@pytest.mark.parametrize("growth", [CANCEL_GROWTH, CONFLICT_GROWTH])
 def test_pauses_grow_from_the_first_to_the_longest(growth: float) -> None:
     pauses = list(islice(Pace(0.25, 2.0).pauses(growth), 60))
     assert pauses[0] == 0.25
     assert pauses[1] == pytest.approx(0.25 * growth)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 2.0
+
+
+def test_an_answer_lies_unseen_for_a_small_share_of_the_time_it_took() -> None:
+    pace, waited, pauses = Pace(0.25, 2.0), 0.0, list[float]()
+    while waited < 60:
+        pauses.append(pace.answer_pause(waited))
+        assert pauses[-1] <= max(UNSEEN_SHARE * waited, FIRST_LOOK_SECONDS)
+        waited += pauses[-1]
+    assert pauses[0] == FIRST_LOOK_SECONDS < 0.1
     assert pauses == sorted(pauses)
     assert pauses[-1] == 2.0
 

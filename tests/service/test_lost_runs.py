@@ -39,17 +39,21 @@ async def test_an_answer_that_came_between_the_last_look_and_the_repeat_is_the_o
 
 
 @pytest.mark.parametrize("same_instance", [True, False])
-async def test_a_create_cut_off_by_its_callers_deadline_is_not_repeated_while_it_may_be_at_work(
-    instances: Instances, emulator: RunningEmulator, same_instance: bool
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_run_in_the_foreground_is_not_repeated_while_it_may_be_at_work(
+    instances: Instances, emulator: RunningEmulator, same_instance: bool, shown: bool
 ) -> None:
-    """No lock, and everything in the foreground: nothing shows the run before it is over."""
+    """No lock, and everything in the foreground: where reads by id are not served, only its end shows the run."""
     await emulator.configure(lock=False)
+    if not shown:
+        action = {"kind": "status", "status": 404, "body": {"error": {"message": "Not found.", "code": None}}}
+        await emulator.fault(path="/responses/", method="GET", times=None, action=action)
     one = await instances.make(responses_background="off", run_budget_seconds="10", lease_seconds="3")
     two = one if same_instance else await instances.make(responses_background="off", run_budget_seconds="10")
     user = new_user()
     first = await one.send(user, "hello")
     turn = await one.send(user, "[[slow 4]] again", first.conversation_id, wait=1.0)
-    assert turn.status is TurnStatus.STARTING
+    assert turn.status is TurnStatus.RUNNING
     answered = await two.wait(user, turn)
     assert answered.reply == "Emulated reply 2 to: again"
     assert await creates(emulator) == 2

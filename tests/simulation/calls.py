@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from postgrest import APIError
 
-from shared.stores.rpc import Rpc
+from shared.stores.lane import Lane
+from shared.stores.rpc import CALLS_AT_ONCE, LANE_PATIENCE_SECONDS, Rpc
 from shared.stores.supabase import SupabaseStore
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class _Rpc(Rpc):
 
     def __init__(self, instance: Instance) -> None:
         self._instance, self._call_seconds = instance, DATABASE_SECONDS
+        self._lane = Lane(CALLS_AT_ONCE, LANE_PATIENCE_SECONDS)
 
     async def _send(self, function: str, parameters: dict[str, Any]) -> httpx.Response:
         return await _Request(self._instance, function, parameters).answer()
@@ -82,7 +84,11 @@ class _Request:
         if overtaken and answer["outcome"] != "fenced":
             world.blame(f"G2 a holder that had been overtaken wrote {self.parameters['p_to']} to a turn")
         user_id = self.parameters.get("p_user")
-        for turn in (answer.get("turn"), (answer.get("claim") or {}).get("turn")):
+        for turn in (
+            answer.get("turn"),
+            (answer.get("claim") or {}).get("turn"),
+            (answer.get("next") or {}).get("turn"),
+        ):
             if turn is not None:
                 world.see_turn(str(user_id), turn)
         if world.verbose:

@@ -40,6 +40,12 @@ def check(world: World) -> list[str]:
     return [text for one in CHECKS for text in one(record)]
 
 
+def anything_at_all(record: Record) -> Iterator[str]:
+    """A seed in which nothing is accepted shows nothing."""
+    if not record.turns:
+        yield "nothing was accepted"
+
+
 def accepted_is_final(record: Record) -> Iterator[str]:
     """G1, G3: what a 2xx was sent for is there, and everything that is there has ended."""
     for turn_id in record.world.owners:
@@ -224,7 +230,7 @@ ALLOWED: dict[str, Any] = {
     "edit": _EVERYWHERE | {"not_found", "already_started"},
 }
 CHECKS: tuple[Check, ...] = (
-    accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
+    anything_at_all, accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
     never_in_its_own_way, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
     displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,

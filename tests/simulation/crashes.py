@@ -31,7 +31,8 @@ FREEZE_BOUND = FREEZE_SECONDS + BOUNDS[True]  # a client whose own instance is f
 LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so no client waited for one to lapse
 CONVERSATION = "00000000-0000-0000-0000-0000000003e8"
 SEED = 1
-KINDS = ("threads", "responses")
+HEARD = ", heard"  # what its runs say can be heard as it comes
+KINDS = ("threads", "responses", f"threads{HEARD}", f"responses{HEARD}")
 
 
 class Unusual(AssertionError):
@@ -105,7 +106,13 @@ def _profile(kind: str, team: bool = False) -> Profile:
     """With a team the first message goes to it: runs that are short, because there are many."""
     seconds = (0.8, 0.8) if team else (3.0, 3.0)
     return Profile(
-        kinds=(kind,), run_seconds=seconds, long_runs=0.0, cold_starts=0.0, ignores_cancel=0.0, team=float(team)
+        kinds=(kind.removesuffix(HEARD),),
+        hears=float(kind.endswith(HEARD)),
+        run_seconds=seconds,
+        long_runs=0.0,
+        cold_starts=0.0,
+        ignores_cancel=0.0,
+        team=float(team),
     )
 
 

@@ -71,6 +71,8 @@ class Profile:
     foreign: float = 0.0  # of all ten seconds and threads: another program starts a run
     thread_lost: float = 0.0  # of all creates: the thread is gone
     spoiled: float = 0.0  # of all creates on a thread that has answered: what stands in it is refused from then on
+    hears: float = 0.5  # of the seeds: the server streams what its runs say
+    lies: float = 0.0  # of the streams: they break off, fall silent, tell the end late or wrongly, repeat themselves
 
     def quiet(self) -> Profile:
         """The same people and provider when nothing goes wrong any more."""
@@ -78,7 +80,7 @@ class Profile:
         return replace(
             self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
             answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
-            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0,
+            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0, lies=0.0,
         )  # fmt: skip
 
 
@@ -95,15 +97,17 @@ MODES: Mapping[str, Profile] = {
         thread_lost=0.03,
         spoiled=0.1,
     ),
-    "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0),
+    "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0, lies=0.3),
+    "streams": Profile(hears=1.0, lies=0.8, crash=0.002, pause=0.002),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(
-        network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked")
+        network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked"), hears=0.0
     ),
     # creates whose answer is lost while their run ends just as they are repeated
     "repeated": Profile(
         network=Network(after=0.25, slow=0.4),
         kinds=("responses", "unlocked"),
+        hears=0.0,
         run_seconds=(7.0, 16.0),
         long_runs=0.0,
         crash=0.004,
@@ -127,6 +131,7 @@ MODES: Mapping[str, Profile] = {
         thread_lost=0.01,
         spoiled=0.02,
         vanishes=0.2,
+        lies=0.3,
         kinds=("threads", "responses", "unlocked", "foreground"),
     ),
 }

@@ -24,11 +24,14 @@ from shared.held_turn import HeldTurn
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import TurnUpdate
+from shared.runs import follow
 from shared.runs.start import RunRequests
+from shared.turn import serve
 from shared.turn.admission import Admission
 from shared.turn.claim import QueueHead
 from shared.turn.create import RunCreate
 from shared.turn.stop import TurnStop
+from shared.turn.wait_in_line import WaitInLine
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
 from tests.simulation.sweep import Sweeping, no_sweep, sweep
@@ -67,7 +70,7 @@ def in_sql(function: str, *swaps: tuple[str, str]) -> Change:
     return change
 
 
-def in_python(owner: type, method: str, *swaps: tuple[str, str]) -> Change:
+def in_python(owner: Any, method: str, *swaps: tuple[str, str]) -> Change:
     """The method compiled anew from its changed source, in the module it comes from."""
 
     @contextmanager
@@ -127,6 +130,10 @@ async def _unsecured(self: HeldTurn) -> None:
     return None
 
 
+async def _nothing_given(self: WaitInLine) -> None:
+    return None
+
+
 def _unheard(self: LocalWakeups, conversation: ConversationKey) -> None:
     return None
 
@@ -150,6 +157,16 @@ DEATH = "one death in a chain"  # crashes.py: a team, at every boundary, or at t
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
 MUTANTS = (
+    Mutant("a stream that gives out is taken for an answer", "streams", (
+        in_python(follow, "hear", ("        return None\n\n    try:",
+                                   "        return RunState(run_id, RunStatus.COMPLETED)\n\n    try:")),
+    ), says="G8"),
+    Mutant("every end that a stream tells is believed", "streams", (
+        in_python(serve, "follow", (" and heard.status in BELIEVED", "")),
+    ), says="G"),
+    Mutant("a run found cancelled is taken for the turn's end", "streams", (
+        in_python(serve, "follow", ("await hold.advance(TurnUpdate())\n                hold.check()", "pass")),
+    ), says="G8"),
     Mutant("no reconcile", "ambiguous", (
         in_python(ConflictProtocol, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
@@ -205,8 +222,8 @@ MUTANTS = (
     ), says="G13"),
     Mutant("nothing sweeps", "crash", (), sweeping=no_sweep, says="G1"),
     Mutant("numbers are not given out under the lock", "clean", (
-        in_sql("public.chat_submit_turn", ("set next_seq = next_seq + 1,",
-                                      "set next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
+        in_sql("public.chat_submit_turn", ("next_seq = next_seq + 1,",
+                                      "next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
     )),
     Mutant("no intent before a create", "definite", (
         in_python(RunCreate, "send", ("if not hold.fresh:", "if False:")),
@@ -331,5 +348,8 @@ HARMLESS = (
     ),
     # a belt beside braces: every call before a create has a deadline shorter than the lease, and the wait for the
     # create itself heartbeats; it guards against a process that hangs between the two without being in any call
+    Mutant(
+        "a claim that no request takes is not given back", "storm", (instead(WaitInLine, "give_back", _nothing_given),)
+    ),
     Mutant("no look at the lease before a create", "zombie", (instead(HeldTurn, "secure", _unsecured),)),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
-from shared.core.errors import NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
+from shared.core.errors import NotFoundAtProvider, NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
 from shared.core.turns import RunStart
@@ -15,6 +16,7 @@ from shared.providers.responses.item_traces import found_run
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
 from tests.simulation.servers import Create, Item, Run, Server, part_of
+from tests.simulation.streams import Stream
 from tests.simulation.team import SLUGS
 
 T = TypeVar("T")
@@ -27,6 +29,7 @@ FOREGROUND_SECONDS = 300.0
 class FakeProvider:
     def __init__(self, instance: Instance, server: Server) -> None:
         self._instance, self._server, self._world = instance, server, instance.world
+        self._streamed: set[str] = set()  # runs whose create's own stream is open here
 
     @property
     def name(self) -> str:
@@ -42,7 +45,7 @@ class FakeProvider:
 
     @property
     def attachable(self) -> bool:
-        return False
+        return self._world.hears and not (self._server.keeps_runs or self._server.foreground)
 
     @property
     def create_seconds(self) -> float:
@@ -67,7 +70,7 @@ class FakeProvider:
                 "start_run", lambda: server.start(start, create), writes=True, create=create,
                 seconds=FOREGROUND_SECONDS if foreground else TIMEOUT_SECONDS,
             )  # fmt: skip
-            if foreground:
+            if foreground and not (stream and world.hears):
                 await run.over.wait()
         except OutcomeUnknown:
             create.fate = "lost"
@@ -75,7 +78,9 @@ class FakeProvider:
         except ProviderError:
             create.fate = "refused"
             raise
-        if foreground:
+        if stream and world.hears:
+            self._streamed.add(run.run_id)
+        elif foreground:
             await self._instance.step("start_run, over")
         create.fate = "heard"
         return self._state(run)
@@ -87,6 +92,9 @@ class FakeProvider:
         return await self._request("find_holder", lambda: self._holder(thread))
 
     async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+        """A bare server answers for a run only where its create's own stream was read."""
+        if self._server.kind == "bare" and run_id not in self._streamed:
+            raise NotFoundAtProvider("No such run.", status=404)
         return await self._request("get_run", lambda: self._state(self._server.run(run_id)))
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
@@ -96,9 +104,18 @@ class FakeProvider:
     async def erase_turn(self, start: RunStart) -> bool:
         return await self._request("erase_turn", lambda: self._server.erase(start), writes=True)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncIterator[TextHeard | RunState]:
-        return
-        yield  # nothing is ever streamed here
+    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        """What the run says, and its end: as it is, or as streams lie."""
+        world, run = self._world, self._server.runs.get(run_id)
+        if run is None or not (run_id in self._streamed or self.attachable):
+            return
+        await asyncio.sleep(world.streams.uniform(0.01, 0.1))
+        stream = Stream(world, run, self._state)
+        world.counts[f"streams {stream.lie}"] += 1
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                await self._instance.step("listen, heard")
+                yield event
 
     async def delete_thread(self, thread: Thread) -> bool:
         try:

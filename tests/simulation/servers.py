@@ -126,6 +126,12 @@ class Run:
     given: list[ToolOutput] = field(default_factory=list)  # outputs submitted to it
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # set and replaced with every change of the status
+
+    def become(self, status: str) -> None:
+        self.status = status
+        self.news.set()
+        self.news = asyncio.Event()
 
     @property
     def context(self) -> tuple[tuple[str, str], ...]:
@@ -277,7 +283,8 @@ class Server:
         run = self.run(run_id)
         if not run.active or run.status == "cancelling" or self.foreground:
             raise NotCancellable(f"Cannot cancel run with status '{run.status}'.", status=400)
-        run.status, run.cancelled_by = "cancelling", who
+        run.become("cancelling")
+        run.cancelled_by = who
         if not run.ignores_cancel:
             run.poke.set()
         return run
@@ -308,7 +315,8 @@ class Server:
         if sorted(given.call_id for given in outputs) != sorted(call.call_id for call in run.calls):
             raise ProviderRefused("Expected tool outputs for all call ids, and for no others.", status=400)
         run.given += outputs
-        run.status, run.calls = "in_progress", ()
+        run.calls = ()
+        run.become("in_progress")
         run.poke.set()
         return run
 
@@ -350,11 +358,11 @@ class Server:
     async def _life(self, run: Run, seconds: float) -> None:
         world = self.world
         await asyncio.sleep(min(world.rng.uniform(0.05, 1), seconds))
-        run.status = "in_progress" if run.status == "queued" else run.status
+        run.become("in_progress" if run.status == "queued" else run.status)
         poked = await self._poked(run, seconds)
         while self.keeps_runs and not poked and run.fault is None and (part := self._part(run)).calls:
             self._says(run, part)
-            run.status = "requires_action" if run.status == "in_progress" else run.status
+            run.become("requires_action" if run.status == "in_progress" else run.status)
             await self._poked(run, EXPIRY_SECONDS - (world.now - run.started_at))
             if run.status != "in_progress":
                 break
@@ -418,9 +426,7 @@ class Server:
     def _end(self, run: Run, status: str) -> None:
         if run.ended_at is not None:
             return
-        run.status, run.ended_at = status, self.world.now
-        run.over.set()
-        run.poke.set()
+        run.ended_at = self.world.now
         self.world.note(f"{run.run_id} ended: {status}")
         place = self.place(run.place_id)
         if not self.keeps_runs and (status == "completed" or self.leaves_input):
@@ -428,6 +434,9 @@ class Server:
         if status == "completed":
             self._says(run, self._part(run))
             run.cursor = place.items[-1].item_id
+        run.become(status)
+        run.over.set()
+        run.poke.set()
 
     async def strangers(self) -> None:
         while True:

@@ -22,7 +22,7 @@ from tests.simulation.database import Database
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_death_at_every_boundary(simulated: Database, kind: str, returning: bool) -> None:
     found = list(deaths(simulated, kind, returning=returning))
-    assert len(found) > 30
+    assert len(found) > 15
     for death in found:
         assert death.result.world.crashed.is_set()
         assert not death.broken(BOUNDS[returning]), f"no. {death.number}: {death.where}\n{death.result.report()}"
@@ -38,7 +38,7 @@ def test_a_freeze_at_every_boundary(simulated: Database) -> None:
 def test_a_shutdown_at_every_boundary(simulated: Database, kind: str) -> None:
     """Every deployment takes instances away in mid-answer: no request is cut off, and another one goes on at once."""
     found = list(shutdowns(simulated, kind, every=4))
-    assert len(found) > 20
+    assert len(found) > 8
     for shutdown in found:
         assert shutdown.result.world.counts["shutdowns"] == 1
         assert not shutdown.broken(SHUTDOWN_BOUND), (
@@ -50,6 +50,6 @@ def test_a_shutdown_at_every_boundary(simulated: Database, kind: str) -> None:
 def test_a_lost_answer_costs_no_lease(simulated: Database, kind: str) -> None:
     """A call that is repeated is recognised: its caller gets what it missed."""
     found = list(lost_answers(simulated, kind))
-    assert len(found) > 10
+    assert len(found) > 6
     for lost in found:
         assert not lost.broken(LOST_ANSWER_SECONDS), f"no. {lost.number}: {lost.where}\n{lost.result.report()}"

@@ -48,6 +48,8 @@ class World:
         self.loop, self.profile, self.database = loop, profile, database
         self.rng = random.Random(f"world {seed}")
         self.kind = profile.kinds[seed % len(profile.kinds)]
+        self.streams = random.Random(f"streams {seed}")  # dice of their own: whether they roll changes nothing else
+        self.hears = self.streams.random() < profile.hears
         self.strategies = self.rng.choice(profile.mixes)
         self.gather_seconds = self.rng.choice(profile.gathers)
         self.never: asyncio.Future[None] = loop.create_future()

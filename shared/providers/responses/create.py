@@ -57,6 +57,7 @@ class ResponseCreates:
         self._conversations = conversations
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
         self._unproven: dict[str, tuple[RunStart, str]] = {}  # by run id: it has not named its conversation so far
+        self._disproven: dict[str, None] = {}
 
     async def create(self, start: RunStart, conversation: str | None, *, stream: bool) -> RunState:
         habits = self._habits
@@ -165,6 +166,8 @@ class ResponseCreates:
 
     async def proven(self, run: RunState) -> RunState:
         """The run as it is; or as one that has failed, where it has turned out to know nothing of its conversation."""
+        if run.run_id in self._disproven and run.settled:
+            return _ignored(run)
         if not run.settled or run.run_id not in self._unproven:
             return run
         start, conversation = self._unproven.pop(run.run_id)
@@ -175,7 +178,10 @@ class ResponseCreates:
         ):
             self.give_conversations_up()
             if _has_before(start):
-                return RunState(run.run_id, RunStatus.FAILED, usage=run.usage, error_code="conversation_ignored")
+                self._disproven[str(run.run_id)] = None  # the next look is told the same
+                if len(self._disproven) > MOST_UNPROVEN:
+                    del self._disproven[next(iter(self._disproven))]
+                return _ignored(run)
         return run
 
     async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
@@ -210,6 +216,11 @@ class ResponseCreates:
                 await self._wire.post("responses", state.run_id, "cancel", body={})
             self._streams.open_streams.drop(state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
+
+
+def _ignored(run: RunState) -> RunState:
+    """The run as one that has failed: it knew nothing of its conversation."""
+    return RunState(run.run_id, RunStatus.FAILED, usage=run.usage, error_code="conversation_ignored")
 
 
 def _has_before(start: RunStart) -> bool:

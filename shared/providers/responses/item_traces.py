@@ -111,7 +111,21 @@ def leftovers(newest_first: Sequence[Item], start: RunStart) -> list[str]:
                 break
         at = found + 1
         left += _ids([item])
-    return left
+    return left + [item_id for item_id in _unread_outputs(newest_first, start) if item_id not in left]
+
+
+def _unread_outputs(newest_first: Sequence[Item], start: RunStart) -> list[str]:
+    """Ids of our outputs that no model has read: what follows them, if anything, was asked by another program."""
+    given = {output.call_id for output in start.tool_outputs}
+    unread: list[Item] = []
+    follows_nothing = True
+    for item in newest_first:
+        is_ours = item_kind(item) == "function_call_output" and fields.identifier(item, "call_id") in given
+        if is_ours and follows_nothing:
+            unread.append(item)
+        else:
+            follows_nothing = fields.text(item, "role") == "user"
+    return _ids(unread)
 
 
 def _place(item: Item, own: Sequence[Item], at: int) -> int | None:
