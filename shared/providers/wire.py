@@ -46,12 +46,16 @@ class EventSource:
         self._response = response
         self._bytes = response.aiter_bytes()
         self._parser = EventParser()
+        self.finished = False  # the server has ended the stream; False where it broke off
 
     async def read(self) -> list[ServerEvent] | None:
         """The events of the next bytes; None where the stream has ended or broken off."""
         try:
             return self._parser.feed(await anext(self._bytes))
-        except (StopAsyncIteration, EventTooLarge, httpx.HTTPError, httpx.StreamError, OSError):
+        except StopAsyncIteration:
+            self.finished = True
+            return None
+        except (EventTooLarge, httpx.HTTPError, httpx.StreamError, OSError):
             return None
 
     async def close(self) -> None:

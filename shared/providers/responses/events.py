@@ -41,6 +41,13 @@ class ResponseEvents(RunEvents):
         if self.end is not None:
             self.run_text.complete(self.end.text)
 
+    def finished(self, *, said_so: bool) -> None:
+        """A response in the foreground ends with its stream: without a last event, what was told is all of it."""
+        if self.end is not None or self.run is None or in_background(self.run):
+            return
+        if self._heard.closed or (said_so and any(self.run_text.spoken().values())):
+            self.look({**self.run, "status": "completed"})
+
     def resumed(self) -> None:
         self._numbers.resumed()
 

@@ -16,13 +16,21 @@ from shared.providers.streams.events import raw_text
 class HeardOutput:
     def __init__(self) -> None:
         self._items: dict[int, Mapping[str, Any]] = {}  # by place: as they ended, or else as they began
+        self._done: set[int] = set()  # places of items that have ended
         self._arguments: dict[int, str] = {}  # of function calls
+
+    @property
+    def closed(self) -> bool:
+        """Whether anything was told, and every item of it to its end."""
+        return bool(self._items) and self._items.keys() == self._done
 
     @property
     def last_place(self) -> int:
         return max(self._items, default=-1)
 
     def take(self, kind: str, place: int, data: Mapping[str, Any]) -> None:
+        if kind == "output_item.done":
+            self._done.add(place)
         match kind:
             case "output_item.added" | "output_item.done":
                 self._items[place] = {**self._items.get(place, {}), **fields.inner(data, "item")}

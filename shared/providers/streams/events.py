@@ -28,6 +28,7 @@ class RunEvents:
 
     def take(self, event: ServerEvent) -> None:
         if event.data.strip() == DONE:
+            self.finished(said_so=True)
             self.over = True
             return
         try:
@@ -44,6 +45,9 @@ class RunEvents:
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         raise NotImplementedError
+
+    def finished(self, *, said_so: bool) -> None:
+        """The server has ended the stream; `said_so`: with a word of its own, behind everything else."""
 
     def resumed(self) -> None:
         """The next event comes from a new stream of the same run."""

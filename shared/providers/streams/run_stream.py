@@ -176,6 +176,8 @@ class RunStream:
                     await asyncio.wait({reading})
             arrived = reading.result()
             if arrived is None:
+                if source.finished:
+                    self.events.finished(said_so=False)
                 return
             try:
                 for event in arrived:

@@ -196,3 +196,32 @@ def test_the_event_says_how_it_ended(status: str) -> None:
     assert reader.end is not None
     assert reader.end.status == status
     assert reader.end.text == ("" if status == "cancelled" else "Hello")
+
+
+@pytest.mark.parametrize("said_so", [True, False])
+def test_a_stream_that_the_server_ends_without_a_last_event_was_whole(said_so: bool) -> None:
+    reader = take(*told([message("Let me look."), call()]))
+
+    reader.finished(said_so=said_so)
+
+    assert reader.end is not None
+    assert (reader.end.status, reader.end.text, len(reader.end.tool_calls)) == ("requires_action", "Let me look.", 1)
+
+
+@pytest.mark.parametrize(("said_so", "whole"), [(True, True), (False, False)])
+def test_words_without_their_end_are_whole_only_where_the_server_says_so(said_so: bool, whole: bool) -> None:
+    reader = take(*told([message("Hello")], closes=False))
+
+    reader.finished(said_so=said_so)
+
+    assert (reader.end is not None) == whole
+    assert reader.run_text.text == "Hello"
+
+
+def test_the_end_of_its_stream_says_nothing_of_a_run_in_the_background() -> None:
+    created = {"type": "response.created", "response": {"id": "resp_1", "status": "queued", "background": True}}
+    reader = take(created, *told([message("Hello")])[1:])
+
+    reader.finished(said_so=True)
+
+    assert reader.end is None
