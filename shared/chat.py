@@ -33,13 +33,14 @@ LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in th
 class NewMessage:
     """One message as its sender means it. How long the sender wants to wait is not part of it."""
 
-    text: str
+    text: str | None  # None: what was asked in the turn that this one replaces
     conversation_id: str | None = None
     scope: Scope | None = None
     agent: str | None = None
     strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     metadata: Mapping[str, str] | None = None
     idempotency_key: str | None = None
+    replaces: str | None = None  # the turn in whose place it is sent
 
     def digest(self) -> str:
         """64 hex digits that are equal exactly where two messages mean the same turn."""
@@ -51,6 +52,8 @@ class NewMessage:
             "strategy": self.strategy,
             "metadata": dict(self.metadata or {}),
         }
+        if self.replaces is not None:
+            meaning["replaces"] = self.replaces
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
@@ -118,6 +121,7 @@ class ChatService:
             request_hash=message.digest(),
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
+            replaces=message.replaces,
             limits=self._options.limits,
         )
         sent_at = self._instance.clock.now()
@@ -125,7 +129,7 @@ class ChatService:
         lessee = self._lessee if deadline > sent_at else None
         accepted = await self._instance.store.submit_turn(submission, lessee)
         turn = accepted.turn
-        if message.strategy.displaces:
+        if message.strategy.displaces or message.replaces is not None:
             self._instance.notify(turn.conversation)
         name = EventName.TURN_REPLAYED if accepted.replayed else EventName.TURN_ACCEPTED
         logs.event(

@@ -6,8 +6,7 @@ headers every answer has, and turns every exception from inside into the one err
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,7 +25,6 @@ from shared.core.errors import ChatError
 from shared.ports import Clock
 
 HEALTH_PATHS = frozenset({"/health", "/healthz"})
-HEALTH_PLACES = 20
 OVERLOADED_RETRY_SECONDS = 2.0
 
 
@@ -49,7 +47,7 @@ class Gateway:
         self._app, self._clock, self._project = app, clock, project
         self._log_execution_id = log_execution_id
         self._allowed_origins = frozenset(allowed_origins)
-        self._places, self._health_places = _Places(max_concurrent), _Places(HEALTH_PLACES)
+        self._max_concurrent, self._inside = max_concurrent, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # functions are never sent anything else
@@ -93,12 +91,20 @@ class Gateway:
             "call": call,
             "state": {},
         }
-        # the one who asks whether we are overloaded must be answered: by a few places of their own
-        places = self._health_places if call.path in HEALTH_PATHS else self._places
+        if call.path in HEALTH_PATHS:  # the one who asks whether we are overloaded must be answered
+            await self._app(inner, receive, answer.send)
+            return
+        if self._inside >= self._max_concurrent:
+            raise ChatError(
+                code=ErrorCode.OVERLOADED,
+                retryable=True,
+                retry_after=OVERLOADED_RETRY_SECONDS,
+            )
+        self._inside += 1
         try:
-            with places.taken():
-                await self._app(inner, receive, answer.send)
+            await self._app(inner, receive, answer.send)
         finally:
+            self._inside -= 1
             for act in call.afterwards:
                 act()
 
@@ -136,24 +142,6 @@ _KEPT = (
 )
 _OVERRIDABLE = frozenset({"cache-control", "vary"})  # a stream and a preflight say more
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-
-
-class _Places:
-    """How many requests may be inside at the same time."""
-
-    def __init__(self, number: int) -> None:
-        self._free = number
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """One place, for as long as the block lasts. Raises ChatError (`overloaded`) where none is free."""
-        if self._free <= 0:
-            raise ChatError(code=ErrorCode.OVERLOADED, retryable=True, retry_after=OVERLOADED_RETRY_SECONDS)
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 class _Answer:

@@ -105,6 +105,22 @@ def _joined_parts(message: dict[str, Any]) -> str:
     return "\n".join(texts)
 
 
+def replaced_in(document: Mapping[str, Any]) -> str | None:
+    """The turn that is to be answered anew: with another message (`replaces`), or with the same (`regenerate`)."""
+    named = [field for field in ("replaces", "regenerate") if field in document]
+    if not named:
+        return None
+    field = named[0]
+    for other in ("regenerate", "scope", "multitask_strategy"):
+        if other != field and other in document:
+            raise invalid(other, f"{other} cannot be sent with {field}.")
+    if field == "regenerate" and "message" in document:
+        raise invalid("message", "message cannot be sent with regenerate; send replaces to change it.")
+    if not is_uuid(document[field]):
+        raise invalid(field, f"{field} must be a turn's id.")
+    return str(document[field])
+
+
 def conversation_id(document: Mapping[str, Any]) -> str | None:
     if "conversation_id" not in document:
         return None

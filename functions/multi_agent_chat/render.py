@@ -74,6 +74,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "position": turn.position,
         "cancel_requested": turn.cancel_requested,
         "superseded_by": turn.superseded_by,
+        "replaced": turn.replaced,
         "error": None if turn.error is None else stored_error(turn.error),
         "partial": None if turn.error is None else _partial(turn.error),
         "metadata": dict(turn.metadata),
@@ -173,7 +174,7 @@ def error_of(turn: Turn, replayed: bool) -> Conflict | TurnFailed | None:
     """None for a turn that is open, or completed."""
     if not turn.status.final or turn.status is TurnStatus.COMPLETED:
         return None
-    if turn.superseded_by is not None:
+    if _displaced(turn):
         return _superseded(turn)
     details = {"turn": turn_answer(turn, replayed, quoting=False)}
     if turn.status is TurnStatus.CANCELLED:
@@ -184,10 +185,15 @@ def error_of(turn: Turn, replayed: bool) -> Conflict | TurnFailed | None:
 
 
 def state_of(turn: Turn) -> dict[str, Any]:
-    """A turn as its owner reads it. A displaced one says so, on every way it is asked for."""
-    if turn.status.final and turn.superseded_by is not None:
+    """A turn as its owner reads it. One that another has ended says so, on every way it is asked for."""
+    if _displaced(turn):
         raise _superseded(turn)
     return turn_state(turn)
+
+
+def _displaced(turn: Turn) -> bool:
+    """Whether another turn has ended this one. One that was over before keeps its outcome, and can be read."""
+    return turn.status is TurnStatus.CANCELLED and (turn.error or {}).get("code") == ErrorCode.SUPERSEDED
 
 
 def _superseded(turn: Turn) -> Conflict:

@@ -50,6 +50,10 @@ def shaped(required: dict[str, Schema], optional: dict[str, Schema] | None = Non
     }
 
 
+def _forbidden(*names: str) -> Schema:
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
 def _short(longest: int) -> Schema:
     return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{_CLEAN}*{_SEEN}{_CLEAN}*$"}
 
@@ -103,16 +107,26 @@ METADATA: Schema = {
 }
 STRATEGY: Schema = {"enum": [strategy.value for strategy in MultitaskStrategy]}
 NEW_MESSAGE = shaped(
-    {"message": MESSAGE},
+    {},
     {
+        "message": MESSAGE,
         "conversation_id": UUID,
         "scope": SCOPE,
         "agent": SLUG,
         "multitask_strategy": STRATEGY,
         "wait_seconds": {"type": "number", "minimum": 0},
         "metadata": METADATA,
+        "replaces": UUID,
+        "regenerate": UUID,
     },
-) | {"not": {"required": ["conversation_id", "scope"]}}
+) | {
+    "anyOf": [
+        {"required": ["message"], "not": {"anyOf": [{"required": ["replaces"]}, {"required": ["regenerate"]}]}},
+        {"required": ["message", "replaces"], "not": _forbidden("regenerate", "scope", "multitask_strategy")},
+        {"required": ["regenerate"], "not": _forbidden("message", "replaces", "scope", "multitask_strategy")},
+    ],
+    "not": {"required": ["conversation_id", "scope"]},
+}
 CONVERSATION_CHANGE = shaped(
     {},
     {
@@ -173,6 +187,7 @@ TURN_STATE = shaped(
         "position": COUNT,
         "cancel_requested": FLAG,
         "superseded_by": nullable(UUID),
+        "replaced": nullable(UUID),
         "error": nullable(_STORED_ERROR),
         "partial": nullable(shaped({"text": TEXT})),
         "metadata": {"type": "object", "additionalProperties": TEXT},

@@ -15,8 +15,21 @@ from functions.multi_agent_chat.stream.response import HEADERS, EventStream, Tur
 from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import NewMessage
 from shared.core.model import User
+from shared.core.turns import MultitaskStrategy
 
-_MESSAGE_FIELDS = ("message", "conversation_id", "scope", "agent", "multitask_strategy", "wait_seconds", "metadata")
+ENQUEUE = MultitaskStrategy.ENQUEUE  # what a message in another's place does: what it names is ended by the store
+
+_MESSAGE_FIELDS = (
+    "message",
+    "conversation_id",
+    "scope",
+    "agent",
+    "multitask_strategy",
+    "replaces",
+    "regenerate",
+    "wait_seconds",
+    "metadata",
+)
 
 
 class TurnRoutes:
@@ -27,14 +40,16 @@ class TurnRoutes:
         user = await self._deps.user(request)
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
         document = body_fields.known(await read_json(request), _MESSAGE_FIELDS)
+        replaces = body_fields.replaced_in(document)
         message = NewMessage(
-            text=body_fields.text_in(document),
+            text=None if "regenerate" in document else body_fields.text_in(document),
             conversation_id=body_fields.conversation_id(document),
             scope=body_fields.scope(document),
             agent=body_fields.agent(document),
-            strategy=body_fields.strategy(document, self._deps.default_strategy),
+            strategy=body_fields.strategy(document, self._deps.default_strategy if replaces is None else ENQUEUE),
             metadata=body_fields.metadata(document),
             idempotency_key=key,
+            replaces=replaces,
         )
         wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait

@@ -40,6 +40,14 @@ class MultitaskStrategy(StrEnum):
         return self in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK)
 
 
+class Displacement(StrEnum):
+    """What took a turn's place: a message with one of two strategies, or one that was sent instead of it."""
+
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
+    EDIT = "edit"  # an edited message, or the same one to be answered once more
+
+
 @dataclass(frozen=True, slots=True)
 class Displaced:
     """An interrupted turn: what was asked, and said until then. A provider may have dropped it from its thread."""
@@ -129,7 +137,8 @@ class Turn:
     usage: Usage
     metadata: Mapping[str, str] = field(default_factory=dict)
     superseded_by: str | None = None  # the turn that displaces, or displaced, this one
-    superseded_how: MultitaskStrategy | None = None
+    superseded_how: Displacement | None = None
+    replaced: str | None = None  # the turn in whose place this one was sent
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None

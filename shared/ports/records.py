@@ -28,7 +28,7 @@ class Submission:
     conversation_id: str | None  # None: the scope's open conversation, or a new one
     new_conversation_id: str  # the id to give a conversation that has to be made without one being named
     scope: Scope | None
-    text: str
+    text: str | None  # None: what was asked in the turn that this one replaces
     agent: str | None
     strategy: MultitaskStrategy
     metadata: Mapping[str, str]
@@ -37,6 +37,7 @@ class Submission:
     ttl_seconds: float  # to the turn's deadline
     limits: QueueLimits
     gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
+    replaces: str | None = None  # the turn that is displaced, with all behind it
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ class Store(Protocol):
         """Accept the message; with a lessee, claim it at once where it is the head of a free queue.
 
         Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
-        (`idempotency_key_reused`, `unknown_agent`), NoAgents, TooMany (`queue_full`, `too_many_open`, `rate_limited`).
+        (`idempotency_key_reused`, `unknown_agent`), NoAgents, NotFound (the turn it replaces), TooMany
+        (`queue_full`, `too_many_open`, `rate_limited`).
         """
         ...
 

@@ -7,7 +7,17 @@ from typing import Any
 
 from shared.core.model import Agent, JsonObject, Message, Peer, Scope, ScopeKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
-from shared.core.turns import Claim, Conversation, Displaced, Joined, MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.core.turns import (
+    Claim,
+    Conversation,
+    Displaced,
+    Displacement,
+    Joined,
+    MultitaskStrategy,
+    RunRecord,
+    Turn,
+    TurnStatus,
+)
 from shared.ports import HeadRun, Orphan, Peek, Scratch
 
 
@@ -41,7 +51,8 @@ def read_turn(row: JsonObject) -> Turn:
         usage=Usage(row["usage"]["input_tokens"], row["usage"]["output_tokens"]),
         metadata=row["metadata"],
         superseded_by=row["superseded_by"],
-        superseded_how=None if row["superseded_how"] is None else MultitaskStrategy(row["superseded_how"]),
+        superseded_how=None if row["superseded_how"] is None else Displacement(row["superseded_how"]),
+        replaced=row["replaced"],
         joined=tuple(Joined(one["turn_id"], one["text"], TurnStatus(one["status"])) for one in row["joined"]),
         created_at=row["created_at"],
         finished_at=row["finished_at"],

@@ -72,6 +72,7 @@ class SupabaseStore:
             open_per_user=s.limits.open_per_user,
             per_minute=s.limits.per_minute,
             gather_ms=ms(s.gather_seconds),
+            replaces=s.replaces,
             owner=None if lessee is None else lessee.owner,
             lease_ms=0 if lessee is None else ms(lessee.lease_seconds),
         )

@@ -96,6 +96,7 @@ class TurnServer:
         except Fenced:
             if admission.hold is not None:
                 admission.hold.log(EventName.TURN_FENCED)
+                await self._stop.leave(admission.hold)
             raise
         finally:
             if admission.hold is not None:

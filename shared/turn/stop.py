@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ProviderError
+from shared.core.errors import ChatError, ProviderError
 from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus
-from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.core.turns import Displacement, RunRecord, Turn, TurnStatus
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
@@ -62,6 +62,7 @@ class TurnStop:
         is followed further. Raises Fenced, StoreUnavailable.
         """
         if hold.turn.status.final:
+            await self.leave(hold)
             return False
         await self._end_asked(hold)
         displaced = hold.turn.superseded_by is not None
@@ -81,10 +82,25 @@ class TurnStop:
         else:
             # joined messages stand in the thread as one: the others are asked again without it
             again = not displaced and len(hold.turn.joined) > 1
-            if not stray and (again or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK):
+            if not stray and (again or hold.turn.superseded_how is Displacement.ROLLBACK):
                 stray = not await self._erase(hold, requests)
             await outcome.cancel(hold, ending, forget_thread=stray)
         return False
+
+    async def leave(self, hold: HeldTurn) -> None:
+        """Ask for the end of the run of a turn that another one was sent in place of. Never raises.
+
+        Its thread was given up with it, so nothing waits for that end: it only saves what the run would cost.
+        """
+        turn = hold.turn
+        if hold.thread is None or turn.run_id is None:
+            return
+        with suppress(ChatError, TimeoutError):
+            async with asyncio.timeout(ASKED_SECONDS):
+                if not turn.status.final:
+                    turn = (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
+                if turn.status is TurnStatus.CANCELLED and turn.superseded_how is Displacement.EDIT:
+                    await self._provider(hold).cancel_run(hold.thread, turn.run_id or "")
 
     async def _end_asked(self, hold: HeldTurn) -> None:
         """Ask for the end of runs of asked agents. One that an earlier holder has asked goes with its thread."""

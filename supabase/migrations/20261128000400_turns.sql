@@ -31,7 +31,8 @@ create table public.chat_turns (
   cancel_requested boolean     not null default false,
   cancel_requested_at timestamptz,        -- how long a run has ignored it is counted from here, across holders
   superseded_by    uuid,                  -- the turn that displaces, or displaced, this one
-  superseded_how   text        check (superseded_how in ('interrupt', 'rollback')),
+  superseded_how   text        check (superseded_how in ('interrupt', 'rollback', 'edit')),
+  replaced         uuid,                  -- the turn in whose place this one was sent
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
   reply            text,
   error            jsonb,

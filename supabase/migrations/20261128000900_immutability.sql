@@ -4,15 +4,20 @@ create function chat_internal.guard_turn() returns trigger
 language plpgsql set search_path = '' as $$
 declare
   withdrawn boolean := new.status = 'cancelled' and new.text = '' and new.idempotency_key is null;
+  kept public.chat_turns := new;
 begin
-  if old.finished_at is not null and new is distinct from old then
+  if new.superseded_how = 'edit' then  -- what was answered stands, and may be taken out of view afterwards
+    kept.superseded_by := old.superseded_by;
+    kept.superseded_how := old.superseded_how;
+  end if;
+  if old.finished_at is not null and (kept is distinct from old or new.superseded_by <> old.superseded_by) then
     raise exception 'a final turn does not change' using errcode = '55000';
   end if;
   if (new.id, new.user_id, new.conversation_id, new.seq, new.request_hash, new.strategy, new.metadata,
-      new.agent_named, new.created_at, new.deadline_at)
+      new.agent_named, new.replaced, new.created_at, new.deadline_at)
      is distinct from
      (old.id, old.user_id, old.conversation_id, old.seq, old.request_hash, old.strategy, old.metadata,
-      old.agent_named, old.created_at, old.deadline_at)
+      old.agent_named, old.replaced, old.created_at, old.deadline_at)
      or (new.idempotency_key is distinct from old.idempotency_key and not withdrawn)
      or (new.first_started_at is distinct from old.first_started_at and old.first_started_at is not null)
      or new.attempt < old.attempt then

@@ -27,6 +27,12 @@ language sql stable set search_path = '' as $$
   where m.user_id = p_user and m.conversation_id = p_conversation and m.seq > p_read_seq and m.role = 'assistant'
 $$;
 
+create function chat_internal.last_preview(c public.chat_conversations) returns text
+language sql stable set search_path = '' as $$
+  select chat_internal.preview(m.text) from public.chat_messages m
+  where m.user_id = c.user_id and m.conversation_id = c.id order by m.seq desc limit 1
+$$;
+
 create function chat_internal.add_line(
   t public.chat_turns, p_role text, p_agent text, p_text text, p_now timestamptz, p_partial boolean default false,
   p_handoff_to text default null)
@@ -72,8 +78,7 @@ begin
       next_message_seq = first,
       read_seq = least(c.read_seq, first - 1),
       unread = chat_internal.unread(c.user_id, c.id, least(c.read_seq, first - 1)),
-      preview = (select chat_internal.preview(m.text) from public.chat_messages m
-                 where m.user_id = c.user_id and m.conversation_id = c.id and m.seq = first - 1)
+      preview = chat_internal.last_preview(c)
     where c.user_id = t.user_id and c.id = t.conversation_id;
   end if;
 end $$;

@@ -29,7 +29,8 @@ begin
     active_agent = case
       when t.status = 'completed' then speaker
       -- what was said stands, and with it that control has moved
-      when t.status = 'cancelled' and t.handoffs <> '[]' and t.superseded_how is distinct from 'rollback' then t.agent
+      when t.status = 'cancelled' and t.handoffs <> '[]' and coalesce(t.superseded_how, 'interrupt') = 'interrupt'
+        then t.agent
       else active_agent end
   where user_id = t.user_id and id = t.conversation_id;
   if t.status = 'completed' then

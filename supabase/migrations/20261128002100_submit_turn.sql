@@ -45,19 +45,21 @@ begin
                             'active_run', chat_internal.active_run(c));
 end $$;
 
--- p_owner null: accept only, claim nothing.
+-- p_owner null: accept only, claim nothing. p_replaces: in the place of that turn; p_text null: what was asked there.
 create function public.chat_submit_turn(
   p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
   p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
-  p_gather_ms int default 0) returns jsonb
+  p_gather_ms int default 0, p_replaces uuid default null) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
   t public.chat_turns;
+  named public.chat_turns;
   agent public.chat_agents;
   v timestamptz;
   n bigint;
+  freed bigint := 0;
   slot timestamptz;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
@@ -68,9 +70,27 @@ begin
     return chat_internal.known_turn(t, p_turn, p_hash, p_owner, p_lease_ms);
   end if;
 
+  if p_replaces is not null then
+    p_conversation := coalesce(p_conversation, (
+      select r.conversation_id from public.chat_turns r where r.user_id = p_user and r.id = p_replaces));
+    if p_conversation is null then
+      return jsonb_build_object('outcome', 'not_found');
+    end if;
+  end if;
   c := chat_internal.find_conversation(p_user, p_conversation, p_scope_kind, p_scope_key);
   if c.archived_at is not null then
     return jsonb_build_object('outcome', 'archived');
+  end if;
+  if p_replaces is not null then
+    named := chat_internal.named_turn(c, p_replaces);
+    if named.id is null then
+      return jsonb_build_object('outcome', 'not_found');
+    end if;
+    p_text := coalesce(p_text, chat_internal.asked_in(named));
+    if length(p_text) > 32000 then
+      return jsonb_build_object('outcome', 'too_long');
+    end if;
+    select count(*) into freed from chat_internal.turns_from(c, named) r where r.finished_at is null;
   end if;
   v := chat_internal.now();
   select created_at into slot from public.chat_turns
@@ -83,16 +103,17 @@ begin
   if p_agent is not null then
     agent := chat_internal.find_agent(p_user, p_agent);
   else
-    agent := chat_internal.agent_or_default(p_user, c.active_agent);
+    agent := chat_internal.agent_or_default(
+      p_user, case when named.id is null then c.active_agent else chat_internal.agent_at(c, named) end);
   end if;
   if agent.id is null then
     return jsonb_build_object('outcome', case when p_agent is null then 'no_agents' else 'unknown_agent' end);
   end if;
   select count(*) into n from public.chat_turns where user_id = p_user and finished_at is null;
-  if n >= p_open_per_user then
+  if n - freed >= p_open_per_user then
     return jsonb_build_object('outcome', 'too_many_open', 'open', n);
   end if;
-  n := chat_internal.open_turns(p_user, c.id);
+  n := chat_internal.open_turns(p_user, c.id) - freed;
   if p_strategy = 'reject' and n > 0 then
     return jsonb_build_object('outcome', 'run_in_progress', 'turn_id', (chat_internal.head(c)).id);
   end if;
@@ -108,10 +129,15 @@ begin
             case when p_conversation is null then p_scope_key end, agent.slug, v, v, v)
     returning * into c;
   end if;
+  if named.id is not null then
+    perform chat_internal.displace_from(c, named, p_turn, p_text, agent.slug, v);
+    select * into c from public.chat_conversations where user_id = p_user and id = c.id;
+  end if;
   insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
-                            idempotency_key, request_hash, deadline_at, created_at, updated_at)
+                            idempotency_key, request_hash, replaced, deadline_at, created_at, updated_at)
   values (p_turn, p_user, c.id, c.next_seq, chat_internal.place_for(c, p_strategy), p_text, agent.slug,
-          p_agent is not null, p_strategy, p_metadata::jsonb, p_key, p_hash, v + chat_internal.span(p_ttl_ms), v, v)
+          p_agent is not null or coalesce(named.agent_named, false), p_strategy, p_metadata::jsonb, p_key, p_hash,
+          p_replaces, v + chat_internal.span(p_ttl_ms), v, v)
   returning * into t;
   update public.chat_conversations set
     next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v

@@ -37,9 +37,13 @@ def _check_turn(row: dict[str, Any], turns: Rows) -> None:
     by = None if row["superseded_by"] is None else str(row["superseded_by"])
     if by is not None:
         assert by != row["id"]
-        assert turns[by]["strategy"] == row["superseded_how"]
-        assert row["finished_at"] is None or row["status"] == "cancelled", "what came first stands"
-        assert row["finished_at"] is None or row["error"]["superseded_by"] == by
+        assert row["superseded_how"] in ("edit", turns[by]["strategy"])
+        if row["superseded_how"] == "edit":
+            assert row["finished_at"] is not None, "a turn in whose place another one was sent is over at once"
+            assert turns[by]["replaced"] is not None or turns[by]["superseded_how"] == "edit"
+        else:
+            assert row["finished_at"] is None or row["status"] == "cancelled", "what came first stands"
+            assert row["finished_at"] is None or row["error"]["superseded_by"] == by
     if row["lead"] is not None:
         lead = turns[row["lead"]]
         assert lead["lead"] is None
@@ -52,7 +56,11 @@ def _check_turn(row: dict[str, Any], turns: Rows) -> None:
 
 def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
     lines = chat.db.rows("select *, turn_id::text from public.chat_messages where user_id = %s order by seq", chat.user)
-    assert [line["seq"] for line in lines] == list(range(1, following)), "no gaps"
+    numbers = [line["seq"] for line in lines]
+    assert not numbers or numbers[-1] < following
+    edited = {turn for turn, row in turns.items() if row["superseded_how"] == "edit"}
+    assert edited or numbers == list(range(1, following)), "no gaps but where lines were taken out of view"
+    assert not edited & {line["turn_id"] for line in lines}, "what was replaced is out of view"
     spoken = [(turns[line["turn_id"]]["lead"] or line["turn_id"], line) for line in lines]
     groups = [key for key, _ in groupby(spoken, key=lambda one: one[0])]
     assert len(groups) == len(set(groups)), "what belongs together stands together"
@@ -61,6 +69,8 @@ def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
     for line in lines:
         assert line["role"] == "assistant" or line["text"] == turns[line["turn_id"]]["text"]
     for turn, row in turns.items():
+        if turn in edited:
+            continue
         if row["status"] in ("completed", "failed") or row["superseded_how"] == "interrupt":
             assert row["finished_at"] is None or turn in asked
         if row["finished_at"] is not None and row["superseded_how"] == "rollback":

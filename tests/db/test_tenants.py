@@ -71,8 +71,8 @@ def running(chat: Case, **changes: Any) -> dict[str, Any]:
     return claim
 
 
-def answered(chat: Case) -> dict[str, Any]:
-    claim: dict[str, Any] = chat.submit()["claim"]
+def answered(chat: Case, **changes: Any) -> dict[str, Any]:
+    claim: dict[str, Any] = chat.submit(**changes)["claim"]
     chat.complete(claim["epoch"], claim["turn"]["turn_id"])
     return claim
 
@@ -144,6 +144,36 @@ def joined_elsewhere(chat: Case) -> Prepared:
     return "chat_get_turn", {"user": chat.user, "turn": turn}
 
 
+def replaced_elsewhere(chat: Case) -> Prepared:
+    """A row as it must never be, in whose place a message is sent."""
+    joined_elsewhere(chat)
+    query = "select id::text from public.chat_turns where user_id = %s and seq = 2"
+    return chat.message(text=None, replaces=str(chat.db.rows(query, chat.user)[0]["id"]))
+
+
+def second_replaced(chat: Case) -> Prepared:
+    answered(chat, agent="script_writer")
+    return chat.message(replaces=answered(chat)["turn"]["turn_id"], owner=None)
+
+
+def first_replaced(chat: Case) -> Prepared:
+    """It was the only one in view, and becomes the conversation's first message."""
+    return chat.message(replaces=answered(chat)["turn"]["turn_id"], text="edited", owner=None)
+
+
+def twin_joined_to_mine(chat: Case) -> Prepared:
+    """Named is a row as it must never be: a turn of the twin's that says that it is joined to the user's."""
+    answered(chat)
+    query = "select id::text from public.chat_turns where conversation_id = %s and user_id <> %s and seq = 4"
+    found = chat.db.rows(query, chat.conversation, chat.user)
+    return chat.message(replaces=found[0]["id"] if found else new_id())
+
+
+def archived(chat: Case) -> None:
+    answered(chat)
+    chat.db.call("chat_change_conversation", **chat.here(patch='{"archived": true}'))
+
+
 def begun(chat: Case) -> dict[str, Any]:
     call = chat.fence(running(chat), call="call")
     chat.db.call("chat_begin_tool_call", **call, name="tool", op="op")
@@ -212,6 +242,21 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "a message after an answer, reject": then(answered, lambda chat: chat.message(strategy="reject")),
     "a message that interrupts": displacing,
     "a message that rolls back a head that waits": then(put_back, lambda chat: chat.message(strategy="rollback")),
+    "a message in an answer's place": lambda chat: chat.message(replaces=answered(chat)["turn"]["turn_id"]),
+    "a message in place of one that follows another": second_replaced,
+    "a message in place of the first one": first_replaced,
+    "a message in the place of the twin's that is joined to the user's": twin_joined_to_mine,
+    "a message in the twin's place, the user's being archived": then(
+        archived, lambda chat: chat.message(replaces=chat.foreign_turn, conversation=None)
+    ),
+    "a regeneration of one under way": lambda chat: chat.message(
+        text=None, replaces=running(chat)["turn"]["turn_id"], conversation=None
+    ),
+    "a message in the twin's place": lambda chat: chat.message(replaces=foreign(chat)),
+    "a message in the twin's place, wherever it is": lambda chat: chat.message(
+        replaces=foreign(chat), conversation=None
+    ),
+    "a regeneration of one that is joined to the twin's": replaced_elsewhere,
     "a message that gathers": lambda chat: chat.message(strategy="coalesce", gather_ms=1000),
     "a repeated message": repeated,
     "a claim": then(waiting, claim),
@@ -329,6 +374,13 @@ def entangle(db: Database, twin: Chat, user: str) -> None:
         "insert into public.chat_messages (user_id, conversation_id, seq, turn_id, turn_seq, role, text, created_at)"
         " select user_id, conversation_id, 90, id, seq, 'user', text, now() from public.chat_turns"
         " where user_id = %s and seq = 4",
+        twin.user,
+    )
+    db.run(
+        "insert into public.chat_messages"
+        " (user_id, conversation_id, seq, turn_id, turn_seq, role, agent, part, text, created_at)"
+        " select user_id, conversation_id, 91, id, seq, 'assistant', 'orchestrator', 9, text, now()"
+        " from public.chat_turns where user_id = %s and seq = 4",
         twin.user,
     )
 

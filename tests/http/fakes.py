@@ -157,7 +157,8 @@ class FakeChat:
         self.asks.append((user, message, deadline))
         await self._obey()
         changes = {
-            "text": message.text,
+            "text": message.text or "asked before",
+            "replaced": message.replaces,
             "strategy": message.strategy,
             "metadata": dict(message.metadata or {}),
         } | self.taken

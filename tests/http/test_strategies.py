@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared import logs
-from shared.core.turns import Joined, MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import Displacement, Joined, MultitaskStrategy, Turn, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.shapes import assert_answer, assert_error
@@ -22,7 +22,7 @@ DISPLACED: dict[str, Any] = {
     "reply": None,
     "text": f"asked {CANARY}",
     "superseded_by": NEWER,
-    "superseded_how": MultitaskStrategy.INTERRUPT,
+    "superseded_how": Displacement.INTERRUPT,
     "error": {"code": "superseded", "superseded_by": NEWER, "partial_text": f"said {CANARY}"},
 }
 

@@ -129,27 +129,3 @@ def test_a_minutes_reads_come_back_evenly(per_minute: int) -> None:
     clock.seconds += 60
     for _ in range(per_minute):
         shares.count_read("a")
-
-
-async def test_a_stranger_has_few_places_to_ask_how_the_instance_is(
-    make_app: MakeApp, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = asyncio.Event()
-
-    async def slow_ping() -> bool:
-        await gate.wait()
-        return True
-
-    monkeypatch.setattr(chat, "ping", slow_ping)
-    async with client(make_app) as http:
-        asked = [asyncio.create_task(http.get("/health")) for _ in range(60)]
-        refused = 0
-        for answer in asyncio.as_completed(asked):
-            response = await answer
-            if response.status_code == 503:
-                assert_error(response, 503, "overloaded")
-                refused += 1
-            if refused == 40:
-                gate.set()
-        assert refused == 40
-        assert_answer(await http.get("/agents", headers=bearer(ALICE)), 200)

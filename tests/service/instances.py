@@ -84,17 +84,25 @@ class Instance:
     async def send(
         self,
         user: User,
-        text: str,
+        text: str | None,
         conversation_id: str | None = None,
         *,
         wait: float = 20.0,
         key: str | None = None,
         strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE,
         agent: str | None = None,
+        replaces: str | None = None,
     ) -> Turn:
         turn, _ = await self.chat.take_turn(
             user,
-            NewMessage(text=text, conversation_id=conversation_id, strategy=strategy, idempotency_key=key, agent=agent),
+            NewMessage(
+                text=text,
+                conversation_id=conversation_id,
+                strategy=strategy,
+                idempotency_key=key,
+                agent=agent,
+                replaces=replaces,
+            ),
             LoopClock().now() + wait,
         )
         return turn

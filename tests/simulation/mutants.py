@@ -259,7 +259,7 @@ MUTANTS = (
         in_sql("chat_internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
     ), says="its lines are"),
     Mutant("a rollback leaves the thread as it is", "clean", (
-        in_python(TurnStop, "stop", ("or hold.turn.superseded_how is MultitaskStrategy.ROLLBACK", "")),
+        in_python(TurnStop, "stop", ("or hold.turn.superseded_how is Displacement.ROLLBACK", "")),
     ), says="was rolled back and stands in"),
     Mutant("what was interrupted is not put back", "definite", (
         in_python(RunRequests, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
