@@ -169,6 +169,12 @@ def twin_joined_to_mine(chat: Case) -> Prepared:
     return chat.message(replaces=found[0]["id"] if found else new_id())
 
 
+def handed_over(chat: Case) -> Prepared:
+    held = running(chat)
+    waiting(chat)
+    return step(chat, held, "completed", '{"reply": "answer"}', next_owner="owner", lease_ms=0, next_lease_ms=1000)
+
+
 def archived(chat: Case) -> None:
     answered(chat)
     chat.db.call("chat_change_conversation", **chat.here(patch='{"archived": true}'))
@@ -270,6 +276,7 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
         chat, running(chat), None, '{"thread": {"provider": "assistants", "thread_id": "t", "cursor": null}}'
     ),
     "an answer": lambda chat: step(chat, running(chat), "completed", '{"reply": "answer"}'),
+    "an answer that hands the next turn over": handed_over,
     "an answer to joined messages": lambda chat: step(chat, joint(chat), "completed", '{"reply": "answer"}'),
     "another attempt": lambda chat: step(chat, running(chat), "starting"),
     "a step of the twin's turn": stranger("chat_advance_turn", STEP),
