@@ -18,7 +18,7 @@ from functions.asgi.endpoint import Endpoint, no_such_route
 from functions.asgi.errors import json_response
 from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
-from functions.maintenance.delete_threads import Deleting, Scratches, ThreadDeletion
+from functions.maintenance.delete_threads import Deleting, EndedThreads, ThreadDeletion
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from shared import logs
 from shared.clock import LoopClock
@@ -37,7 +37,7 @@ class SweptService(Waiting, Deleting, Protocol):
     """What the scheduled function needs of shared.chat.ChatService."""
 
 
-class SweptRecords(Unattended, Scratches, Protocol):
+class SweptRecords(Unattended, EndedThreads, Protocol):
     """What it needs of the Store."""
 
 

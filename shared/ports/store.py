@@ -84,12 +84,16 @@ class Store(Protocol):
         """Record the thread of an asked agent, and its newest run. Raises Fenced: the record is kept all the same."""
         ...
 
-    async def list_scratch(self, limit: int) -> Sequence[Thread]:
-        """Threads of asked agents whose turn is over, the oldest first."""
+    async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
+        """Threads that no conversation and no asked agent needs any more, but for those put off; the oldest first."""
         ...
 
-    async def drop_scratch(self, thread: Thread) -> None:
+    async def drop_thread(self, thread: Thread) -> None:
         """It is deleted at the provider."""
+        ...
+
+    async def defer_thread(self, thread: Thread) -> None:
+        """The provider did not delete it: it is listed again after a pause, which doubles from a minute to a day."""
         ...
 
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:

@@ -159,14 +159,21 @@ class SupabaseStore:
             run=scratch.run_id,
         )
 
-    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+    async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
         return await self._rpc.call(
-            "chat_list_scratch", list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])), limit=limit
+            "chat_list_ended_threads",
+            list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])),
+            limit=limit,
         )
 
-    async def drop_scratch(self, thread: Thread) -> None:
+    async def drop_thread(self, thread: Thread) -> None:
         await self._rpc.call(
-            "chat_drop_scratch", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+            "chat_drop_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+        )
+
+    async def defer_thread(self, thread: Thread) -> None:
+        await self._rpc.call(
+            "chat_defer_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
         )
 
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:

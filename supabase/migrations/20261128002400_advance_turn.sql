@@ -14,6 +14,7 @@ declare
 begin
   select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
   if not found then
+    perform chat_internal.leave_thread(patch -> 'thread');
     return jsonb_build_object('outcome', 'not_found');
   end if;
   select * into t from public.chat_turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
@@ -26,6 +27,7 @@ begin
                                    case when c.claim_op = p_op then p_next_owner end, p_next_lease_ms, p_op);
   end if;
   if c.lease_epoch <> p_epoch then
+    perform chat_internal.leave_thread(patch -> 'thread');
     return jsonb_build_object('outcome', 'fenced');
   end if;
   v := chat_internal.now();

@@ -1,5 +1,4 @@
--- The threads of agents that are asked as tools: kept while their call is under way, listed for deletion when it is
--- over.
+-- The threads of agents that are asked as tools: kept while their call is under way.
 
 -- The thread made for an asked agent, and its newest run.
 create function public.chat_keep_scratch(
@@ -17,22 +16,4 @@ begin
             chat_internal.now());
   end if;
   return jsonb_build_object('outcome', case when held then 'ok' else 'fenced' end);
-end $$;
-
--- Threads that are not needed any more: their turn is over, or gone.
-create function public.chat_list_scratch(p_limit int) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('outcome', 'ok', 'threads', coalesce(jsonb_agg(jsonb_build_object(
-    'provider', s.provider, 'thread_id', s.thread_id) order by s.created_at), '[]'))
-  from (
-    select s.* from public.chat_scratch_threads s left join public.chat_turns t on t.id = s.turn_id
-    where t.id is null or t.finished_at is not null
-    order by s.created_at limit least(greatest(p_limit, 1), 1000)) s
-$$;
-
-create function public.chat_drop_scratch(p_provider text, p_thread text) returns jsonb
-language plpgsql volatile set search_path = '' as $$
-begin
-  delete from public.chat_scratch_threads where provider = p_provider and thread_id = p_thread;
-  return jsonb_build_object('outcome', 'ok');
 end $$;

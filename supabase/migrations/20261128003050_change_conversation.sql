@@ -21,6 +21,11 @@ begin
     c.read_seq := least((patch ->> 'read_seq')::bigint, c.next_message_seq - 1);
     c.unread := chat_internal.unread(p_user, p_conversation, c.read_seq);
   end if;
+  if (patch ->> 'archived')::boolean and c.open_turns = 0 then
+    c.thread_id := null;  -- opened again, the conversation goes on in a new one, seeded from the transcript
+    c.thread_provider := null;
+    c.thread_cursor := null;
+  end if;
   if patch ? 'archived' then
     c.archived_at := case when (patch ->> 'archived')::boolean then coalesce(c.archived_at, chat_internal.now()) end;
   end if;
@@ -34,7 +39,8 @@ begin
   end if;
   update public.chat_conversations set
     title = c.title, renamed = c.renamed, read_seq = c.read_seq, unread = c.unread, archived_at = c.archived_at,
-    scope_kind = c.scope_kind, scope_key = c.scope_key
+    scope_kind = c.scope_kind, scope_key = c.scope_key, thread_id = c.thread_id, thread_provider = c.thread_provider,
+    thread_cursor = c.thread_cursor
   where user_id = p_user and id = p_conversation;
   return jsonb_build_object('outcome', 'ok', 'conversation', chat_internal.conversation_detail(c));
 end $$;

@@ -32,7 +32,8 @@ def world(chat: Chat) -> list[Any]:
                  from public.chat_scratch_threads s join public.chat_turns t on t.id = s.turn_id
                  where t.user_id = %s order by s.id"""
     projects = "select to_jsonb(p) - array['updated_at'] as row from public.chat_projects p where user_id = %s"
-    queries = (conversations, turns, lines, calls, agents, threads, projects)
+    ended = "select to_jsonb(t) as row from public.chat_threads t where user_id = %s order by thread_id"
+    queries = (conversations, turns, lines, calls, agents, threads, projects, ended)
     return [chat.db.rows(query, chat.user) for query in queries]
 
 
@@ -93,10 +94,20 @@ def scratch(chat: Chat) -> dict[str, Any]:
     return under_way(chat) | {"call": "call", "provider": "responses", "thread": new_id(), "run": None}
 
 
-def kept_scratch(chat: Chat) -> dict[str, Any]:
+def over(chat: Chat) -> dict[str, Any]:
+    """The thread of an asked agent whose turn is over."""
     kept = scratch(chat)
     chat.db.call("chat_keep_scratch", **kept)
-    return {name: kept[name] for name in ("provider", "thread")}
+    chat.complete(kept["epoch"], kept["turn"])
+    return {"limit": 1}
+
+
+def given_up(chat: Chat) -> dict[str, Any]:
+    lease, thread = under_way(chat), new_id()
+    named = json.dumps({"thread": {"provider": "responses", "thread_id": thread, "cursor": None}})
+    chat.advance(lease["epoch"], lease["turn"], None, named)
+    chat.advance(lease["epoch"], lease["turn"], None, '{"forget_thread": true}')
+    return {"provider": "responses", "thread": thread}
 
 
 def project(chat: Chat) -> dict[str, Any]:
@@ -128,7 +139,9 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
     ("chat_remember_assistant", assistant),
     ("chat_keep_scratch", scratch),
-    ("chat_drop_scratch", kept_scratch),
+    ("chat_list_ended_threads", over),
+    ("chat_drop_thread", given_up),
+    ("chat_defer_thread", given_up),
     ("chat_write_project", project),
     ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"title": "T", "archived": true}'}),
 ]
@@ -160,7 +173,7 @@ def test_withdrawing_the_only_turn_twice(chat: Chat) -> None:
         == chat.fenced("chat_withdraw_turn", **arguments)
         == {"outcome": "ok"}
     )
-    assert world(chat) == [[], [], [], [], [], [], []]
+    assert world(chat) == [[], [], [], [], [], [], [], []]
 
 
 def test_an_edit_that_was_lost_and_overtaken_is_still_told(chat: Chat) -> None:

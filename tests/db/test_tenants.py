@@ -33,6 +33,7 @@ select jsonb_build_array(
   (select jsonb_agg(to_jsonb(r) order by r.seq) from public.chat_messages r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.call_id) from public.chat_tool_calls r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r)) from public.chat_projects r where r.user_id = %(user)s),
+  (select jsonb_agg(to_jsonb(r) order by r.thread_id) from public.chat_threads r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
    where r.thread_id = %(user)s::text)) as rows"""
 
@@ -357,7 +358,7 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     twin.advance(first["epoch"], first["turn"]["turn_id"], "cancelled", '{"partial": "twin\'s"}', lease_ms=0)
     head = twin.claim(lease_ms=3_600_000)
     fence = {"turn": head["turn"]["turn_id"], "epoch": head["epoch"]}
-    thread = '{"thread": {"provider": "assistants", "thread_id": "twin\'s", "cursor": null}}'
+    thread = json.dumps({"thread": {"provider": "assistants", "thread_id": twin.user, "cursor": None}})
     twin.advance(head["epoch"], head["turn"]["turn_id"], "running", thread, lease_ms=3_600_000)
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
     twin.fenced("chat_write_project", patch='{"title": "twin\'s"}')

@@ -22,6 +22,7 @@ def nothing_left(request: pytest.FixtureRequest) -> None:
     if "db" in request.fixturenames:
         database: Database = request.getfixturevalue("db")
         database.run("delete from public.chat_conversations")
+        database.run("delete from public.chat_threads")
 
 
 Caller = Callable[..., httpx.AsyncClient]

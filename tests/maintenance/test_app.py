@@ -45,11 +45,14 @@ class Fake:
             raise self.error
         return self.orphans[:limit]
 
-    async def list_scratch(self, limit: int) -> Sequence[Thread]:
+    async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
         return []
 
-    async def drop_scratch(self, thread: Thread) -> None:
+    async def drop_thread(self, thread: Thread) -> None:
         raise AssertionError("nothing to drop")
+
+    async def defer_thread(self, thread: Thread) -> None:
+        raise AssertionError("nothing to put off")
 
     async def delete_thread(self, thread: Thread) -> bool:
         raise AssertionError("nothing to delete")

@@ -169,3 +169,22 @@ async def test_threads_of_asked_agents_are_deleted_once_their_turn_is_over(
     assert rows[0]["thread_id"] not in left
     assert len(left) == 1, "the conversation's own stays"
     assert (await sweep(caller(one)))["threads_deleted"] == 0
+
+
+async def test_the_thread_of_a_conversation_that_is_gone_is_deleted_at_the_provider(
+    instances: Instances, emulator: RunningEmulator, db: Database, caller: Caller
+) -> None:
+    one, user = await instances.make(), new_user()
+    kept, gone = await one.send(user, "stays"), await one.send(user, "goes")
+    db.run("delete from public.chat_conversations where id = %s", gone.conversation_id)
+    assert (await sweep(caller(one)))["threads_deleted"] == 1
+    state = await emulator.state()
+    left = [place["id"] for place in (*state["threads"], *state["conversations"])]
+    assert left == [row["thread_id"] for row in db.rows("select thread_id from public.chat_threads")]
+    assert len(left) == 1
+    assert kept.status is TurnStatus.COMPLETED
+    db.run("update public.chat_threads set thread_id = thread_id || 'x'")
+    db.run("update public.chat_conversations set thread_id = null, thread_provider = null")
+    db.run("update public.chat_threads set ended_at = now(), ended_because = 'given_up' where ended_at is null")
+    assert (await sweep(caller(one)))["threads_deleted"] == 1, "one that the provider does not know is gone"
+    assert db.rows("select 1 from public.chat_threads") == []

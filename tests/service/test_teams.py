@@ -113,7 +113,7 @@ async def test_agents_are_asked_side_by_side_on_threads_of_their_own(
         if run.asked_by and run.run_id
     ]
     assert max(start for start, _ in spans) < min(end for _, end in spans), "they ran one after the other"
-    scratch = [thread for thread in await one.store.list_scratch(1000) if thread.thread_id in state["max_active"]]
+    scratch = [thread for thread in await one.store.list_ended_threads(1000) if thread.thread_id in state["max_active"]]
     assert len(scratch) == 2
     await nothing_met(emulator)
 

@@ -55,6 +55,7 @@ class Database:
 
     def clear(self) -> None:
         self._admin.execute("truncate public.chat_conversations cascade")
+        self._admin.execute("truncate public.chat_threads")
 
     def hire(self, owner_ids: Iterable[str]) -> None:
         """Give each of them the team of `team`."""

@@ -323,8 +323,8 @@ class Server:
     def delete(self, place_id: str) -> None:
         """What still runs there is gone with it."""
         place = self.place(place_id)
-        if any(run.create is not None and not run.asked for run in self.of(place_id)):
-            self.world.blame(f"{place_id} was deleted and is no scratch thread")
+        if place_id in self.world.database.threads().values():
+            self.world.blame(f"{place_id} was deleted while a conversation goes on with it")
         place.gone = place.deleted = True
         for run in self.of(place_id):
             if run.active:
