@@ -11,7 +11,7 @@ import json
 import time
 from pathlib import Path
 
-from bench import cold_start, first_token, latency, load, size, waiting
+from bench import cold_start, first_token, latency, load, plots, size, waiting
 from bench.figures import Figures
 
 PAST = Path(__file__).parent / "past.json"
@@ -64,7 +64,7 @@ def main() -> None:
     _show(figures, past)
     print(f"\n{time.monotonic() - began:.0f} s")
     if not given.only:
-        pass
+        plots.write(figures)
     if given.write:
         PAST.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
 

@@ -19,7 +19,8 @@ from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.provider import ResponsesProvider
 from shared.runs.start import HistoryLimits
 from shared.settings import Settings
-from shared.stores.rpc import Rpc
+from shared.stores.lane import Lane
+from shared.stores.rpc import LANE_PATIENCE_SECONDS, Rpc
 from shared.stores.supabase import SupabaseStore
 from shared.tools import REGISTRY
 from shared.turn.serve import ServingOptions
@@ -44,7 +45,9 @@ def build(
     shutdown: Shutdown | None = None,
 ) -> Built:
     """Each over a pool of its own."""
-    store = SupabaseStore(Rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database))
+    lane = Lane(settings.database_calls_at_once, LANE_PATIENCE_SECONDS)
+    rpc = Rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database, lane=lane)
+    store = SupabaseStore(rpc)
     return compose(settings, store, provider, clock, shutdown=shutdown)
 
 
@@ -103,12 +106,14 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
         run_budget_seconds=run_budget,
         state=settings.responses_state,
         background=settings.responses_background,
+        most_streams=settings.max_open_streams,
     )
     assistants = AssistantsProvider(
         openai,
         remember_assistant=store.remember_assistant,
         timeout_seconds=timeout,
         run_budget_seconds=run_budget,
+        most_streams=settings.max_open_streams,
     )
     return {responses.name: responses, assistants.name: assistants}
 

@@ -128,6 +128,8 @@ class Settings(BaseModel):
     messages_per_minute: Count = 30
     reads_per_minute: Count = 600
     max_concurrent_requests: Count = 500
+    max_open_streams: CountOrNone = 100
+    database_calls_at_once: Count = 16
     conversation_ttl_hours: SecondsOrNone = 0.0
     archive_after_messages: CountOrNone = 0
     carry_over_messages: CountOrNone = 10

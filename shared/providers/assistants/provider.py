@@ -37,10 +37,11 @@ class AssistantsProvider:
         remember_assistant: RememberAssistant,
         timeout_seconds: float = 8.0,
         run_budget_seconds: float = 300.0,
+        most_streams: int | None = None,
     ) -> None:
         self._wire = Wire(client, timeout_seconds, {"OpenAI-Beta": "assistants=v2"})
         self._assistants = Assistants(self._wire, remember_assistant)
-        self._open_streams = OpenStreams()
+        self._open_streams = OpenStreams(most_streams)
         self._timeout_seconds = timeout_seconds
         self._reads = ThreadReads(self._wire)
         self._creates = RunCreates(

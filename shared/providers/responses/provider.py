@@ -53,12 +53,13 @@ class ResponsesProvider:
         run_budget_seconds: float = 300.0,
         state: State = "conversation",
         background: Background = "auto",
+        most_streams: int | None = None,
     ) -> None:
         """`timeout_seconds` bounds every call but a create in the foreground, which gets `run_budget_seconds`."""
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
         self._tail = ConversationTail(self._conversations)
-        self._streams = ResponseStreams(self._wire, run_budget_seconds)
+        self._streams = ResponseStreams(self._wire, run_budget_seconds, most_streams)
         self._timeout_seconds = timeout_seconds
         self._run_budget_seconds = run_budget_seconds
         self._habits = ServerHabits(background, state == "conversation", False if background == "off" else None)

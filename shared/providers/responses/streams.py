@@ -19,10 +19,10 @@ from shared.providers.wire import Answer, EventSource, Wire
 
 
 class ResponseStreams:
-    def __init__(self, wire: Wire, run_budget_seconds: float) -> None:
+    def __init__(self, wire: Wire, run_budget_seconds: float, most_streams: int | None = None) -> None:
         self._wire = wire
         self._run_budget_seconds = run_budget_seconds
-        self.open_streams = OpenStreams()
+        self.open_streams = OpenStreams(most_streams)
 
     async def create(self, body: Mapping[str, Any], seconds: float) -> Answer:
         """The response as its stream names it, which is then read on; or the plain answer of another server.

@@ -15,20 +15,21 @@ from shared.providers.wire import Answer, EventSource
 KEPT_SECONDS = 30.0
 """How long what was heard is remembered when its stream is over."""
 MOST_STREAMS = 100
-"""Each holds a connection of a pool that other requests need as well."""
+"""Where no other bound is given. Each holds a connection of a pool that other requests need as well."""
 MOST_KEPT = 1024
 
 
 class OpenStreams:
     """By run id; bounded in number."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._runs: dict[str, RunStream] = {}
         self._open: set[RunStream] = set()
 
     @property
     def full(self) -> bool:
-        return len(self._open) >= MOST_STREAMS
+        return len(self._open) >= (MOST_STREAMS if self._most is None else self._most)
 
     def get(self, run_id: str) -> RunStream | None:
         return self._runs.get(run_id)
