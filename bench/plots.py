@@ -60,7 +60,7 @@ def _shares(samples: Sequence[float]) -> Points:
 
 def _plot(title: str, x: str, y: str, lines: Mapping[str, Points], *, logarithmic: bool = False) -> str:
     xs = [point[0] for points in lines.values() for point in points]
-    top = max(point[1] for points in lines.values() for point in points) * 1.05
+    top = max(point[1] for points in lines.values() for point in points)
     low, high = min(xs), max(xs)
 
     def across(value: float) -> float:
