@@ -23,11 +23,14 @@ from tests.service.teams import Team, calls, says
 from tests.service.test_provider_answers import CREATE, LOOK
 
 WIRES = ("responses", "assistants")
+LOOKS = {"responses": 2, "assistants": 1}  # where a stream can be attached to, it is asked for before the first look
 
 
 @pytest.fixture
 async def front(emulator: RunningEmulator, db: Database) -> AsyncIterator[Scripted]:
+    """In front of a server that does not stream: what can be heard is not looked at."""
     db.run("update public.chat_agents set assistant_id = null, assistant_made = false")
+    await emulator.configure(stream="ignore")
     async with scripted(emulator.base_url) as made:
         yield made
 
@@ -101,7 +104,7 @@ async def test_a_run_that_fails_for_its_thread_is_made_once_more_on_a_new_one(
     async with Instances(db.dsn, front.base_url, wire) as made:
         one, user = await made.make(), new_user()
         first = await one.send(user, "hello")
-        front.answer("GET", LOOK[wire], failing("context_length_exceeded", "too long"))
+        front.answer("GET", LOOK[wire], *[failing("context_length_exceeded", "too long")] * LOOKS[wire])
         turn = await one.send(user, "again", first.conversation_id)
 
     assert turn.status is TurnStatus.COMPLETED
@@ -113,7 +116,8 @@ async def test_a_run_that_fails_for_its_thread_is_made_once_more_on_a_new_one(
 async def test_a_failed_run_is_repeated_when_the_provider_says(front: Scripted, db: Database, wire: str) -> None:
     async with Instances(db.dsn, front.base_url, wire) as made:
         one, user = await made.make(), new_user()
-        front.answer("GET", LOOK[wire], failing("rate_limit_exceeded", "Rate limit. Please try again in 2s."))
+        told = failing("rate_limit_exceeded", "Rate limit. Please try again in 2s.")
+        front.answer("GET", LOOK[wire], *[told] * LOOKS[wire])
         sent_at = LoopClock().now()
         turn = await one.send(user, "patience")
         waited = LoopClock().now() - sent_at
