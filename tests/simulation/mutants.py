@@ -238,7 +238,7 @@ MUTANTS = (
         in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")),
     ), says="holds the messages"),
     Mutant("a thread that may hold a message twice is kept", "repeated", (
-        in_python(HeldTurn, "advance", ("update.to.final and self._thread_in_doubt", "False")),
+        in_python(HeldTurn, "end", ("if self._thread_in_doubt:", "if False:")),
     ), says="G2"),
     Mutant("an open repeat is not ended by the next holder", "repeated", (
         in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
