@@ -156,6 +156,8 @@ LOST_ANSWER = "one lost answer"  # crashes.py: every single database call in tur
 DEATH = "one death in a chain"  # crashes.py: a team, at every boundary, or at those whose name begins so
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
+_KEPT_IN_DOUBT = in_python(HeldTurn, "end", ("if self._thread_in_doubt:", "if False:"))
+
 MUTANTS = (
     Mutant("a stream that gives out is taken for an answer", "streams", (
         in_python(follow, "hear", ("        return None\n\n    try:",
@@ -234,14 +236,14 @@ MUTANTS = (
     Mutant("patience begins anew with every holder", "clean", (
         in_python(TurnStop, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
-    Mutant("no look back after a repeat", "late", (
-        in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")),
+    Mutant("a thread that may hold a message twice is kept", "repeated", (_KEPT_IN_DOUBT,), says="G2"),
+    # these two alone cost a thread, and break nothing
+    Mutant("no look back after a repeat, in a thread that is kept", "late", (
+        in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")), _KEPT_IN_DOUBT,
     ), says="holds the messages"),
-    Mutant("a thread that may hold a message twice is kept", "repeated", (
-        in_python(HeldTurn, "end", ("if self._thread_in_doubt:", "if False:")),
-    ), says="G2"),
-    Mutant("an open repeat is not ended by the next holder", "repeated", (
+    Mutant("an open repeat is not ended by the next holder, in a thread that is kept", "repeated", (
         in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
+        _KEPT_IN_DOUBT,
     ), says="G"),
     Mutant("a create in the foreground is taken for a short one", "late", (
         instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
