@@ -25,7 +25,8 @@ export function openPage({ token, conversation, body = {}, at = FUNCTION_URL, ..
     page.chat = useChat({
       id: conversation,
       transport,
-      onData: (part) => page.data.push(part),
+      // as it was then: the part of an id is changed in place by the next one of that id
+      onData: (part) => page.data.push(structuredClone(part)),
       onError: (error) => page.errors.push(error),
       onFinish: () => page.finished++,
       ...options,
