@@ -42,6 +42,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.UNSUPPORTED_ENCODING: (415, "A compressed body is not accepted."),
     ErrorCode.INVALID_REQUEST: (422, "The request is not valid."),
     ErrorCode.UNKNOWN_FIELD: (422, "The request has a field that does not exist."),
+    ErrorCode.JOINED_TOO_LONG: (422, "The joined messages are too long to be sent as one."),
     ErrorCode.CONTEXT_TOO_LONG: (422, "The conversation has become too long for the agent's model."),
     ErrorCode.CONTENT_FLAGGED: (422, "The provider's rules do not allow what was said."),
     ErrorCode.UNKNOWN_AGENT: (422, "There is no such agent."),

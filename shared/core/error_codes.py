@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     INVALID_REQUEST = "invalid_request"
     UNKNOWN_FIELD = "unknown_field"
     CONTEXT_TOO_LONG = "context_too_long"
+    JOINED_TOO_LONG = "joined_too_long"
     CONTENT_FLAGGED = "content_flagged"
     UNKNOWN_AGENT = "unknown_agent"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"

@@ -81,9 +81,7 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "key_mismatch": lambda: InvalidRequest(code=ErrorCode.IDEMPOTENCY_KEY_REUSED),
     "unknown_agent": lambda: InvalidRequest(code=ErrorCode.UNKNOWN_AGENT),
     "no_agents": NoAgents,
-    "too_long": lambda: InvalidRequest(
-        "The joined messages are too long to be sent as one.", details={"field": "regenerate"}
-    ),
+    "too_long": lambda: InvalidRequest(code=ErrorCode.JOINED_TOO_LONG, details={"field": "regenerate"}),
     "run_in_progress": lambda: Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True),
     "queue_full": lambda: TooMany(code=ErrorCode.QUEUE_FULL, retry_after=RETRY_AFTER_SECONDS),
     "too_many_open": lambda: TooMany(code=ErrorCode.TOO_MANY_OPEN, retry_after=RETRY_AFTER_SECONDS),

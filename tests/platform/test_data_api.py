@@ -107,7 +107,7 @@ async def calls_wait(project: Project, count: int) -> None:
 
 def token(**claims: Any) -> str:
     now = int(time.time())
-    return jwt.encode({"iat": now, "exp": now + 60, **claims}, KEYS.jwt_secret, algorithm="HS256")
+    return jwt.encode({"iat": now, "exp": now + 3600, **claims}, KEYS.jwt_secret, algorithm="HS256")
 
 
 async def test_arguments_have_the_types_of_the_parameters(api: Api) -> None:
