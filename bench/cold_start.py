@@ -54,7 +54,7 @@ async def _start(one: Running, number: int, figures: Figures) -> None:
     port, token = free_range(1, taken=one.ports)[0], one.token()
     began = time.perf_counter()
     child = await functions.start(one.processes, f"cold-{number}", port, CHECKOUT / "main.py", settings)
-    while not await _listens(port):  # noqa: ASYNC110 - a new process tells nobody that it listens
+    while not await _listens(port):  # noqa: ASYNC110 - a new process does not say that it listens
         await asyncio.sleep(LOOK_SECONDS)
     figures.sample("cold_port_ms", time.perf_counter() - began)
     new = Running(replace(one.stack, functions=[functions.url(port)]), one.processes)

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 
 class Figures(dict[str, float]):
-    """A name that ends in `_ms` is in milliseconds, whatever is sampled under it is given in seconds."""
+    """A name that ends in `_ms` is in milliseconds; what is sampled under it is given in seconds."""
 
     def __init__(self) -> None:
         super().__init__()

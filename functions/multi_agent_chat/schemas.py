@@ -2,6 +2,8 @@
 
 Request fields are checked by body_fields.py and url_fields.py, which say more about a fault than a schema can. What is
 written here and what is checked there are held together by tests/http/test_openapi.py, which sends generated requests.
+
+This file is longer than 250 lines because it is one table, read from top to bottom.
 """
 
 from __future__ import annotations

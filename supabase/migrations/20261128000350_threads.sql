@@ -34,7 +34,7 @@ language sql volatile set search_path = '' as $$
   on conflict do nothing
 $$;
 
--- Whatever statement gives a conversation a thread or takes one from it, the record follows, and outlives the row.
+-- Whichever statement gives a conversation a thread or takes one from it, the record follows, and outlives the row.
 create function chat_internal.keep_thread_record() returns trigger
 language plpgsql volatile set search_path = '' as $$
 begin

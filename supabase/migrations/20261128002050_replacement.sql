@@ -1,5 +1,5 @@
 -- A message in the place of an earlier one: an edited one, or the same once more. The turn it names and all behind it
--- are taken out of view at once, whatever their status. The caller holds the conversation's row lock.
+-- are taken out of view at once, in every status. The caller holds the conversation's row lock.
 
 -- The turn whose place is taken. A message that was joined to others shares their place: it shares their answer.
 create function chat_internal.named_turn(c public.chat_conversations, p_turn uuid) returns public.chat_turns
