@@ -10,6 +10,7 @@ import httpx
 from openai import AsyncOpenAI
 
 from shared.chat import ChatOptions, ChatService
+from shared.content_encoding import PLAIN, inflate_bounded
 from shared.core.pace import Pace
 from shared.instance.instance import Instance
 from shared.instance.shutdown import Shutdown
@@ -130,6 +131,14 @@ def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     tls = httpx.create_ssl_context()
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
     database, provider = (
-        httpx.AsyncClient(verify=tls, limits=limits, timeout=HTTP_SECONDS, follow_redirects=False) for _ in range(2)
+        httpx.AsyncClient(
+            verify=tls,
+            limits=limits,
+            timeout=HTTP_SECONDS,
+            follow_redirects=False,
+            headers=PLAIN,
+            event_hooks={"response": [inflate_bounded]},
+        )
+        for _ in range(2)
     )
     return database, provider
