@@ -20,11 +20,13 @@ _UNSHOWN_ITEMS = frozenset({"image_generation_call", "audio", "image"})
 def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
     """One response object. A completed one that asks for functions is in `requires_action`: it waits for their outputs.
 
-    A response without a status counts as ended where it has output, as servers without background answer.
+    A response without a status counts as ended where it has output, as servers without background answer, and no item
+    of it says that it is under way.
     """
     output = fields.objects(response, "output")
     calls = tool_calls(output)
-    status = fields.status(response, "completed" if output else "unknown")
+    whole = all(item.get("status") in (None, "completed") for item in output)
+    status = fields.status(response, "completed" if output and whole else "unknown")
     return RunState(
         run_id=fields.identifier(response),
         status="requires_action" if status == "completed" and calls else status,
