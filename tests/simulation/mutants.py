@@ -323,7 +323,7 @@ TEAM_MUTANTS = (
     Mutant("the runs of asked agents are on no record", DEATH, (
         instead(AgentAsTool, "_note", _nothing),
     ), says="as asked"),
-    Mutant("what stands before the last item known is not rolled back", "ambiguous", (
+    Mutant("what stands before the last item known is not rolled back", "clean", (
         in_python(TurnStop, "_erase", ("steps=hold.steps", "steps=()")),
     ), says="rolled back"),
 )  # fmt: skip
