@@ -25,7 +25,7 @@ from dev.supabase_local import Keys
 from tests.soak.proxy import Proxy, Weather, proxy
 
 INSTANCES = 3
-SECRET = "soak"
+SECRET = "soak-maintenance-secret"
 SWEEP_EVERY_SECONDS = 5.0
 FAULT_EVERY = 20  # calls of the database: one of them is struck as a hosted project's are now and then
 # Shorter than a deployment's, so that more of what they are for happens in the same time.
