@@ -107,7 +107,7 @@ async def test_a_run_that_outlives_its_turn_keeps_its_thread_to_itself(
     first = await one.send(user, "hello")
     monkeypatch.setattr(composition, "TURN_TTL_SECONDS", 1.0)
     two = await instances.make()
-    late = await two.send(user, "[[slow 4]] [[ignore-cancel]] again", first.conversation_id)
+    late = await two.send(user, "[[slow 15]] [[ignore-cancel]] again", first.conversation_id)
     assert late.error is not None
     assert late.error["code"] == "turn_expired"
     assert (await one.send(user, "next", first.conversation_id)).status is TurnStatus.COMPLETED
