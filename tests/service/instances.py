@@ -19,7 +19,7 @@ from functions.composition import Built, compose
 from shared.chat import ChatService, NewMessage
 from shared.clock import LoopClock
 from shared.core.model import JsonObject, User
-from shared.core.turns import MultitaskStrategy, Turn
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.settings import Settings, load_settings
 from shared.stores.storable import storable
 from shared.stores.supabase import SupabaseStore
@@ -109,6 +109,12 @@ class Instance:
 
     async def wait(self, user: User, turn: Turn, seconds: float = 20.0) -> Turn:
         return await self.chat.wait_turn(user, turn.turn_id, LoopClock().now() + seconds)
+
+    async def wait_while(self, user: User, turn: Turn, *statuses: TurnStatus) -> Turn:
+        """Waits in short pieces for as long as the turn has one of these statuses."""
+        while turn.status in statuses:
+            turn = await self.wait(user, turn, 0.2)
+        return turn
 
 
 class Instances:

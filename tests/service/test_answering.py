@@ -168,8 +168,9 @@ async def test_the_budget_ends_and_another_instance_carries_on(
 ) -> None:
     one, two, user = await instances.make(), await instances.make(), new_user()
     first = await one.send(user, "hello")
-    foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 2)
+    foreign = await block(emulator, wire, await place_of(db, first.conversation_id), 3)
     turn = await one.send(user, "patience", first.conversation_id, wait=0.5, key="k")
+    turn = await one.wait_while(user, turn, TurnStatus.STARTING)
     assert turn.status is TurnStatus.QUEUED
     assert await creates(emulator) == 2
     again = await two.wait(user, turn)
@@ -184,7 +185,8 @@ async def test_the_budget_ends_and_another_instance_carries_on(
 
 async def test_a_run_under_way_is_adopted_by_whoever_asks_next(instances: Instances, emulator: RunningEmulator) -> None:
     one, two, user = await instances.make(), await instances.make(), new_user()
-    turn = await one.send(user, "[[slow 1.5]] long", wait=0.6)
+    turn = await one.send(user, "[[slow 2]] long", wait=0.6)
+    turn = await one.wait_while(user, turn, TurnStatus.QUEUED, TurnStatus.STARTING)
     assert turn.status is TurnStatus.RUNNING
     done = await two.wait(user, turn)
     assert done.reply == "Emulated reply 1 to: long"

@@ -28,7 +28,7 @@ async def test_the_next_in_line_is_handed_its_turn_with_the_end_of_the_one_befor
 
 async def test_a_claim_whose_request_has_left_is_given_back(instances: Instances) -> None:
     one, user, conversation = await instances.make(**NEVER_BEATS), new_user(), str(uuid.uuid4())
-    first = asyncio.create_task(one.send(user, "[[slow 1.5]] first", conversation))
+    first = asyncio.create_task(one.send(user, "[[slow 2]] first", conversation))
     await one.rpc.called_for("chat_submit_turn")
     left = await one.send(user, "second", conversation, wait=0.5)
     assert left.status is TurnStatus.QUEUED
