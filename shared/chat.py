@@ -98,13 +98,15 @@ class ChatService:
         return live
 
     async def attach(self, user: User, conversation_id: str, deadline: float) -> LiveTurn | None:
-        """Watch the turn that is being answered now, and work on it; None where there is none. Raises NotFound."""
-        conversation = await self._instance.store.get_conversation(user.id, conversation_id)
-        if not conversation.open_turns:
+        """Watch the turn that is being answered now, and work on it; or the last one where a stream of it broke off.
+
+        None where there is neither. Raises NotFound.
+        """
+        turn = await self._instance.store.follow_conversation(user.id, conversation_id)
+        if turn is None:
             return None
-        turn = conversation.open_turns[0]
         work = functools.partial(self._see_through, turn, None, deadline)
-        return LiveTurn(self._instance, self._server.provider, turn, work)
+        return LiveTurn(self._instance, self._server.provider, turn, work, follows=True)
 
     async def _submit(self, user: User, message: NewMessage, deadline: float) -> Accepted:
         submission = Submission(

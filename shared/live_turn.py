@@ -29,8 +29,11 @@ class LiveTurn:
         work: Callable[[], Awaitable[Turn]],
         *,
         replayed: bool = False,
+        follows: bool = False,
     ) -> None:
+        """`follows`: another stream of this turn came before, and how that one ended is not known here."""
         self.turn, self.replayed = turn, replayed
+        self._store, self._broken = instance.store, follows or turn.stream_broken
         self._watching = ExitStack()
         watched = instance.logs.watched(turn, lambda log: RemoteProgress(instance, providers, log).run())
         self._log = self._watching.enter_context(watched)
@@ -62,6 +65,15 @@ class LiveTurn:
         retell(self._log, self.turn)
         for event in reader.take():
             yield event
+
+    async def note_whole(self) -> None:
+        """The watcher has the end. Known to every process, where another stream of the turn may have broken off."""
+        if self._broken or self.turn.stream_broken:
+            await self._store.note_stream(self.turn.user_id, self.turn.turn_id, whole=True)
+
+    async def note_broken(self) -> None:
+        """The watcher has not got the end: the turn can be followed once more, also when it is over."""
+        await self._store.note_stream(self.turn.user_id, self.turn.turn_id, whole=False)
 
     async def close(self) -> None:
         """The watcher has left: wait for the work, which goes on to its deadline. Raises none of its errors."""

@@ -86,7 +86,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query={"limit": schemas.PAGE, "after_seq": schemas.LINE_NUMBER, "before_seq": schemas.LINE_NUMBER},
     ),
     ("GET", "/conversations/{id}/stream"): Operation(
-        "follow the turn that is being answered, as the AI SDK's UI message stream",
+        "follow the turn under way, or the last one whose stream broke, as the AI SDK's UI message stream",
         {200: {EVENT_STREAM: None}, 204: {}},
         query={"wait_seconds": schemas.WAIT},
     ),

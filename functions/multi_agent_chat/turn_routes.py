@@ -74,19 +74,22 @@ class TurnRoutes:
         if error := render.error_of(stream.turn, stream.replayed):  # known before anything was sent: a status says it
             await self._deps.read(stream.close())
             raise error
+        return self._event_stream(request, stream, deadline)
+
+    def _event_stream(self, request: Request, stream: TurnStream, deadline: float) -> Response:
         return EventStream(stream, call_of(request), clock=self._deps.clock, limit=deadline + OVERTIME_SECONDS)
 
     async def follow_conversation(self, request: Request) -> Response:
-        """The turn that is being answered now, from its beginning; 204 where there is none."""
+        """The turn that is being answered now, from its beginning; or the last one where a stream of it broke off."""
         user, conversation_id = await self._deps.reader(request), id_in(request)
         if request.method == "HEAD":  # its answer has no body: nothing is worked on, and nothing waited for
-            found = await self._deps.read(self._deps.store.get_conversation(user.id, conversation_id))
-            return Response(headers=dict(HEADERS)) if found.open_turns else Response(status_code=204)
+            found = await self._deps.read(self._deps.store.follow_conversation(user.id, conversation_id))
+            return Response(status_code=204) if found is None else Response(headers=dict(HEADERS))
         budget = self._deps.longest_wait(request)
         wait = url_fields.wait_in_query(request.query_params, budget, default=budget)
         deadline = call_of(request).arrived_at + wait
         stream = await self._deps.read(self._deps.service.attach(user, conversation_id, deadline))
-        return Response(status_code=204) if stream is None else await self._streamed(request, stream, deadline)
+        return Response(status_code=204) if stream is None else self._event_stream(request, stream, deadline)
 
     async def get_turn(self, request: Request) -> Response:
         user = await self._deps.reader(request)

@@ -144,6 +144,7 @@ class Turn:
     finished_at: str | None = None
     # since its cancel was asked for, or since it was displaced; None: neither, or over
     cancelling_ms: int | None = None
+    stream_broken: bool = False  # a stream of it broke off, and none is known to have been written to its end
 
     @property
     def conversation(self) -> ConversationKey:

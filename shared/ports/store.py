@@ -118,6 +118,17 @@ class Store(Protocol):
         """Raises NotFound."""
         ...
 
+    async def follow_conversation(self, user_id: str, conversation_id: str) -> Turn | None:
+        """The turn at the head of the queue; with an empty queue the last turn where a stream of it broke off.
+
+        That one for ten minutes, until one of its streams is noted as whole. Raises NotFound.
+        """
+        ...
+
+    async def note_stream(self, user_id: str, turn_id: str, *, whole: bool) -> None:
+        """A stream of this turn was written to its end, or broke off before. Raises NotFound."""
+        ...
+
     async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
         """Change `title`, `archived` or `read_seq`, whichever are given. Raises NotFound."""
         ...

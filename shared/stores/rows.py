@@ -57,6 +57,7 @@ def read_turn(row: JsonObject) -> Turn:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelling_ms=row["cancelling_ms"],
+        stream_broken=row["stream_broken"],
     )
 
 

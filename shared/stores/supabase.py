@@ -211,6 +211,17 @@ class SupabaseStore:
             conversation=conversation_id,
         )
 
+    async def follow_conversation(self, user_id: str, conversation_id: str) -> Turn | None:
+        return await self._rpc.call(
+            "chat_follow_conversation",
+            by_outcome({"ok": lambda answer: None if answer["turn"] is None else turn_of(answer)}),
+            user=user_id,
+            conversation=conversation_id,
+        )
+
+    async def note_stream(self, user_id: str, turn_id: str, *, whole: bool) -> None:
+        await self._rpc.call("chat_note_stream", by_outcome({"ok": nothing}), user=user_id, turn=turn_id, whole=whole)
+
     async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
         return await self._rpc.call(
             "chat_change_conversation",

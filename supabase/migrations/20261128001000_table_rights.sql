@@ -10,13 +10,16 @@ alter table public.chat_tool_calls enable row level security;
 alter table public.chat_scratch_threads enable row level security;
 alter table public.chat_projects enable row level security;
 alter table public.chat_threads enable row level security;
+alter table public.chat_turn_streams enable row level security;
 
 revoke all on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
-  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads
+  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_turn_streams
   from public, anon, authenticated, service_role;
 grant select, insert, update, delete
   on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
-  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads to service_role;
+  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_turn_streams to service_role;
 
 grant select (id, owner_id, slug, name, description, handoffs, as_tool, is_default, created_at)
   on public.chat_agents to authenticated;

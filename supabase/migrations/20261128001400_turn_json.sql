@@ -25,7 +25,7 @@ language sql stable set search_path = '' as $$
     'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
     'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
     'joined_to', t.joined_to, 'replaced', t.replaced, 'joined', chat_internal.joined(t), 'reply', t.reply,
-    'error', t.error, 'draft', t.draft,
+    'error', t.error, 'draft', t.draft, 'stream_broken', chat_internal.stream_broken(t.id),
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
     'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
     'starting_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.starting_at) end,

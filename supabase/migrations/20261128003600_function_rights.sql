@@ -33,6 +33,8 @@ select chat_internal.restrict_to_service_role(
   'public.chat_get_turn',
   'public.chat_list_conversations',
   'public.chat_get_conversation',
+  'public.chat_follow_conversation',
+  'public.chat_note_stream',
   'public.chat_change_conversation',
   'public.chat_list_messages',
   'public.chat_list_agents',

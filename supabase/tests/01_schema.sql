@@ -3,7 +3,7 @@ begin;
 select plan(13);
 
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
-  'chat_scratch_threads', 'chat_projects', 'chat_threads']);
+  'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_turn_streams']);
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
@@ -11,7 +11,7 @@ select functions_are('public', array[
   'chat_list_ended_threads', 'chat_drop_thread', 'chat_defer_thread',
   'chat_cancel_turn', 'chat_edit_turn', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
   'chat_change_conversation', 'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
-  'chat_read_project', 'chat_write_project', 'chat_ping', 'chat_schema_version']);
+  'chat_follow_conversation', 'chat_note_stream', 'chat_read_project', 'chat_write_project', 'chat_ping', 'chat_schema_version']);
 
 select is_empty($$
   select kind, name from (

@@ -85,6 +85,13 @@ test("a page that stops reading stops nothing else", async () => {
   const turn = await get(`/turns/${turnId}?wait_seconds=20`);
   assert.equal(turn.status, "completed");
   assert.equal(turn.reply.text, "Emulated reply 1 to: go on");
+  await page.chat.resumeStream(); // its turn is over, and its half of the stream is not the whole answer
+  await page.settled(2);
+  assert.equal(page.text(), "Emulated reply 1 to: go on");
+  assert.equal(page.chat.messages.length, 2);
+  const path = `${OTHER_FUNCTION_URL}/conversations/${page.chat.id}/stream`;
+  const later = await fetch(path, { headers: { Authorization: `Bearer ${user}` } });
+  assert.equal(later.status, 204, "one copy is out");
 });
 
 test("a page that was cut off takes the answer up again, once", async () => {

@@ -33,7 +33,8 @@ def world(chat: Chat) -> list[Any]:
                  where t.user_id = %s order by s.id"""
     projects = "select to_jsonb(p) - array['updated_at'] as row from public.chat_projects p where user_id = %s"
     ended = "select to_jsonb(t) as row from public.chat_threads t where user_id = %s order by thread_id"
-    queries = (conversations, turns, lines, calls, agents, threads, projects, ended)
+    streams = "select to_jsonb(s) as row from public.chat_turn_streams s where user_id = %s order by turn_id"
+    queries = (conversations, turns, lines, calls, agents, threads, projects, ended, streams)
     return [chat.db.rows(query, chat.user) for query in queries]
 
 
@@ -142,6 +143,8 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_list_ended_threads", over),
     ("chat_drop_thread", given_up),
     ("chat_defer_thread", given_up),
+    ("chat_note_stream", lambda chat: queued(chat) | {"whole": False}),
+    ("chat_note_stream", lambda chat: queued(chat) | {"whole": True}),
     ("chat_write_project", project),
     ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"title": "T", "archived": true}'}),
 ]
@@ -173,7 +176,7 @@ def test_withdrawing_the_only_turn_twice(chat: Chat) -> None:
         == chat.fenced("chat_withdraw_turn", **arguments)
         == {"outcome": "ok"}
     )
-    assert world(chat) == [[], [], [], [], [], [], [], []]
+    assert world(chat) == [[], [], [], [], [], [], [], [], []]
 
 
 def test_an_edit_that_was_lost_and_overtaken_is_still_told(chat: Chat) -> None:

@@ -34,6 +34,7 @@ select jsonb_build_array(
   (select jsonb_agg(to_jsonb(r) order by r.call_id) from public.chat_tool_calls r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r)) from public.chat_projects r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.thread_id) from public.chat_threads r where r.user_id = %(user)s),
+  (select jsonb_agg(to_jsonb(r) order by r.turn_id) from public.chat_turn_streams r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
    where r.thread_id = %(user)s::text)) as rows"""
 
@@ -187,6 +188,12 @@ def begun(chat: Case) -> dict[str, Any]:
     return call
 
 
+def broken_off(chat: Case) -> None:
+    """The user's last turn is over, and its stream broke off."""
+    turn: str = answered(chat)["turn"]["turn_id"]
+    chat.db.call("chat_note_stream", user=chat.user, turn=turn, whole=False)
+
+
 def scratch(chat: Case) -> dict[str, Any]:
     return {"call": "call", "provider": "assistants", "thread": chat.user, "run": None}
 
@@ -314,6 +321,12 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "a conversation read": then(answered, of("chat_get_conversation")),
     "a busy conversation read": then(running, of("chat_get_conversation")),
     "no conversation read": of("chat_get_conversation"),
+    "a conversation followed": then(running, of("chat_follow_conversation")),
+    "an idle conversation followed": then(answered, of("chat_follow_conversation")),
+    "a conversation followed whose last stream broke off": then(broken_off, of("chat_follow_conversation")),
+    "no conversation followed": of("chat_follow_conversation"),
+    "a stream noted": of_turn("chat_note_stream", lambda chat: str(answered(chat)["turn"]["turn_id"]), whole=False),
+    "a stream of the twin's turn noted": of_turn("chat_note_stream", foreign, whole=True),
     "the list read": then(answered, lambda chat: ("chat_list_conversations", list_of(chat, None))),
     "the list read on": then(answered, lambda chat: ("chat_list_conversations", list_of(chat, chat.conversation))),
     "the oldest lines read": then(answered, of("chat_list_messages", newest=False, **PAGE)),
@@ -356,6 +369,7 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     twin.advance(first["epoch"], first["turn"]["turn_id"], "running", RUN)
     twin.submit(strategy="interrupt", text="twin's")
     twin.advance(first["epoch"], first["turn"]["turn_id"], "cancelled", '{"partial": "twin\'s"}', lease_ms=0)
+    db.call("chat_note_stream", user=twin.user, turn=first["turn"]["turn_id"], whole=False)
     head = twin.claim(lease_ms=3_600_000)
     fence = {"turn": head["turn"]["turn_id"], "epoch": head["epoch"]}
     thread = json.dumps({"thread": {"provider": "assistants", "thread_id": twin.user, "cursor": None}})

@@ -65,6 +65,9 @@ class FakeStream:
         self.script: Sequence[Step] = ()
         self.work: Callable[[], Awaitable[object]] | None = None  # what goes on when its reader has left
         self.told = self.closed = 0
+        self.notes: list[bool] = []  # whether the stream was whole
+        self.noted = asyncio.Event()
+        self.note: Callable[[], Awaitable[object]] | None = None  # what happens when one is written
 
     def begin(self, turn: Turn, end: Turn, replayed: bool) -> None:
         self.turn, self.replayed, self._end = turn, replayed, end
@@ -81,6 +84,18 @@ class FakeStream:
                 self.told += 1
                 yield step
         self.turn = self._end
+
+    async def note_whole(self) -> None:
+        await self._note(True)
+
+    async def note_broken(self) -> None:
+        await self._note(False)
+
+    async def _note(self, whole: bool) -> None:
+        self.notes.append(whole)
+        self.noted.set()
+        if self.note is not None:
+            await self.note()
 
     async def close(self) -> None:
         self.closed += 1
@@ -171,11 +186,11 @@ class FakeChat:
 
     async def attach(self, user: User, conversation_id: str, deadline: float) -> FakeStream | None:
         self.calls.append(("attach", conversation_id, deadline))
-        await self._obey()
-        open_turns = self._conversation(user.id, conversation_id).open_turns
-        if not open_turns:
+        turn = await self.follow_conversation(user.id, conversation_id)
+        if turn is None:
             return None
-        self.stream.begin(open_turns[0], replace(open_turns[0], status=TurnStatus.COMPLETED, reply=REPLY), False)
+        end = turn if turn.status.final else replace(turn, status=TurnStatus.COMPLETED, reply=REPLY)
+        self.stream.begin(turn, end, False)
         return self.stream
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
@@ -222,6 +237,12 @@ class FakeChat:
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
         await self._obey()
         return self._conversation(user_id, conversation_id)
+
+    async def follow_conversation(self, user_id: str, conversation_id: str) -> Turn | None:
+        await self._obey()
+        open_turns = self._conversation(user_id, conversation_id).open_turns
+        broken = (turn for turn in self.turns.values() if turn.stream_broken)
+        return next((turn for turn in (*open_turns, *broken) if turn.conversation_id == conversation_id), None)
 
     async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
         self.calls.append(("change_conversation", conversation_id, fields))

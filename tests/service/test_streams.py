@@ -175,3 +175,43 @@ async def test_who_waits_is_told_of_a_foreign_run(
     assert after.status is TurnStatus.COMPLETED
     assert any(isinstance(event, RunConflicted) for event in events)
     assert words(events) == after.reply
+
+
+async def test_a_stream_that_broke_is_taken_up_at_another_instance_when_its_turn_is_over(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, two, user, conversation = await instances.make(), await instances.make(), new_user(), str(uuid.uuid4())
+    live = await opened(one, user, f"[[slow 0.5]] [[say {LONG}]]", conversation)
+    other = await attached(two, user, conversation)
+    async for event in live.events():
+        if isinstance(event, MessageDelta):
+            break
+    await live.note_broken()
+    await live.close()
+    events, turn = await heard(await attached(two, user, conversation))
+    assert (turn.status, words(events)) == (TurnStatus.COMPLETED, LONG)
+    await other.note_broken()
+    await other.close()
+    again = await attached(one, user, conversation)
+    assert words((await heard(again))[0]) == LONG, "the one before was not written out"
+    await again.note_whole()
+    assert await two.chat.attach(user, conversation, soon()) is None
+
+
+async def test_a_whole_stream_costs_no_call_unless_another_broke(
+    instances: Instances, emulator: RunningEmulator
+) -> None:
+    one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
+    live = await opened(one, user, "hello", conversation)
+    await heard(live)
+    await live.note_whole()
+    assert "chat_note_stream" not in one.rpc.called
+    live = await opened(one, user, "[[slow 0.5]] more", conversation)
+    other = await opened(one, user, "later", conversation)
+    await live.note_broken()
+    one.rpc.called.clear()
+    await heard(live)
+    await live.note_whole()
+    assert "chat_note_stream" in one.rpc.called, "its own row says that a stream of it broke"
+    await heard(other)
+    assert await one.chat.attach(user, conversation, soon()) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -30,6 +30,7 @@ STALL_SECONDS = 30.0  # without the reader taking anything
 PROBE_SECONDS = 1.0  # between writes to a reader that may have closed all of its connection and not only its half
 LET_GO_SECONDS = 1.0
 CLOSE_SECONDS = 5.0  # beyond the deadline, for work that goes on without a reader
+NOTE_SECONDS = 2.0  # for the note of how a stream ended
 
 
 class TurnStream(Protocol):
@@ -45,6 +46,14 @@ class TurnStream(Protocol):
 
     def events(self) -> AsyncIterator[ChatEvent]:
         """From the turn's beginning; ends when it is final or the deadline has come. Reading it is never waited for."""
+        ...
+
+    async def note_whole(self) -> None:
+        """The turn's end is with the reader."""
+        ...
+
+    async def note_broken(self) -> None:
+        """The stream ends without the turn's end."""
         ...
 
     async def close(self) -> None:
@@ -71,12 +80,14 @@ class EventStream(Response):
         self._stream, self._call, self._clock, self._limit = stream, call, clock, limit
         self._keep_alive_seconds = keep_alive_seconds
         self._ui = ui_messages.UiStream()
+        self._broken: asyncio.Future[None] | None = None  # the note that it is
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_disconnected(receive))
+        whole = False
         try:
             with contextlib.suppress(_ReaderLeft):
-                await self._tell(_Line(send), gone)
+                whole = await self._tell(_Line(send), gone)
         except Exception as error:  # the head is out: the reader can be told in no other way
             noted(error)
         except asyncio.CancelledError:  # the server ends: so does the work
@@ -84,9 +95,14 @@ class EventStream(Response):
             raise
         finally:
             gone.cancel()
+        if not whole:
+            self._break()
         await self._close()
+        if self._broken is not None:
+            await self._broken
 
-    async def _tell(self, line: _Line, gone: asyncio.Future[None]) -> None:
+    async def _tell(self, line: _Line, gone: asyncio.Future[None]) -> bool:
+        """Whether the turn's end was written to a reader that was there."""
         await line.begin()
         failure: Exception | None = None
         try:
@@ -98,7 +114,18 @@ class EventStream(Response):
             raise
         except Exception as error:
             failure = error
-        await line.put(self._end(failure), more=False)
+        await line.put(self._end(failure))
+        left = gone.done() or self._call.client_done.is_set()  # one that has closed its half has most often left
+        whole = failure is None and self._stream.turn.status.final and not left
+        if whole:  # before the reader can know that it has come to the end, and ask again
+            await _in_note_time(self._stream.note_whole())
+        await line.put(b"", more=False)
+        return whole
+
+    def _break(self) -> None:
+        """Note, once and at once, that the reader may not get the end: it may come back before this call is over."""
+        if self._broken is None:
+            self._broken = asyncio.ensure_future(_in_note_time(self._stream.note_broken()))
 
     async def _events(self, gone: asyncio.Future[None]) -> AsyncGenerator[ChatEvent | None, None]:
         """The stream's events, and None whenever there was none for a while."""
@@ -114,6 +141,8 @@ class EventStream(Response):
                     pause = self._keep_alive_seconds
                 wait = max(0.0, min(pause, self._limit - self._clock.now()))
                 await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                if half_closed.done():
+                    self._break()
                 if gone.done():
                     raise _ReaderLeft
                 if pull.done():
@@ -189,6 +218,13 @@ async def _disconnected(receive: Receive) -> None:
     with contextlib.suppress(Exception):  # a connection that cannot be asked is no connection
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+async def _in_note_time(note: Awaitable[None]) -> None:
+    """What cannot be noted costs a reader that comes back the repetition, and nothing else."""
+    with contextlib.suppress(ChatError, TimeoutError):
+        async with asyncio.timeout(NOTE_SECONDS):
+            await note
 
 
 async def _let_go(events: AsyncIterator[ChatEvent], pull: asyncio.Future[ChatEvent]) -> None:
