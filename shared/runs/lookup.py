@@ -40,22 +40,26 @@ class RunLookup:
     async def find_beside(self, repeat: RunState) -> RunState | events.RunNotFound | events.LookFailed:
         """The run of a lost attempt that had its answer when `repeat` was accepted."""
         own = tuple(known for known in (repeat.run_id, repeat.cursor) if known is not None)
-        found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
-        if isinstance(found, RunState) and (found.status != RunStatus.COMPLETED or not found.text.strip()):
-            return events.RunNotFound()
-        if isinstance(found, RunState) and found.run_id is None and repeat.run_id is not None:
-            return await self._unless_same(found, repeat.run_id)
-        return found
-
-    async def _unless_same(self, found: RunState, repeat_id: str) -> RunState | events.RunNotFound | events.LookFailed:
-        """Known by what it left alone, it may be the repeat itself, which has ended meanwhile."""
+        found = await self._find_answer(own)
+        if not isinstance(found, RunState) or found.run_id is not None or repeat.run_id is None:
+            return found
+        # known by what it left alone, it may be the repeat itself, which has ended meanwhile
         try:
-            repeat = await self._hold.keep(self._provider.get_run(self._thread, repeat_id, with_text=False))
+            ended = await self._hold.keep(self._provider.get_run(self._thread, repeat.run_id, with_text=False))
         except NotFoundAtProvider:
             return found
         except ProviderError:
             return events.LookFailed()
-        return events.RunNotFound() if repeat.cursor == found.cursor else found
+        if ended.cursor is None or ended.cursor != found.cursor:
+            return found
+        return await self._find_answer((*own, ended.cursor))  # the other one stands before it
+
+    async def _find_answer(self, own: tuple[str, ...]) -> RunState | events.RunNotFound | events.LookFailed:
+        """An answer of this turn that is none of `own`: runs, or the last items they left."""
+        found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
+        if isinstance(found, RunState) and (found.status != RunStatus.COMPLETED or not found.text.strip()):
+            return events.RunNotFound()
+        return found
 
     async def active_run(self, run_id: str | None) -> RunState | events.ActiveRunStatus | events.LookFailed:
         """The active run: the one of this id, or else the one that the record or the provider's list names."""
