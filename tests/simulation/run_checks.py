@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from decimal import Decimal
 
+from tests.simulation.database import Row
 from tests.simulation.record import Record
 from tests.simulation.servers import FOREIGN, Run
+
+Place = tuple[Decimal, Decimal, int]
 
 LOOK_SECONDS = (
     6.0  # how old a look may be when the create after it is sent: the intent's commit may take a call's deadline
@@ -66,13 +70,19 @@ def thread_history(record: Record) -> Iterator[str]:
         foreign = any(item.text == FOREIGN for item in place.items)
         if turn is None or (foreign and record.world.server.leaves_input):
             continue  # what a response of ours has left is not tidied up behind another program's message
-        said = "\n\n".join(item.text for item in place.items if item.role == "user").split("\n\n")
-        asked = [by_text.get((turn["user_id"], text)) for text in said]
-        order = [(record.leader(one)["place"], one["place"], one["seq"]) for one in asked if one is not None]
-        # one that was given up, for a repeat that could not be taken out of it, is read by no model any more
-        once = set(order) if place.place_id in threads else order
-        if order != sorted(once):
+        asked = [_places(item.text, turn["user_id"], by_text, record) for item in place.items if item.role == "user"]
+        if place.place_id not in threads:
+            # given up for a repeat that could not be taken out of it, and read by no model any more
+            asked = [one for one, _ in itertools.groupby(asked)]
+        order = [*itertools.chain(*asked)]
+        if order != sorted(set(order)):
             yield f"G2 {place.place_id} holds the messages {[seq for *_, seq in order]}"
+
+
+def _places(said: str, user_id: str, by_text: dict[tuple[str, str], Row], record: Record) -> list[Place]:
+    """In the order of service: of the messages that were told as one."""
+    turns = [by_text[user_id, text] for text in said.split("\n\n") if (user_id, text) in by_text]
+    return [(record.leader(one)["place"], one["place"], one["seq"]) for one in turns]
 
 
 def nothing_left(record: Record) -> Iterator[str]:
