@@ -9,14 +9,15 @@ import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
 from shared.core.runs import Thread
-from shared.core.turns import Claim, MultitaskStrategy, Turn
+from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, Turn
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
@@ -41,10 +42,11 @@ class NewMessage:
     metadata: Mapping[str, str] | None = None
     idempotency_key: str | None = None
     replaces: str | None = None  # the turn in whose place it is sent
+    chat: ChatRequest | None = None  # how a chat of the AI SDK says the same
 
     def digest(self) -> str:
         """64 hex digits that are equal exactly where two messages mean the same turn."""
-        meaning = {
+        meaning: dict[str, Any] = {
             "text": self.text,
             "conversation_id": self.conversation_id,
             "scope": None if self.scope is None else [self.scope.kind, self.scope.key],
@@ -54,6 +56,8 @@ class NewMessage:
         }
         if self.replaces is not None:
             meaning["replaces"] = self.replaces
+        if self.chat is not None:
+            meaning["chat"] = astuple(self.chat)
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
@@ -124,6 +128,7 @@ class ChatService:
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
             replaces=message.replaces,
+            chat=message.chat,
             limits=self._options.limits,
         )
         sent_at = self._instance.clock.now()
@@ -131,7 +136,7 @@ class ChatService:
         lessee = self._lessee if deadline > sent_at else None
         accepted = await self._instance.store.submit_turn(submission, lessee)
         turn = accepted.turn
-        if message.strategy.displaces or message.replaces is not None:
+        if message.strategy.displaces or turn.replaced is not None:
             self._instance.notify(turn.conversation)
         name = EventName.TURN_REPLAYED if accepted.replayed else EventName.TURN_ACCEPTED
         logs.event(

@@ -22,6 +22,7 @@ DEFAULT_KEY = "default"  # of a user's scope that names none
 MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
 MAX_SLUG = 52
 MAX_TITLE = 200
+MAX_CHAT_ID = 200  # of a chat and of a message, by the ids that the AI SDK gives them
 MAX_COUNT = 2**53 - 1  # what a browser can count to
 MAX_SEQ = 2**31 - 1  # what the database counts lines with: no line has a higher number
 
@@ -73,34 +74,38 @@ def text_in(document: Mapping[str, Any]) -> str:
     """The `message` field: a string, or the AI SDK's message with text parts only."""
     if "message" not in document:
         raise invalid("message", "message is missing.")
-    message = document["message"]
+    return text_of(document["message"], "message")
+
+
+def text_of(message: Any, field: str) -> str:
+    """A message's text: the message itself, or its text parts joined by newlines. `field` is where it stands."""
     if isinstance(message, dict):
-        message = _joined_parts(message)
+        message = _joined_parts(message, field)
     if not isinstance(message, str):
-        raise invalid("message", "message must be a text, or an object with text parts.")
+        raise invalid(field, f"{field} must be a text, or an object with text parts.")
     if not visible(message):
-        raise invalid("message", "message has nothing in it that can be seen.")
+        raise invalid(field, f"{field} has nothing in it that can be seen.")
     if len(message) > MAX_TEXT:
-        raise invalid("message", f"message must be at most {MAX_TEXT} characters long.", limit=MAX_TEXT)
+        raise invalid(field, f"{field} must be at most {MAX_TEXT} characters long.", limit=MAX_TEXT)
     return message
 
 
-def _joined_parts(message: dict[str, Any]) -> str:
-    known(message, ("id", "role", "parts", "metadata"), "message")
+def _joined_parts(message: dict[str, Any], field: str) -> str:
+    known(message, ("id", "role", "parts", "metadata"), field)
     if message.get("role", "user") != "user":
-        raise invalid("message.role", "Only a user's message can be sent.")
+        raise invalid(f"{field}.role", "Only a user's message can be sent.")
     if not isinstance(message.get("id", ""), str):
-        raise invalid("message.id", "message.id must be a text.")
+        raise invalid(f"{field}.id", f"{field}.id must be a text.")
     if not isinstance(message.get("metadata", {}), dict):
-        raise invalid("message.metadata", "message.metadata must be an object.")
+        raise invalid(f"{field}.metadata", f"{field}.metadata must be an object.")
     parts = message.get("parts")
     if not isinstance(parts, list) or not parts:
-        raise invalid("message.parts", "message.parts must be a list of text parts.")
+        raise invalid(f"{field}.parts", f"{field}.parts must be a list of text parts.")
     texts = []
     for part in parts:
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise invalid("message.parts", "Only parts of type text can be sent.")
-        known(part, ("type", "text", "state", "providerMetadata"), "message.parts")
+            raise invalid(f"{field}.parts", "Only parts of type text can be sent.")
+        known(part, ("type", "text", "state", "providerMetadata"), f"{field}.parts")
         texts.append(part["text"])
     return "\n".join(texts)
 
@@ -139,7 +144,7 @@ def scope(document: Mapping[str, Any]) -> Scope | None:
     kind = _word(ScopeKind, value.get("kind"), "scope.kind")
     if kind is ScopeKind.USER and "key" not in value:
         return Scope(kind, DEFAULT_KEY)
-    return Scope(kind, _short_text(value.get("key"), "scope.key", MAX_KEY))
+    return Scope(kind, short_text(value.get("key"), "scope.key", MAX_KEY))
 
 
 def agent(document: Mapping[str, Any]) -> str | None:
@@ -176,7 +181,7 @@ def metadata(document: Mapping[str, Any]) -> Mapping[str, str]:
     if not isinstance(pairs, dict) or len(pairs) > MAX_PAIRS:
         raise invalid("metadata", f"metadata must be an object with at most {MAX_PAIRS} texts.", limit=MAX_PAIRS)
     for key, value in pairs.items():
-        _short_text(key, "metadata", MAX_PAIR_KEY)
+        short_text(key, "metadata", MAX_PAIR_KEY)
         if not isinstance(value, str) or len(value) > MAX_PAIR_VALUE:
             message = f"Values of metadata must be texts of at most {MAX_PAIR_VALUE} characters."
             raise invalid("metadata", message, limit=MAX_PAIR_VALUE)
@@ -189,7 +194,7 @@ def conversation_change(document: Any) -> Mapping[str, Any]:
     if not fields:
         raise InvalidRequest("Send title, archived or read_seq.")
     if "title" in fields:
-        _short_text(fields["title"], "title", MAX_TITLE)
+        short_text(fields["title"], "title", MAX_TITLE)
     if not isinstance(fields.get("archived", False), bool):
         raise invalid("archived", "archived must be true or false.")
     read_seq = fields.get("read_seq", 0)
@@ -213,7 +218,8 @@ def _word(words: type[_Word], value: object, field: str) -> _Word:
         raise invalid(field, f"{field} must be one of: {', '.join(word.value for word in words)}.") from None
 
 
-def _short_text(value: object, field: str, longest: int) -> str:
+def short_text(value: object, field: str, longest: int) -> str:
+    """One line of 1 to `longest` characters, of which some can be seen."""
     if not isinstance(value, str) or len(value) > longest or not visible(value) or "\n" in value or "\t" in value:
         raise invalid(field, f"{field} must be 1 to {longest} visible characters.", limit=longest)
     return value

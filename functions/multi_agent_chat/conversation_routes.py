@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from functions.asgi.body import read_json
 from functions.asgi.call import MARKDOWN, call_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import body_fields, markdown, render, url_fields
+from functions.multi_agent_chat import body_fields, markdown, render, ui_transcript, url_fields
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.url_fields import id_in
 from shared.core.model import Message
@@ -52,13 +52,17 @@ class ConversationRoutes:
             url_fields.after_seq(query),
             url_fields.before_seq(query),
         )
+        as_ui_messages = url_fields.as_ui_messages(query)
+        if as_ui_messages and before_seq is None and not after_seq:
+            before_seq = body_fields.MAX_SEQ  # a page of a chat shows the newest lines
         backwards = before_seq is not None
         found = await self._deps.read(
             self._deps.store.list_messages(
                 user.id, id_in(request), after_seq=after_seq, limit=limit, newest=backwards, before_seq=before_seq
             )
         )
-        return json_response(render.message_list(found, limit, backwards=backwards))
+        page = ui_transcript.message_list if as_ui_messages else render.message_list
+        return json_response(page(found, limit, backwards=backwards))
 
     async def _export(self, user_id: str, conversation_id: str) -> Response:
         """The answer begins once the first lines are there, so that what is wrong until then has its status."""

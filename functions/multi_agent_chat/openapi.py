@@ -13,6 +13,7 @@ from functions.multi_agent_chat.schemas import Schema, reference
 
 COMPONENTS: Mapping[str, Schema] = {
     "NewMessage": schemas.NEW_MESSAGE,
+    "ChatBody": schemas.CHAT_BODY,
     "TurnAnswer": schemas.TURN_ANSWER,
     "TurnHandle": schemas.TURN_HANDLE,
     "TurnState": schemas.TURN_STATE,
@@ -54,7 +55,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "take a turn",
         {200: {**_json("TurnAnswer"), EVENT_STREAM: None}, 202: _json("TurnHandle")},
         headers={"Idempotency-Key": schemas.KEY},
-        body=reference("NewMessage"),
+        body={"anyOf": [reference("NewMessage"), reference("ChatBody")]},
     ),
     ("GET", "/turns/{id}"): Operation(
         "a turn's state; waits, and works on the queue while it waits",
@@ -83,10 +84,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
         {200: {**_json("MessageList"), MARKDOWN: None}},
-        query={"limit": schemas.PAGE, "after_seq": schemas.LINE_NUMBER, "before_seq": schemas.LINE_NUMBER},
+        query={"limit": schemas.PAGE, "after_seq": schemas.LINE_NUMBER, "before_seq": schemas.LINE_NUMBER}
+        | {"format": {"const": "ui"}},
     ),
     ("GET", "/conversations/{id}/stream"): Operation(
         "follow the turn under way, or the last one whose stream broke, as the AI SDK's UI message stream",
+        {200: {EVENT_STREAM: None}, 204: {}},
+        query={"wait_seconds": schemas.WAIT},
+    ),
+    ("GET", "/{id}/stream"): Operation(
+        "the same by the id of a chat of the AI SDK; 204 also where no message of it has come yet",
         {200: {EVENT_STREAM: None}, 204: {}},
         query={"wait_seconds": schemas.WAIT},
     ),
@@ -115,7 +122,7 @@ def document(prefix: str) -> dict[str, Any]:
 
 
 def _operation(path: str, operation: Operation) -> dict[str, Any]:
-    parameters = [{"in": "path", "name": "id", "required": True, "schema": schemas.UUID}] if "{id}" in path else []
+    parameters = [{"in": "path", "name": "id", "required": True, "schema": _id_in(path)}] if "{id}" in path else []
     parameters += [{"in": "query", "name": name, "schema": schema} for name, schema in operation.query.items()]
     parameters += [{"in": "header", "name": name, "schema": schema} for name, schema in operation.headers.items()]
     described: dict[str, Any] = {
@@ -131,6 +138,10 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body}}}
     return described
+
+
+def _id_in(path: str) -> Schema:
+    return schemas.CHAT_ID if path.startswith("/{id}") else schemas.UUID
 
 
 def _answer(bodies: Mapping[str, Schema | None]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "cancel_requested": turn.cancel_requested,
         "superseded_by": turn.superseded_by,
         "replaced": turn.replaced,
+        "client_message_id": turn.client_message_id,
         "error": None if turn.error is None else stored_error(turn.error),
         "partial": None if turn.error is None else _partial(turn.error),
         "metadata": dict(turn.metadata),

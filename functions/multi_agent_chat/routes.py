@@ -17,6 +17,7 @@ OFFERS = {  # all others: JSON
     "/": (JSON, EVENT_STREAM),
     "/conversations/{id}/messages": (JSON, MARKDOWN),
     "/conversations/{id}/stream": (EVENT_STREAM,),
+    "/{id}/stream": (EVENT_STREAM,),
 }
 
 
@@ -24,6 +25,7 @@ def router(deps: Dependencies) -> Router:
     turns, conversations, reading = TurnRoutes(deps), ConversationRoutes(deps), ReadingRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
+        "/{id}/stream": {"GET": turns.follow_chat},  # first: a chat's id may be the name of a route
         "/turns/{id}": {"GET": turns.get_turn, "PATCH": turns.edit_turn},
         "/turns/{id}/cancel": {"POST": turns.cancel_turn},
         "/conversations": {"GET": conversations.list_conversations},

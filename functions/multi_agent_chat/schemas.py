@@ -13,7 +13,7 @@ from typing import Any
 from functions.multi_agent_chat import body_fields, url_fields
 from shared.core.error_codes import ErrorCode
 from shared.core.model import ScopeKind
-from shared.core.turns import MultitaskStrategy, TurnStatus
+from shared.core.turns import MultitaskStrategy, Trigger, TurnStatus
 
 Schema = dict[str, Any]
 
@@ -93,6 +93,7 @@ _PARTS = shaped(
         "metadata": reference("AnyObject"),
     },
 )
+_PARTS_OF_CHAT = _PARTS | {"properties": _PARTS["properties"] | {"id": _short(body_fields.MAX_CHAT_ID)}}
 MESSAGE: Schema = {"anyOf": [_MESSAGE_TEXT, _PARTS]}
 _SCOPE_KEY = _short(body_fields.MAX_KEY)
 SCOPE: Schema = {
@@ -129,6 +130,26 @@ NEW_MESSAGE = shaped(
     ],
     "not": {"required": ["conversation_id", "scope"]},
 }
+CHAT_ID = _short(body_fields.MAX_CHAT_ID)
+CHAT_BODY = shaped(
+    {
+        "id": CHAT_ID,
+        "trigger": {"enum": [trigger.value for trigger in Trigger]},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": _PARTS_OF_CHAT,
+            "description": "Only the last is read, which is to be a user's; those before it may be any JSON.",
+        },
+    },
+    {
+        "messageId": CHAT_ID,
+        "agent": SLUG,
+        "multitask_strategy": STRATEGY,
+        "wait_seconds": {"type": "number", "minimum": 0},
+        "metadata": METADATA,
+    },
+)
 CONVERSATION_CHANGE = shaped(
     {},
     {
@@ -190,6 +211,7 @@ TURN_STATE = shaped(
         "cancel_requested": FLAG,
         "superseded_by": nullable(UUID),
         "replaced": nullable(UUID),
+        "client_message_id": nullable(TEXT),
         "error": nullable(_STORED_ERROR),
         "partial": nullable(shaped({"text": TEXT})),
         "metadata": {"type": "object", "additionalProperties": TEXT},
@@ -236,10 +258,18 @@ _LINE = shaped(
         "created_at": TIME,
         "partial": FLAG,
         "handoff_to": nullable(TEXT),
+        "client_message_id": nullable(TEXT),
     }
 )
+_UI_MESSAGE = shaped(
+    {"id": TEXT, "role": {"enum": ["user", "assistant"]}, "metadata": SOME_OBJECT, "parts": listed(SOME_OBJECT)}
+)
 MESSAGE_LIST = shaped(
-    {"messages": listed(_LINE), "next_after_seq": nullable(COUNT), "next_before_seq": nullable(COUNT)}
+    {
+        "messages": {"anyOf": [listed(_LINE), listed(_UI_MESSAGE)]},
+        "next_after_seq": nullable(COUNT),
+        "next_before_seq": nullable(COUNT),
+    }
 )
 _AGENT = shaped(
     {

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.asgi.body import read_json, read_nothing
-from functions.asgi.call import EVENT_STREAM, base_of, call_of
+from functions.asgi.call import EVENT_STREAM, JSON, base_of, call_of
 from functions.asgi.errors import json_response
 from functions.asgi.presence import while_connected
-from functions.multi_agent_chat import body_fields, render, url_fields
+from functions.asgi.request_checks import chosen
+from functions.multi_agent_chat import body_fields, chat_body, render, url_fields
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import NewMessage
+from shared.core.errors import NotFound
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy
 
@@ -39,9 +44,22 @@ class TurnRoutes:
     async def take_turn(self, request: Request) -> Response:
         user = await self._deps.user(request)
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
-        document = body_fields.known(await read_json(request), _MESSAGE_FIELDS)
+        document = await read_json(request)
+        if chat_body.is_chat_body(document):  # which reads streams and says so nowhere
+            message = chat_body.new_message(user, document, key, self._deps.default_strategy)
+            call_of(request).media_type = chosen(request.headers, (EVENT_STREAM, JSON))
+        else:
+            message = self._new_message(body_fields.known(document, _MESSAGE_FIELDS), key)
+        wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
+        deadline = call_of(request).arrived_at + wait
+        if call_of(request).media_type == EVENT_STREAM:
+            stream = await self._deps.in_time(self._deps.service.open_stream(user, message, deadline), deadline)
+            return await self._streamed(request, stream, deadline)
+        return await self._answered(request, user, message, deadline)
+
+    def _new_message(self, document: Mapping[str, Any], key: str | None) -> NewMessage:
         replaces = body_fields.replaced_in(document)
-        message = NewMessage(
+        return NewMessage(
             text=None if "regenerate" in document else body_fields.text_in(document),
             conversation_id=body_fields.conversation_id(document),
             scope=body_fields.scope(document),
@@ -51,12 +69,6 @@ class TurnRoutes:
             idempotency_key=key,
             replaces=replaces,
         )
-        wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
-        deadline = call_of(request).arrived_at + wait
-        if call_of(request).media_type == EVENT_STREAM:
-            stream = await self._deps.in_time(self._deps.service.open_stream(user, message, deadline), deadline)
-            return await self._streamed(request, stream, deadline)
-        return await self._answered(request, user, message, deadline)
 
     async def _answered(self, request: Request, user: User, message: NewMessage, deadline: float) -> Response:
         turn, replayed = await self._deps.in_time(self._deps.service.take_turn(user, message, deadline), deadline)
@@ -81,7 +93,18 @@ class TurnRoutes:
 
     async def follow_conversation(self, request: Request) -> Response:
         """The turn that is being answered now, from its beginning; or the last one where a stream of it broke off."""
-        user, conversation_id = await self._deps.reader(request), id_in(request)
+        user = await self._deps.reader(request)
+        return await self._follow(request, user, id_in(request))
+
+    async def follow_chat(self, request: Request) -> Response:
+        """The same by a chat's id. A chat asks before its first message too: it is told 204 then, and not 404."""
+        user = await self._deps.reader(request)
+        try:
+            return await self._follow(request, user, chat_body.conversation_of(user, url_fields.chat_id_in(request)))
+        except NotFound:
+            return Response(status_code=204)
+
+    async def _follow(self, request: Request, user: User, conversation_id: str) -> Response:
         if request.method == "HEAD":  # its answer has no body: nothing is worked on, and nothing waited for
             found = await self._deps.read(self._deps.store.follow_conversation(user.id, conversation_id))
             return Response(status_code=204) if found is None else Response(headers=dict(HEADERS))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from functions.asgi import characters
 from functions.multi_agent_chat import body_fields
-from functions.multi_agent_chat.body_fields import MAX_COUNT, MAX_SEQ, invalid, is_uuid
-from shared.core.errors import NotFound
+from functions.multi_agent_chat.body_fields import MAX_CHAT_ID, MAX_COUNT, MAX_SEQ, invalid, is_uuid
+from shared.core.errors import InvalidRequest, NotFound
 
 MAX_SEARCH = 200
 MAX_PAGE = 100
@@ -90,3 +92,20 @@ def id_in(request: Request) -> str:
     if not body_fields.is_uuid(value):
         raise NotFound()
     return value
+
+
+def chat_id_in(request: Request) -> str:
+    """The path's id as a chat gives it, which may have any characters. Raises NotFound."""
+    try:
+        value = urllib.parse.unquote(str(request.path_params["id"]), errors="strict")
+        return body_fields.short_text(characters.cleaned(value), "id", MAX_CHAT_ID)
+    except (UnicodeDecodeError, InvalidRequest):
+        raise NotFound() from None
+
+
+def as_ui_messages(query: QueryParams) -> bool:
+    """Whether the transcript is wanted as the AI SDK's messages."""
+    value = _single(query, "format")
+    if value not in (None, "ui"):
+        raise invalid("format", "format must be ui.")
+    return value == "ui"

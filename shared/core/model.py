@@ -76,3 +76,4 @@ class Message:
     created_at: str
     partial: bool = False  # cut off by a message that displaced its turn
     handoff_to: str | None = None  # the agent that this one handed over to after these words; `text` may be empty then
+    client_message_id: str | None = None  # what its sender's chat calls it

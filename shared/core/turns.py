@@ -48,6 +48,22 @@ class Displacement(StrEnum):
     EDIT = "edit"  # an edited message, or the same one to be answered once more
 
 
+class Trigger(StrEnum):
+    """Why a chat of the AI SDK sends, in its own words."""
+
+    SUBMIT = "submit-message"
+    REGENERATE = "regenerate-message"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a chat of the AI SDK says beside its message. Its ids are its own; which turns they mean the store knows."""
+
+    trigger: Trigger
+    names: str | None  # the message that is edited, or whose answer is asked for once more
+    message_id: str | None  # of the message itself
+
+
 @dataclass(frozen=True, slots=True)
 class Displaced:
     """An interrupted turn: what was asked, and said until then. A provider may have dropped it from its thread."""
@@ -139,6 +155,7 @@ class Turn:
     superseded_by: str | None = None  # the turn that displaces, or displaced, this one
     superseded_how: Displacement | None = None
     replaced: str | None = None  # the turn in whose place this one was sent
+    client_message_id: str | None = None  # what its sender's chat calls its message
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.core.model import JsonObject, Scope
 from shared.core.runs import Handoff, Step, Thread, Usage
-from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Submission:
     limits: QueueLimits
     gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
     replaces: str | None = None  # the turn that is displaced, with all behind it
+    chat: ChatRequest | None = None  # which may name that turn by other ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def read_turn(row: JsonObject) -> Turn:
         superseded_by=row["superseded_by"],
         superseded_how=None if row["superseded_how"] is None else Displacement(row["superseded_how"]),
         replaced=row["replaced"],
+        client_message_id=row["client_message_id"],
         joined=tuple(Joined(one["turn_id"], one["text"], TurnStatus(one["status"])) for one in row["joined"]),
         created_at=row["created_at"],
         finished_at=row["finished_at"],
@@ -150,6 +151,7 @@ def read_message(row: JsonObject) -> Message:
         created_at=row["created_at"],
         partial=row["partial"],
         handoff_to=row["handoff_to"],
+        client_message_id=row["client_message_id"],
     )
 
 

@@ -76,6 +76,9 @@ class SupabaseStore:
             per_minute=s.limits.per_minute,
             gather_ms=ms(s.gather_seconds),
             replaces=s.replaces,
+            trigger=None if s.chat is None else s.chat.trigger.value,
+            names=None if s.chat is None else s.chat.names,
+            message=None if s.chat is None else s.chat.message_id,
             owner=None if lessee is None else lessee.owner,
             lease_ms=0 if lessee is None else ms(lessee.lease_seconds),
         )

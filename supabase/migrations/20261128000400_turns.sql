@@ -33,6 +33,7 @@ create table public.chat_turns (
   superseded_by    uuid,                  -- the turn that displaces, or displaced, this one
   superseded_how   text        check (superseded_how in ('interrupt', 'rollback', 'edit')),
   replaced         uuid,                  -- the turn in whose place this one was sent
+  client_message_id text      check (length(client_message_id) between 1 and 200),  -- what its sender's chat calls it
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
   reply            text,
   error            jsonb,
@@ -61,6 +62,8 @@ create unique index chat_turns_one_active on public.chat_turns (user_id, convers
   where status in ('starting', 'running', 'requires_action');
 create unique index chat_turns_one_per_key on public.chat_turns (user_id, idempotency_key)
   where idempotency_key is not null;
+create index chat_turns_by_client_message on public.chat_turns (user_id, conversation_id, client_message_id)
+  where client_message_id is not null;
 create index chat_turns_open on public.chat_turns (user_id, conversation_id, place, seq) where finished_at is null;
 create index chat_turns_joined on public.chat_turns (user_id, joined_to) where joined_to is not null;
 create index chat_turns_interrupted on public.chat_turns (user_id, conversation_id, finished_at)

@@ -14,10 +14,10 @@ begin
     raise exception 'a final turn does not change' using errcode = '55000';
   end if;
   if (new.id, new.user_id, new.conversation_id, new.seq, new.request_hash, new.strategy, new.metadata,
-      new.agent_named, new.replaced, new.created_at, new.deadline_at)
+      new.agent_named, new.replaced, new.client_message_id, new.created_at, new.deadline_at)
      is distinct from
      (old.id, old.user_id, old.conversation_id, old.seq, old.request_hash, old.strategy, old.metadata,
-      old.agent_named, old.replaced, old.created_at, old.deadline_at)
+      old.agent_named, old.replaced, old.client_message_id, old.created_at, old.deadline_at)
      or (new.idempotency_key is distinct from old.idempotency_key and not withdrawn)
      or (new.first_started_at is distinct from old.first_started_at and old.first_started_at is not null)
      or new.attempt < old.attempt then

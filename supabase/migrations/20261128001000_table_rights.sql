@@ -27,8 +27,8 @@ grant select (user_id, id, title, scope_kind, scope_key, active_agent, preview, 
     last_message_at, created_at, updated_at)
   on public.chat_conversations to authenticated;
 grant select (id, user_id, conversation_id, seq, status, text, agent, strategy, metadata, conflicts, runs, handoffs,
-    input_tokens, output_tokens, cancel_requested, superseded_by, joined_to, replaced, reply, error, first_started_at,
-    created_at, updated_at, finished_at)
+    input_tokens, output_tokens, cancel_requested, superseded_by, joined_to, replaced, client_message_id, reply, error,
+    first_started_at, created_at, updated_at, finished_at)
   on public.chat_turns to authenticated;
 grant select (id, user_id, conversation_id, seq, turn_id, turn_seq, role, agent, part, handoff_to, text, partial,
     created_at)

@@ -46,11 +46,13 @@ begin
 end $$;
 
 -- p_owner null: accept only, claim nothing. p_replaces: in the place of that turn; p_text null: what was asked there.
+-- p_trigger, p_names and p_message are a chat's own words for that (meant_turn), and p_key is of new messages only then.
 create function public.chat_submit_turn(
   p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
   p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
-  p_gather_ms int default 0, p_replaces uuid default null) returns jsonb
+  p_gather_ms int default 0, p_replaces uuid default null, p_trigger text default null, p_names text default null,
+  p_message text default null) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
@@ -64,7 +66,7 @@ declare
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
   select * into t from public.chat_turns
-  where user_id = p_user and (id = p_turn or (p_key is not null and idempotency_key = p_key))
+  where user_id = p_user and (id = p_turn or (p_key is not null and idempotency_key = p_key and p_names is null))
   order by id = p_turn desc limit 1;
   if found then
     return chat_internal.known_turn(t, p_turn, p_hash, p_owner, p_lease_ms);
@@ -80,6 +82,25 @@ begin
   c := chat_internal.find_conversation(p_user, p_conversation, p_scope_kind, p_scope_key);
   if c.archived_at is not null then
     return jsonb_build_object('outcome', 'archived');
+  end if;
+  if p_trigger is not null then
+    p_replaces := chat_internal.meant_turn(c, p_trigger, p_names, p_message, p_text);
+    if p_replaces is not null then
+      t := chat_internal.under_way_there(c, p_replaces, p_trigger, p_names, p_text, p_agent, p_hash);
+      if t.id is not null then
+        return jsonb_build_object('outcome', 'replayed', 'turn', chat_internal.turn_json(t));
+      end if;
+      p_text := case when p_trigger = 'submit-message' then p_text end;
+      p_strategy := 'enqueue';
+      p_key := null;
+    elsif p_trigger = 'regenerate-message' and p_names <> coalesce(p_message, '') then
+      return jsonb_build_object('outcome', 'not_found');
+    elsif p_names is not null then
+      select * into t from public.chat_turns where user_id = p_user and idempotency_key = p_key;
+      if found then
+        return chat_internal.known_turn(t, p_turn, p_hash, p_owner, p_lease_ms);
+      end if;
+    end if;
   end if;
   if p_replaces is not null then
     named := chat_internal.named_turn(c, p_replaces);
@@ -134,10 +155,11 @@ begin
     select * into c from public.chat_conversations where user_id = p_user and id = c.id;
   end if;
   insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
-                            idempotency_key, request_hash, replaced, deadline_at, created_at, updated_at)
+                            idempotency_key, request_hash, replaced, client_message_id, deadline_at, created_at,
+                            updated_at)
   values (p_turn, p_user, c.id, c.next_seq, chat_internal.place_for(c, p_strategy), p_text, agent.slug,
           p_agent is not null or coalesce(named.agent_named, false), p_strategy, p_metadata::jsonb, p_key, p_hash,
-          p_replaces, v + chat_internal.span(p_ttl_ms), v, v)
+          p_replaces, coalesce(p_message, named.client_message_id), v + chat_internal.span(p_ttl_ms), v, v)
   returning * into t;
   update public.chat_conversations set
     next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v

@@ -4,7 +4,9 @@ create function chat_internal.message_json(m public.chat_messages) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
-    'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at))
+    'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at),
+    'client_message_id', case when m.role = 'user' then (
+      select t.client_message_id from public.chat_turns t where t.id = m.turn_id) end)
 $$;
 
 -- Lines between two numbers, neither of them included; with p_newest the last of them.

@@ -68,7 +68,7 @@ select is(jsonb_object_agg(relname, columns), jsonb_build_object(
   'chat_tool_calls', 'turn_id call_id user_id name status begun_at done_at',
   'chat_turns',
     'id user_id conversation_id seq status text agent strategy metadata conflicts runs handoffs input_tokens '
-    'output_tokens cancel_requested superseded_by replaced joined_to reply error first_started_at created_at updated_at finished_at'),
+    'output_tokens cancel_requested superseded_by replaced client_message_id joined_to reply error first_started_at created_at updated_at finished_at'),
   'signed-in users see these columns')
 from (
   select c.relname, string_agg(a.attname, ' ' order by a.attnum) as columns

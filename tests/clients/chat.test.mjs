@@ -34,19 +34,6 @@ test("a message is answered", async () => {
   assert.equal(page.chat.messages.length, 4);
 });
 
-test("a message sent again shows the same reply, and says so", async () => {
-  const page = await openPage(someone());
-  await page.chat.sendMessage({ text: "hello" });
-  await page.settled();
-  const first = page.reply();
-  await page.chat.regenerate(); // with the same user message, and so with the same key
-  await page.settled(2);
-  assert.equal(page.chat.messages.length, 2);
-  assert.equal(page.reply().id, first.id);
-  assert.equal(page.text(), textOf(first));
-  assert.equal(page.reply().metadata.replayed, true);
-});
-
 test("two tabs are answered in order, and the second sees that it waits", async () => {
   const them = someone();
   const [one, two] = [await openPage(them), await openPage(them)];

@@ -7,20 +7,9 @@ import { create } from "react-test-renderer";
 import { FUNCTION_URL, until } from "./environment.mjs";
 
 /** @returns a function that gives what useChat returned last, and `data`, every data part in the order of arrival */
-export function openPage({ token, conversation, body = {}, at = FUNCTION_URL, ...options }) {
+export function openPage({ token, conversation, body = {}, headers = {}, at = FUNCTION_URL, ...options }) {
   const page = { data: [], errors: [], finished: 0 };
-  const transport = new DefaultChatTransport({
-    api: at,
-    headers: { Authorization: `Bearer ${token}`, Accept: "text/event-stream" },
-    prepareSendMessagesRequest: ({ id, messages, headers }) => ({
-      headers: { ...headers, "Idempotency-Key": messages.at(-1).id },
-      body: { message: messages.at(-1), conversation_id: id, ...body },
-    }),
-    prepareReconnectToStreamRequest: ({ id, headers }) => ({
-      api: `${at}/conversations/${id}/stream`,
-      headers,
-    }),
-  });
+  const transport = new DefaultChatTransport({ api: at, headers: { Authorization: `Bearer ${token}`, ...headers }, body });
   function Page() {
     page.chat = useChat({
       id: conversation,

@@ -271,6 +271,21 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
         replaces=foreign(chat), conversation=None
     ),
     "a regeneration of one that is joined to the twin's": replaced_elsewhere,
+    "a chat's message by the id of the twin's": then(
+        waiting,
+        lambda chat: chat.message(trigger="submit-message", names="same message", message="mine", owner=None),
+    ),
+    "a chat's message in the twin's words": then(
+        waiting,
+        lambda chat: chat.message(trigger="regenerate-message", message="mine", text="twin's", owner=None),
+    ),
+    "a regeneration while the twin regenerates": then(
+        answered, lambda chat: chat.message(trigger="regenerate-message", message="mine", owner=None)
+    ),
+    "a chat's message with the twin's key": then(
+        waiting,
+        lambda chat: chat.message(trigger="submit-message", names="?", message="mine", key="same key", owner=None),
+    ),
     "a message that gathers": lambda chat: chat.message(strategy="coalesce", gather_ms=1000),
     "a repeated message": repeated,
     "a claim": then(waiting, claim),
@@ -377,12 +392,18 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
     twin.fenced("chat_write_project", patch='{"title": "twin\'s"}')
     for _ in range(2):
-        twin.submit(strategy="coalesce", text="twin's")
+        twin.submit(strategy="coalesce", text="twin's", message="same message")
     return twin, head["turn"]["turn_id"], head["epoch"]
 
 
 def entangle(db: Database, twin: Chat, user: str) -> None:
-    """Places between those of the user's own turns, and one turn that says that it is joined to the user's first."""
+    """Places between those of the user's own turns, and one turn that says that it is joined to the user's first.
+
+    The last of them says that it was sent in another's place, which is told by no column that may change.
+    """
+    db.run("set session_replication_role = replica")
+    db.run("update public.chat_turns set replaced = id where user_id = %s and seq = 4", twin.user)
+    db.run("set session_replication_role = origin")
     place = "update public.chat_turns set place = case seq when 2 then 0.25 when 3 then 1.25 else 90 end"
     place += " where user_id = %s and finished_at is null"
     db.run(place, twin.user)
