@@ -12,7 +12,7 @@ from tests.db.database import Answer, Chat, new_id
 from tests.db.test_displacement import turn_id
 from tests.db.test_replacement import displaced
 
-REGENERATE = {"trigger": "regenerate-message", "key": None}
+REGENERATE: dict[str, Any] = {"trigger": "regenerate-message", "key": None}
 
 
 def sent(chat: Chat, message: str, text: str = "hello", **changes: Any) -> Answer:

@@ -204,8 +204,8 @@ MUTANTS = (
                 "alter table public.chat_turns enable trigger guard_turn"),
     )),
     Mutant("keys are not looked up", "crash", (
-        in_sql("public.chat_submit_turn", ("(id = p_turn or (p_key is not null and idempotency_key = p_key))",
-                                      "id = p_turn")),
+        in_sql("public.chat_submit_turn", ("p_key is not null and idempotency_key = p_key and p_names is null",
+                                      "false")),
         without("drop index public.chat_turns_one_per_key",
                 "create unique index chat_turns_one_per_key on public.chat_turns (user_id, idempotency_key) "
                 "where idempotency_key is not null"),
