@@ -160,7 +160,7 @@ class TokenVerifier:
     ) -> None:
         self._issuer, self._secret, self._keys = issuer, secret, keys
         self._allow_anonymous = allow_anonymous
-        self._roles = {USER_ROLE} | ({operator_role} if operator_role else set())
+        self._operator_role = operator_role
         self._wall_clock = wall_clock
 
     async def verify(self, token: str) -> User:
@@ -219,9 +219,22 @@ class TokenVerifier:
             raise _invalid("no_user")
         if claims.get("is_anonymous") and not self._allow_anonymous:
             raise _noted(Forbidden(), "anonymous")
-        if role not in self._roles:
+        if role != USER_ROLE:
             raise _noted(Forbidden(), "wrong_role")
-        return User(id=user_id, role=role)
+        return User(id=user_id, role=role, operator=is_operator(claims, self._operator_role))
+
+
+def is_operator(claims: Mapping[str, Any], operator_role: str | None) -> bool:
+    """Whether `app_metadata.role` is OPERATOR_ROLE, or `app_metadata.roles` holds it. This alone decides it.
+
+    Only the project itself writes `app_metadata`. `user_metadata` is the user's own to write, and the claim `role`
+    names a role of the database: neither counts. Without OPERATOR_ROLE there are no operators.
+    """
+    metadata = claims.get("app_metadata")
+    if not operator_role or not isinstance(metadata, Mapping):
+        return False
+    role, roles = metadata.get("role"), metadata.get("roles")
+    return role == operator_role or (isinstance(roles, list) and operator_role in roles)
 
 
 def _well_typed(claims: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.warnings import InsecureKeyLengthWarning
 
 from shared import auth
-from shared.auth import KeySet, TokenVerifier, bearer_token
+from shared.auth import KeySet, TokenVerifier, bearer_token, is_operator
 from shared.core.errors import ChatError, Forbidden, KeysUnavailable, Unauthorized
 from tests.http.tokens import ALICE, ISSUER, SECRET, claims, token
 
@@ -159,8 +159,37 @@ async def test_both_families_are_accepted(verifier: TokenVerifier, key_server: K
     for text in (hs256(), signed(EC, "ec-1"), signed(RSA, "rsa-1", "RS256"), hs256(aud=["authenticated", "other"])):
         user = await verifier.verify(text)
         assert (user.id, user.role) == (ALICE, "authenticated")
-    assert (await verifier.verify(hs256(role="chat_operator"))).role == "chat_operator"
     assert key_server.fetches == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "operator"),
+    [
+        ({}, False),
+        ({"app_metadata": {"role": "chat_operator"}}, True),
+        ({"app_metadata": {"roles": ["editor", "chat_operator"]}}, True),
+        ({"app_metadata": {"role": "editor", "roles": ["chat_operator"]}}, True),
+        ({"app_metadata": {"role": "CHAT_OPERATOR"}}, False),
+        ({"app_metadata": {"role": ["chat_operator"]}}, False),
+        ({"app_metadata": {"roles": "chat_operator"}}, False),
+        ({"app_metadata": {"roles": {"chat_operator": True}}}, False),
+        ({"app_metadata": {"roles": [["chat_operator"]]}}, False),
+        ({"app_metadata": {"claims": {"role": "chat_operator"}}}, False),
+        ({"app_metadata": "chat_operator"}, False),
+        ({"app_metadata": ["chat_operator"]}, False),
+        ({"app_metadata": None}, False),
+        ({"user_metadata": {"role": "chat_operator", "roles": ["chat_operator"]}}, False),
+        ({"raw_app_meta_data": {"role": "chat_operator"}}, False),
+        ({"roles": ["chat_operator"]}, False),
+    ],
+)
+async def test_who_is_an_operator(verifier: TokenVerifier, claims: dict[str, Any], operator: bool) -> None:
+    assert (await verifier.verify(hs256(**claims))).operator is operator
+
+
+@pytest.mark.parametrize("role", [None, ""])
+def test_without_a_role_for_them_there_are_no_operators(role: str | None) -> None:
+    assert not is_operator({"app_metadata": {"role": role, "roles": [role, "", None]}}, role)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +223,7 @@ async def test_both_families_are_accepted(verifier: TokenVerifier, key_server: K
         ({"role": "anon"}, "forbidden"),
         ({"role": "service_role"}, "forbidden"),
         ({"role": "postgres"}, "forbidden"),
+        ({"role": "chat_operator"}, "forbidden"),
         ({"role": ""}, "forbidden"),
         ({"is_anonymous": True}, "forbidden"),
         ({"is_anonymous": "true"}, "invalid_token"),

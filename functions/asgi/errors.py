@@ -26,6 +26,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.INVALID_TOKEN: (401, "The token is not valid."),
     ErrorCode.TOKEN_EXPIRED: (401, "The token has expired."),
     ErrorCode.FORBIDDEN: (403, "This needs the token of a signed-in user; an API key is none."),
+    ErrorCode.OPERATORS_ONLY: (403, "Only operators may see this."),
     ErrorCode.NOT_FOUND: (404, "Not found."),
     ErrorCode.METHOD_NOT_ALLOWED: (405, "This method is not allowed here."),
     ErrorCode.NOT_ACCEPTABLE: (406, "What this sends is not what the caller accepts."),

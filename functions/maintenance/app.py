@@ -20,6 +20,7 @@ from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
 from functions.maintenance.delete_threads import Deleting, EndedThreads, ThreadDeletion
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
+from functions.maintenance.upkeep import CountedEvents, Upkeep
 from shared import logs
 from shared.clock import LoopClock
 from shared.core.chat_events import EventName
@@ -37,7 +38,7 @@ class SweptService(Waiting, Deleting, Protocol):
     """What the scheduled function needs of shared.chat.ChatService."""
 
 
-class SweptRecords(Unattended, EndedThreads, Protocol):
+class SweptRecords(Unattended, EndedThreads, CountedEvents, Protocol):
     """What it needs of the Store."""
 
 
@@ -66,7 +67,7 @@ def build_app(
             built = composition.build(settings, database, provider, clock, shutdown)
             orphans, waiting = orphans or built.store, waiting or built.service
         sweep, tidy = Sweep(orphans, waiting, clock), ThreadDeletion(orphans, waiting, clock)
-        handler = _Handler(sweep, tidy, secret.get_secret_value(), clock, settings.sweep_seconds)
+        handler = _Handler(sweep, tidy, Upkeep(orphans), secret.get_secret_value(), clock, settings.sweep_seconds)
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
 
@@ -85,8 +86,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class _Handler:
-    def __init__(self, sweeper: Sweep, tidy: ThreadDeletion, secret: str, clock: Clock, call_seconds: float) -> None:
-        self._sweeper, self._tidy, self._secret = sweeper, tidy, secret
+    def __init__(
+        self, sweeper: Sweep, tidy: ThreadDeletion, upkeep: Upkeep, secret: str, clock: Clock, call_seconds: float
+    ) -> None:
+        self._sweeper, self._tidy, self._upkeep, self._secret = sweeper, tidy, upkeep, secret
         self._clock, self._call_seconds = clock, call_seconds
 
     async def sweep(self, request: Request) -> Response:
@@ -94,12 +97,15 @@ class _Handler:
         await read_nothing(request)
         arrived_at = call_of(request).arrived_at
         deadline = arrived_at + self._call_seconds - ANSWER_SECONDS
+        upkeep = asyncio.ensure_future(self._upkeep.run(deadline))
         tidying = asyncio.ensure_future(self._tidy.run(deadline))
         try:
             report = await self._sweeper.run(deadline)
             deleted = await tidying
+            await upkeep
         finally:
             tidying.cancel()
+            upkeep.cancel()
         counts: dict[str, Any] = {
             "swept": report.swept,
             "finished": report.finished,

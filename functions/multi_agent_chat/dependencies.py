@@ -16,7 +16,8 @@ from functions.multi_agent_chat.stream.response import TurnStream
 from functions.multi_agent_chat.user_shares import UserShares
 from shared.auth import TokenVerifier, bearer_token
 from shared.chat import NewMessage
-from shared.core.errors import StoreUnavailable
+from shared.core.error_codes import ErrorCode
+from shared.core.errors import Forbidden, StoreUnavailable
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn
 from shared.ports import Clock, Store
@@ -66,6 +67,13 @@ class Dependencies:
         """Who asks with a request that takes no new message: these have a rate."""
         user = await self.user(request)
         self.shares.count_read(user.id)
+        return user
+
+    async def operator(self, request: Request) -> User:
+        """Who asks, if the project calls this user an operator. Raises Forbidden."""
+        user = await self.reader(request)
+        if not user.operator:
+            raise Forbidden(code=ErrorCode.OPERATORS_ONLY)
         return user
 
     def longest_wait(self, request: Request) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import functions
 from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
-from functions.multi_agent_chat import schemas
+from functions.multi_agent_chat import schemas, stats_schemas
 from functions.multi_agent_chat.schemas import Schema, reference
 
 COMPONENTS: Mapping[str, Schema] = {
@@ -22,6 +22,9 @@ COMPONENTS: Mapping[str, Schema] = {
     "ConversationList": schemas.CONVERSATION_LIST,
     "MessageList": schemas.MESSAGE_LIST,
     "AgentList": schemas.AGENT_LIST,
+    "Statistics": stats_schemas.STATISTICS,
+    "WatchedTurns": stats_schemas.WATCHED_TURNS,
+    "Timeline": stats_schemas.TIMELINE,
     "Health": schemas.HEALTH,
     "Error": schemas.ERROR,
     "AnyObject": schemas.ANY_OBJECT,
@@ -98,6 +101,19 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query={"wait_seconds": schemas.WAIT},
     ),
     ("GET", "/agents"): Operation("who can answer", {200: _json("AgentList")}),
+    ("GET", "/stats"): Operation(
+        "for operators: rates, percentiles and counts of all turns; a bucket that the window does not allow gives way",
+        {200: _json("Statistics")},
+        query={"window": stats_schemas.WINDOW, "bucket": stats_schemas.BUCKET},
+    ),
+    ("GET", "/stats/turns"): Operation(
+        "for operators: turns that are open (the longest waiting first), have failed, or took half a minute or more",
+        {200: _json("WatchedTurns")},
+        query={"state": stats_schemas.STATE, "limit": schemas.PAGE},
+    ),
+    ("GET", "/stats/turns/{id}"): Operation(
+        "for operators: what happened to one turn, and when; nothing of what was said", {200: _json("Timeline")}
+    ),
     ("GET", "/health"): _HEALTH,
     ("GET", "/healthz"): _HEALTH,
     ("GET", "/openapi.json"): Operation("this document", {200: {JSON: None}}, needs_user=False),

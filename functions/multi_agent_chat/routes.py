@@ -11,6 +11,7 @@ from functions.asgi.endpoint import Endpoint, Handler, no_such_route
 from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.read_routes import ReadingRoutes
+from functions.multi_agent_chat.stats_routes import StatsRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
 
 OFFERS = {  # all others: JSON
@@ -23,6 +24,7 @@ OFFERS = {  # all others: JSON
 
 def router(deps: Dependencies) -> Router:
     turns, conversations, reading = TurnRoutes(deps), ConversationRoutes(deps), ReadingRoutes(deps)
+    stats = StatsRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
         "/{id}/stream": {"GET": turns.follow_chat},  # first: a chat's id may be the name of a route
@@ -33,6 +35,9 @@ def router(deps: Dependencies) -> Router:
         "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/agents": {"GET": reading.list_agents},
+        "/stats": {"GET": stats.get_statistics},
+        "/stats/turns": {"GET": stats.list_turns},
+        "/stats/turns/{id}": {"GET": stats.get_timeline},
         "/openapi.json": {"GET": reading.get_document},
         "/health": {"GET": reading.get_health},
         "/healthz": {"GET": reading.get_health},  # which Google's front end answers by itself

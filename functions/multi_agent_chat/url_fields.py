@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Mapping
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -17,6 +18,11 @@ MAX_SEARCH = 200
 MAX_PAGE = 100
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,15}")
 SECONDS_PATTERN = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+# In seconds. Counts of five minutes are kept for two days, counts of hours for ninety.
+WINDOWS = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000}
+BUCKETS = {"5m": 300, "1h": 3600, "6h": 21_600, "1d": 86_400}
+MOST_BUCKETS = 400
+WATCHED_STATES = ("open", "failed", "slow")
 _DECIMAL = re.compile(SECONDS_PATTERN)
 
 
@@ -73,6 +79,32 @@ def before(query: QueryParams) -> str | None:
     value = _single(query, "before")
     if value is not None and not is_uuid(value):
         raise invalid("before", "before must be a conversation's id.")
+    return value
+
+
+def window(query: QueryParams) -> str:
+    return _one_of(query, "window", WINDOWS, "24h")
+
+
+def bucket(query: QueryParams, window: str) -> str:
+    """As asked for, or the nearest that the window allows: it holds one bucket at least, and not too many."""
+    asked = BUCKETS[_one_of(query, "bucket", BUCKETS, "1h")]
+    length = WINDOWS[window]
+    allowed = [one for one in BUCKETS if length / MOST_BUCKETS <= BUCKETS[one] <= length]
+    return min(allowed, key=lambda one: abs(BUCKETS[one] - asked))
+
+
+def _one_of(query: QueryParams, name: str, known: Mapping[str, int], default: str) -> str:
+    value = _single(query, name) or default
+    if value not in known:
+        raise invalid(name, f"{name} must be one of {', '.join(known)}.")
+    return value
+
+
+def watched_state(query: QueryParams) -> str:
+    value = _single(query, "state") or "open"
+    if value not in WATCHED_STATES:
+        raise invalid("state", "state must be open, failed or slow.")
     return value
 
 

@@ -16,6 +16,8 @@ class EventName(StrEnum):
     TURN_REPLAYED = "turn.replayed"
     TURN_QUEUED = "turn.queued"
     TURN_CLAIMED = "turn.claimed"
+    TURN_JOINED = "turn.joined"
+    TURN_DISPLACED = "turn.displaced"
     TURN_DETACHED = "turn.detached"
     TURN_WITHDRAWN = "turn.withdrawn"
     TURN_COMPLETED = "turn.completed"
@@ -23,6 +25,7 @@ class EventName(StrEnum):
     TURN_CANCELLED = "turn.cancelled"
     TURN_FENCED = "turn.fenced"
     RUN_STARTED = "run.started"
+    CANCEL_REQUESTED = "cancel.requested"
     RUN_CONFLICTED = "run.conflicted"
     RUN_DEFERRED = "run.deferred"
     RUN_LOST = "run.lost"
@@ -51,6 +54,7 @@ class EventName(StrEnum):
     SWEEP_ENDED = "sweep.ended"
     SWEEP_STUMBLED = "sweep.stumbled"
     DELETION_STUMBLED = "tidy.stumbled"
+    UPKEEP_STUMBLED = "upkeep.stumbled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class ErrorCode(StrEnum):
     INVALID_TOKEN = "invalid_token"  # noqa: S105
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
     FORBIDDEN = "forbidden"
+    OPERATORS_ONLY = "operators_only"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"

@@ -26,10 +26,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks: the verified token's subject and role."""
+    """Who asks: the verified token's subject and role, and whether the project calls this user an operator."""
 
     id: str
     role: str
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.core.error_codes import ErrorCode
 from shared.core.model import JsonObject, Scope
 from shared.core.runs import Handoff, Step, Thread, Usage
 from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
@@ -119,6 +120,8 @@ class TurnUpdate:
     undisturbed: bool = False  # nothing can displace the turn after all: it goes on
     usage: Usage | None = None  # added to the turn's
     conflict: bool = False  # counts one conflict
+    blocked_by: str | None = None  # with it: the run in the way
+    held_up_by: ErrorCode | None = None  # with QUEUED: why the attempt came to nothing
     count_failure: bool = False
     delay_seconds: float = 0.0  # with QUEUED: not to be started before
     step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools

@@ -22,12 +22,13 @@ from shared.ports.records import (
     ToolTicket,
     TurnUpdate,
 )
+from shared.ports.turn_statistics import TurnStatistics
 
 # The migration that this code was written for. A database whose version sorts before it lacks what is called here.
 SCHEMA_VERSION = "20261128003700"
 
 
-class Store(Protocol):
+class Store(TurnStatistics, Protocol):
     """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
 
     Every call is safe to repeat when its answer was lost, and the adapter does so a bounded number of times.

@@ -37,8 +37,8 @@ from shared.stores.answers import (
     read_ticket,
     turn_of,
 )
+from shared.stores.counted_turns import StatisticsStore
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
-from shared.stores.rpc import DatabaseCalls
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
 
@@ -47,11 +47,8 @@ T = TypeVar("T")
 LAST_SEQ = 2**31 - 1  # what the database can count lines to
 
 
-class SupabaseStore:
+class SupabaseStore(StatisticsStore):
     """`rpc` calls functions of the database, each within a deadline of its own."""
-
-    def __init__(self, rpc: DatabaseCalls) -> None:
-        self._rpc = rpc
 
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
         s = submission

@@ -37,6 +37,10 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["partial"] = step.partial
     if step.draft is not None:
         patch["draft"] = step.draft
+    if step.blocked_by is not None:
+        patch["blocked_by"] = step.blocked_by
+    if step.held_up_by is not None:
+        patch["held_up_by"] = step.held_up_by.value
     for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
         if getattr(step, flag):
             patch[flag] = True

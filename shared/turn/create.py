@@ -110,7 +110,7 @@ class RunCreate:
 
     async def _conflicted(self, conflict: ActiveRun) -> events.StartConflicted:
         hold = self._hold
-        await hold.advance(TurnUpdate(to=TurnStatus.QUEUED, conflict=True))
+        await hold.advance(TurnUpdate(to=TurnStatus.QUEUED, conflict=True, blocked_by=conflict.run_id))
         hold.log(EventName.RUN_CONFLICTED, active_run=conflict.run_id, strategy=self._strategy.value)
         self._instance.tell(hold.turn, chat_events.RunConflicted(conflict.run_id))
         return events.StartConflicted(conflict.run_id)
@@ -126,7 +126,7 @@ class RunCreate:
     async def _rotate(self, gone: ProviderError) -> events.StartDeferred | events.StartRefused:
         if self._hold.rotations >= ROTATIONS:
             return events.StartRefused(gone.code)
-        await self._hold.rotate_thread(TurnUpdate(to=TurnStatus.QUEUED))
+        await self._hold.rotate_thread(TurnUpdate(to=TurnStatus.QUEUED, held_up_by=gone.code))
         self._hold.log(EventName.THREAD_ROTATED, code=gone.code)
         return events.StartDeferred(0)
 
@@ -142,7 +142,7 @@ class RunCreate:
     async def _wait(self, seconds: float, code: ErrorCode) -> events.StartDeferred:
         """Nothing was started, and nothing is to be started for so long."""
         self._hold.mark_sent()
-        await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=seconds))
+        await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED, delay_seconds=seconds, held_up_by=code))
         self._hold.log(EventName.RUN_DEFERRED, code=code, seconds=seconds)
         return events.StartDeferred(seconds)
 

@@ -87,6 +87,7 @@ async def retry_or_fail(
         run=None if run is None else _record(hold, run),
         usage=None if run is None else run.usage,
         count_failure=True,
+        held_up_by=code,
         delay_seconds=pause_seconds,
         forget_thread=forget_thread,
     )

@@ -6,6 +6,7 @@ create function chat_internal.claim_head(
 language plpgsql volatile set search_path = '' as $$
 declare
   t public.chat_turns := chat_internal.head(c);
+  before bigint := c.lease_epoch;
 begin
   if t.id is null then
     return jsonb_build_object('outcome', 'idle');
@@ -22,6 +23,9 @@ begin
                               'retry_ms', chat_internal.ms(least(t.not_before, t.deadline_at) - p_now));
   end if;
   c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_op, p_now);
+  if t.status <> 'queued' and c.lease_epoch <> before then
+    perform chat_internal.note_takeover(t, p_now);
+  end if;
   -- one that is to end is left as it is, for the caller to finish
   if t.status = 'queued' and t.deadline_at > p_now and not t.cancel_requested then
     t := chat_internal.start_turn(c, t, p_op, p_now);

@@ -1,7 +1,7 @@
 -- One step of a turn, as a patch: what it changes in the turn and in its conversation. Every key is optional: run
 -- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, partial (what a displaced turn
--- had said), error, usage {input_tokens, output_tokens}, conflict, count_failure, delay_ms, undisturbed (no other turn
--- could displace this one after all), step {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason,
+-- had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way), held_up_by (a code),
+-- count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason,
 -- task, said}, asked (runs of agents that were asked as tools), draft.
 
 create function chat_internal.may_move(p_from text, p_to text) returns boolean
@@ -62,6 +62,8 @@ language sql volatile set search_path = '' as $$
     draft = case when p_to is null then coalesce(p_patch ->> 'draft', draft) end,
     run_id = case when p_to in ('starting', 'queued') then null
                   else coalesce(p_patch -> 'run' ->> 'run_id', run_id) end,
+    blocked_by = case when p_to is null then blocked_by else p_patch ->> 'blocked_by' end,
+    held_up_by = case when p_to is null then held_up_by else p_patch ->> 'held_up_by' end,
     running_at = case when p_to in ('starting', 'queued') then null
                       when coalesce(p_patch -> 'run' ->> 'run_id' <> run_id, running_at is null and p_patch ? 'run')
                         then p_now

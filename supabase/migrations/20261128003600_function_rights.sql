@@ -41,6 +41,10 @@ select chat_internal.restrict_to_service_role(
   'public.chat_get_agent',
   'public.chat_remember_assistant',
   'public.chat_list_orphans',
+  'public.chat_tidy_events',
+  'public.chat_get_statistics',
+  'public.chat_list_watched',
+  'public.chat_get_timeline',
   'public.chat_read_project',
   'public.chat_write_project',
   'public.chat_ping');

@@ -35,6 +35,9 @@ select jsonb_build_array(
   (select jsonb_agg(to_jsonb(r)) from public.chat_projects r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.thread_id) from public.chat_threads r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.turn_id) from public.chat_turn_streams r where r.user_id = %(user)s),
+  (select jsonb_agg(jsonb_build_array(e.name, e.agent, e.run_id, e.tool, e.code, e.other_turn_id, e.nth,
+     e.ms is not null) order by e.number) from public.chat_turns r join public.chat_turn_events e on e.turn_id = r.id
+   where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
    where r.thread_id = %(user)s::text)) as rows"""
 
@@ -71,6 +74,19 @@ def running(chat: Case, **changes: Any) -> dict[str, Any]:
     claim: dict[str, Any] = chat.submit(**changes)["claim"]
     chat.advance(claim["epoch"], claim["turn"]["turn_id"], "running", RUN)
     return claim
+
+
+def threaded(chat: Case) -> dict[str, Any]:
+    claim = running(chat)
+    thread = json.dumps({"thread": {"provider": "responses", "thread_id": new_id(), "cursor": None}})
+    chat.advance(claim["epoch"], claim["turn"]["turn_id"], None, thread)
+    return claim
+
+
+def edited_with_thread(chat: Case) -> Prepared:
+    claim = threaded(chat)
+    chat.complete(claim["epoch"], claim["turn"]["turn_id"])
+    return chat.message(replaces=claim["turn"]["turn_id"], text="other")
 
 
 def answered(chat: Case, **changes: Any) -> dict[str, Any]:
@@ -363,6 +379,9 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "no project read": of("chat_read_project"),
     "a project written": then(running, of("chat_write_project", patch='{"script": "mine"}')),
     "a project of no conversation written": of("chat_write_project", patch='{"script": "mine"}'),
+    "a thread given up": lambda chat: step(chat, threaded(chat), "queued", '{"forget_thread": true}'),
+    "a thread given up for an edit": edited_with_thread,
+    "a timeline read": lambda chat: ("chat_get_timeline", {"turn": waiting(chat)}),
     "what is left to the sweep": then(waiting, lambda _: ("chat_list_orphans", {"limit": 1000})),
 }  # fmt: skip
 
@@ -411,6 +430,10 @@ def entangle(db: Database, twin: Chat, user: str) -> None:
         "update public.chat_turns set joined_to = (select id from public.chat_turns where user_id = %s and seq = 1)"
         " where user_id = %s and seq = 4",
         user,
+        twin.user,
+    )
+    db.run(
+        "update public.chat_conversations set answered_at = chat_internal.now() + interval '1 day' where user_id = %s",
         twin.user,
     )
     db.run(

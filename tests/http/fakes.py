@@ -301,6 +301,60 @@ class FakeChat:
             )
         ]
 
+    async def get_statistics(self, window_seconds: int, bucket_seconds: int) -> JsonObject:
+        self.calls.append(("get_statistics", window_seconds, bucket_seconds))
+        await self._obey()
+        counts = {
+            "events": {"turn.accepted": 4, "turn.completed": 2, "turn.failed": 1, "run.conflicted": 3},
+            "errors": {"run_failed": 1},
+            "conflicted": {"turn.completed": 1},
+            "tries": {"2": 1},
+            "deferrals": {"provider_rate_limited": 5},
+            "agent_turns": {"project_manager": 3},
+            "input_tokens": {"project_manager": 30},
+            "output_tokens": {"project_manager": 40},
+            "waited_ms": {"p50": 10, "p95": 20, "p99": 30},
+        }
+        at = "2026-11-20T12:00:00+00:00"
+        buckets = [{"at": at, "counts": counts}, {"at": None, "counts": counts}]
+        return {"since": at, "now": at, "open": 1, "oldest_open_ms": 500, "buckets": buckets}
+
+    def _watched(self, turn: Turn) -> JsonObject:
+        facts = ("turn_id", "conversation_id", "seq", "agent", "attempt", "failures", "conflicts", "run_id")
+        return {name: getattr(turn, name) for name in (*facts, "cancel_requested", "superseded_by", "created_at")} | {
+            "status": turn.status.value,
+            "strategy": turn.strategy.value,
+            "blocked_by": None,
+            "held_up_by": None,
+            "joined_to": None,
+            "code": None,
+            "finished_at": turn.finished_at,
+            "age_ms": 5000,
+            "waited_ms": turn.waited_ms,
+            "idle_ms": None,
+            "input_tokens": turn.usage.input_tokens,
+            "output_tokens": turn.usage.output_tokens,
+            "head_turn_id": None,
+            "lease": None,
+        }
+
+    async def list_watched(self, state: str, limit: int) -> list[JsonObject]:
+        self.calls.append(("list_watched", state, limit))
+        await self._obey()
+        return [self._watched(turn) for turn in self.turns.values()][:limit]
+
+    async def get_timeline(self, turn_id: str) -> tuple[JsonObject, list[JsonObject]]:
+        self.calls.append(("get_timeline", turn_id))
+        await self._obey()
+        for (_, known), turn in self.turns.items():
+            if known == turn_id:
+                at = turn.created_at
+                return self._watched(turn), [
+                    {"at": at, "at_ms": 0, "name": "turn.accepted", "agent": turn.agent, "nth": 0},
+                    {"at": at, "at_ms": 2, "name": "turn.claimed", "agent": turn.agent, "nth": 1},
+                ]
+        raise NotFound(f"no turn {turn_id}")
+
     def _fail(self) -> None:
         if self.fault is not None:
             raise StoreUnavailable(fault=self.fault)

@@ -36,7 +36,7 @@ class Fake:
         self.orphans = [Orphan("a user", f"conversation {n}", f"{n}") for n in range(len(seconds))]
         self.seconds, self.obedient = seconds, obedient
         self.error: Exception | None = None
-        self.listed = self.now = self.most = 0
+        self.listed = self.now = self.most = self.tidied = 0
         self.granted: list[float] = []
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:
@@ -44,6 +44,9 @@ class Fake:
         if self.error:
             raise self.error
         return self.orphans[:limit]
+
+    async def tidy_events(self) -> None:
+        self.tidied += 1
 
     async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
         return []

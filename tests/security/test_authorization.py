@@ -39,6 +39,7 @@ class Row:
     body: dict[str, Any] | None = None
     public: bool = False
     absent: int = 404
+    operators: bool = False  # theirs alone, and of all users
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -56,11 +57,16 @@ TABLE = [
     Row("GET", "/conversations/{id}/stream", "conversation", 200),
     Row("GET", "/{id}/stream", "conversation", 200, absent=204),
     Row("GET", "/agents", None, 200),
+    Row("GET", "/stats", None, 200, operators=True),
+    Row("GET", "/stats/turns", None, 200, operators=True),
+    Row("GET", "/stats/turns/{id}", "turn", 200, operators=True),
     Row("GET", "/health", None, 200, public=True),
     Row("GET", "/healthz", None, 200, public=True),
     Row("GET", "/openapi.json", None, 200, public=True),
 ]
-USERS = {"alice": bearer(ALICE), "bob": bearer(BOB), "operator": bearer(OPERATOR, app_metadata={"role": "operator"})}
+# Bob has written all that a user can write into a token.
+PRETENDING = bearer(BOB, user_metadata={"role": "operator", "roles": ["operator"]}, app_metadata={"role": "Operator"})
+USERS = {"alice": bearer(ALICE), "bob": PRETENDING, "operator": bearer(OPERATOR, app_metadata={"role": "operator"})}
 NO_USERS = {
     "without a token": ({}, 401, "missing_token"),
     "signed in anonymously": (bearer(NAMELESS, is_anonymous=True), 403, "forbidden"),
@@ -107,10 +113,29 @@ async def test_a_user_may_do_this_with_their_own(
     client: httpx.AsyncClient, things: dict[str, dict[str, str]], row: Row, user: str
 ) -> None:
     named = things[user][row.names] if row.names else ""
-    assert (await ask(client, row, named, USERS[user])).status_code == row.mine
+    response = await ask(client, row, named, USERS[user])
+    if row.operators and user != "operator":
+        assert_error(response, 403, "operators_only")
+    else:
+        assert response.status_code == row.mine
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.names], ids=str)
+@pytest.mark.parametrize("row", [row for row in TABLE if row.operators], ids=str)
+@pytest.mark.parametrize("user", USERS)
+async def test_what_is_for_operators_is_refused_before_anything_is_looked_up(
+    client: httpx.AsyncClient, chat: FakeChat, things: dict[str, dict[str, str]], row: Row, user: str
+) -> None:
+    seen = set()
+    for named in (*(things[owner]["turn"] for owner in USERS), str(uuid.uuid4()), "not-an-id"):
+        response = await ask(client, row, named, USERS[user])
+        seen.add(response.status_code)
+    if user == "operator":
+        assert seen == ({200, 404} if row.names else {200})
+    else:
+        assert (seen, chat.calls) == ({403}, [])
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.names and not row.operators], ids=str)
 @pytest.mark.parametrize("user", USERS)
 async def test_what_is_another_users_does_not_exist(
     client: httpx.AsyncClient, chat: FakeChat, things: dict[str, dict[str, str]], row: Row, user: str

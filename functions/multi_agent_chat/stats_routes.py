@@ -1,0 +1,36 @@
+"""Endpoints for operators: rates and percentiles, turns that are worth a look, one turn's timeline; nothing said."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.asgi.errors import json_response
+from functions.multi_agent_chat import url_fields
+from functions.multi_agent_chat.dependencies import Dependencies
+from functions.multi_agent_chat.url_fields import id_in
+from shared.core.statistics import statistics
+from shared.core.timeline import timeline
+
+
+class StatsRoutes:
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    async def get_statistics(self, request: Request) -> Response:
+        await self._deps.operator(request)
+        window = url_fields.window(request.query_params)
+        bucket = url_fields.bucket(request.query_params, window)
+        seconds = url_fields.WINDOWS[window], url_fields.BUCKETS[bucket]
+        counted = await self._deps.read(self._deps.store.get_statistics(*seconds))
+        return json_response(statistics(window, bucket, counted))
+
+    async def list_turns(self, request: Request) -> Response:
+        await self._deps.operator(request)
+        state, limit = url_fields.watched_state(request.query_params), url_fields.limit(request.query_params, 50)
+        return json_response({"turns": await self._deps.read(self._deps.store.list_watched(state, limit))})
+
+    async def get_timeline(self, request: Request) -> Response:
+        await self._deps.operator(request)
+        turn, events = await self._deps.read(self._deps.store.get_timeline(id_in(request)))
+        return json_response(timeline(turn, events))

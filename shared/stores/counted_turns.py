@@ -1,0 +1,43 @@
+"""TurnStatistics over PostgREST, and the upkeep of what it reads."""
+
+from __future__ import annotations
+
+from shared.core.model import JsonObject
+from shared.stores.answers import by_outcome, list_of, nothing
+from shared.stores.rpc import DatabaseCalls
+
+SLICES = 60  # of five minutes, counted in one call of the scheduled function
+
+
+class StatisticsStore:
+    """`rpc` calls functions of the database, each within a deadline of its own."""
+
+    def __init__(self, rpc: DatabaseCalls) -> None:
+        self._rpc = rpc
+
+    async def get_statistics(self, window_seconds: int, bucket_seconds: int) -> JsonObject:
+        return await self._rpc.call(
+            "chat_get_statistics",
+            by_outcome({"ok": _all}),
+            window_seconds=window_seconds,
+            bucket_seconds=bucket_seconds,
+        )
+
+    async def list_watched(self, state: str, limit: int) -> list[JsonObject]:
+        return list(
+            await self._rpc.call("chat_list_watched", list_of("turns", lambda row: row), state=state, limit=limit)
+        )
+
+    async def get_timeline(self, turn_id: str) -> tuple[JsonObject, list[JsonObject]]:
+        return await self._rpc.call("chat_get_timeline", by_outcome({"ok": _timeline}), turn=turn_id)
+
+    async def tidy_events(self) -> None:
+        await self._rpc.call("chat_tidy_events", by_outcome({"ok": nothing}), slices=SLICES)
+
+
+def _all(answer: JsonObject) -> JsonObject:
+    return {name: answer[name] for name in ("since", "now", "open", "oldest_open_ms", "buckets")}
+
+
+def _timeline(answer: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
+    return answer["turn"], list(answer["events"])

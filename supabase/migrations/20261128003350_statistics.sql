@@ -1,0 +1,260 @@
+-- What operators see: rates and percentiles, the live queue, one turn's events. Five minutes of events are counted
+-- once, when they are over, and hours from those counts: so a day of a million turns is shown as fast as one of a few.
+
+-- `what` of each kind is counted by `key`: a name, a code, an agent, or the bin of a histogram of milliseconds.
+create table chat_internal.turn_counts (
+  seconds int         not null check (seconds in (300, 3600)),
+  at      timestamptz not null,  -- the beginning of the slice
+  what    text        not null,
+  key     text        not null,
+  n       bigint      not null,
+  primary key (seconds, at, what, key)
+);
+
+-- Until when slices of each length are counted.
+create table chat_internal.turns_counted (
+  seconds int         primary key,
+  until   timestamptz not null
+);
+
+grant select, insert, update, delete on chat_internal.turn_counts, chat_internal.turns_counted to service_role;
+
+create function chat_internal.slice_of(p_at timestamptz, p_seconds int) returns timestamptz
+language sql immutable set search_path = '' as $$
+  select date_bin(make_interval(secs => p_seconds), p_at, '2000-01-01 00:00:00+00')
+$$;
+
+-- Bins grow by a tenth, so a percentile is told to within five percent of itself.
+create function chat_internal.bin_of(p_ms bigint) returns text
+language sql immutable strict set search_path = '' as $$
+  select (case when p_ms < 1 then 0 else 1 + floor(ln(p_ms) / ln(1.1)) end)::int::text
+$$;
+
+create function chat_internal.ms_of(p_bin int) returns bigint
+language sql immutable strict set search_path = '' as $$
+  select case when p_bin = 0 then 0 else round(1.1 ^ (p_bin - 0.5)) end::bigint
+$$;
+
+-- What is counted outlives the conversation, so of agents that are a user's own not even the name is kept.
+create function chat_internal.count_events(p_from timestamptz, p_to timestamptz, p_seconds int)
+returns table (at timestamptz, what text, key text, n bigint)
+language sql stable set search_path = '' as $$
+  with e as materialized (
+    select chat_internal.slice_of(x.at, p_seconds) as at, x.name, x.code, x.agent, x.nth, x.ms, x.waited_ms,
+      x.input_tokens, x.output_tokens
+    from public.chat_turn_events x where x.at >= p_from and x.at < p_to),
+  ends as materialized (
+    select e.*, coalesce(a.slug, 'own') as slug from e
+    left join public.chat_agents a on a.slug = e.agent and a.owner_id is null
+    where e.name in ('turn.completed', 'turn.failed', 'turn.cancelled'))
+  select e.at, 'events', e.name, count(*) from e group by 1, 3
+  union all
+  select e.at, 'errors', coalesce(e.code, 'unknown'), count(*) from ends e where e.name = 'turn.failed' group by 1, 3
+  union all
+  select e.at, 'deferrals', coalesce(e.code, 'unknown'), count(*) from e where e.name = 'run.deferred' group by 1, 3
+  union all
+  select e.at, 'conflicted', e.name, count(*) from ends e where e.nth > 0 group by 1, 3
+  union all
+  select e.at, 'tries', least(e.nth, 4)::text, count(*) from ends e
+  where e.nth > 0 and e.name = 'turn.completed' group by 1, 3
+  union all
+  select e.at, m.what, e.slug, sum(m.n)::bigint from (
+    select s.at, s.slug, count(*) as turns, sum(s.input_tokens) as input, sum(s.output_tokens) as output from ends s
+    where s.code is distinct from 'joined' group by 1, 2) e,
+    lateral (values ('agent_turns', e.turns), ('input_tokens', e.input), ('output_tokens', e.output)) m (what, n)
+  group by 1, 2, 3
+  union all
+  select e.at, 'waited_ms', chat_internal.bin_of(e.waited_ms), count(*) from ends e group by 1, 3
+  union all
+  select e.at, 'answered_ms', chat_internal.bin_of(e.ms), count(*) from ends e
+  where e.name = 'turn.completed' group by 1, 3
+  union all
+  select e.at, 'handoff_ms', chat_internal.bin_of(e.ms), count(*) from e
+  where e.name = 'turn.claimed' and e.ms is not null group by 1, 3
+$$;
+
+-- Counts what is over, a bounded number of slices a call: a transaction that was begun in a slice may still be writing
+-- into it, so the newest two minutes stay uncounted. Gives up what is too old to be shown.
+create function chat_internal.count_turns(p_slices int) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v timestamptz := chat_internal.now();
+  done timestamptz;
+  hour timestamptz;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('chat_count_turns', 0)) then
+    return;
+  end if;
+  select until into done from chat_internal.turns_counted where seconds = 300;
+  for i in 1 .. p_slices loop
+    select chat_internal.slice_of(min(e.at), 300) into hour from public.chat_turn_events e where e.at >= coalesce(
+      done, '-infinity');
+    done := coalesce(greatest(hour, done), done);
+    exit when done is null or hour is null or done + interval '7 minutes' > v;
+    insert into chat_internal.turn_counts (seconds, at, what, key, n)
+    select 300, c.at, c.what, c.key, c.n from chat_internal.count_events(done, done + interval '5 minutes', 300) c;
+    done := done + interval '5 minutes';
+  end loop;
+  if done is null then
+    return;
+  end if;
+  insert into chat_internal.turns_counted (seconds, until) values (300, done)
+  on conflict (seconds) do update set until = excluded.until;
+  select coalesce((select c.until from chat_internal.turns_counted c where c.seconds = 3600), (
+    select chat_internal.slice_of(min(c.at), 3600) from chat_internal.turn_counts c where c.seconds = 300)) into hour;
+  insert into chat_internal.turn_counts (seconds, at, what, key, n)
+  select 3600, chat_internal.slice_of(c.at, 3600), c.what, c.key, sum(c.n) from chat_internal.turn_counts c
+  where c.seconds = 300 and c.at >= hour and c.at < chat_internal.slice_of(done, 3600)
+  group by 2, 3, 4;
+  insert into chat_internal.turns_counted (seconds, until)
+  select 3600, greatest(hour, chat_internal.slice_of(done, 3600)) where hour is not null
+  on conflict (seconds) do update set until = excluded.until;
+  delete from chat_internal.turn_counts c
+  where (c.seconds = 300 and c.at < v - interval '2 days') or (c.seconds = 3600 and c.at < v - interval '90 days');
+end $$;
+
+-- Events are kept for the day that it is and the six before it. What a reader holds up is given up with the next call.
+create function public.chat_tidy_events(p_slices int) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  tomorrow int := (chat_internal.ring_day(chat_internal.now()) + 1) % 8;
+begin
+  perform chat_internal.count_turns(least(greatest(p_slices, 1), 300));
+  if exists (select 1 from public.chat_turn_events e where e.day = tomorrow) then
+    begin
+      perform set_config('lock_timeout', '200ms', true);
+      execute format('truncate %I.%I', 'chat_internal', 'turn_events_' || tomorrow);
+    exception when lock_not_available then
+      null;
+    end;
+  end if;
+  return jsonb_build_object('outcome', 'ok');
+end $$;
+
+-- Hours where they will do, then slices of five minutes, then the events that are in none yet.
+create function chat_internal.counts_since(p_from timestamptz, p_bucket_seconds int)
+returns table (at timestamptz, what text, key text, n bigint)
+language plpgsql stable set search_path = '' as $$
+declare
+  hours timestamptz := p_from;
+  slices timestamptz;
+begin
+  if p_bucket_seconds >= 3600 then
+    select greatest(p_from, c.until) into hours from chat_internal.turns_counted c where c.seconds = 3600;
+    hours := coalesce(hours, p_from);
+  end if;
+  select greatest(hours, c.until) into slices from chat_internal.turns_counted c where c.seconds = 300;
+  slices := coalesce(slices, hours);
+  return query
+    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
+    where c.seconds = 3600 and c.at >= p_from and c.at < hours
+    union all
+    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
+    where c.seconds = 300 and c.at >= hours and c.at < slices
+    union all
+    select * from chat_internal.count_events(slices, 'infinity', 300);
+end $$;
+
+-- The counts of each bucket, and under a null `at` those of the whole window. Buckets begin at multiples of their
+-- length.
+create function public.chat_get_statistics(p_window_seconds int, p_bucket_seconds int) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v timestamptz := chat_internal.now();
+  since timestamptz := chat_internal.slice_of(v - make_interval(secs => p_window_seconds - p_bucket_seconds),
+                                              p_bucket_seconds);
+begin
+  return (
+    with counted as materialized (
+      select chat_internal.slice_of(c.at, p_bucket_seconds) as at, c.what, c.key, sum(c.n) as n
+      from chat_internal.counts_since(since, p_bucket_seconds) c
+      group by grouping sets ((1, c.what, c.key), (c.what, c.key))),
+    bins as (
+      select c.at, c.what, c.key::int as bin,
+        sum(c.n) over (partition by c.at, c.what order by c.key::int) as until,
+        sum(c.n) over (partition by c.at, c.what) as total
+      from counted c where c.what in ('waited_ms', 'answered_ms', 'handoff_ms')),
+    percentiles as (
+      select b.at, b.what, jsonb_build_object(
+        'p50', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.50 * b.total)),
+        'p95', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.95 * b.total)),
+        'p99', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.99 * b.total))) as value
+      from bins b group by b.at, b.what),
+    kinds as (
+      select c.at, c.what, jsonb_object_agg(c.key, c.n) as value from counted c
+      where c.what not in ('waited_ms', 'answered_ms', 'handoff_ms') group by c.at, c.what
+      union all
+      select p.at, p.what, p.value from percentiles p)
+    select jsonb_build_object(
+      'outcome', 'ok', 'since', chat_internal.iso(since), 'now', chat_internal.iso(v),
+      'open', (select count(*) from public.chat_turns t where t.finished_at is null),
+      'oldest_open_ms', (select chat_internal.ms(v - min(t.created_at)) from public.chat_turns t
+                         where t.finished_at is null),
+      'buckets', coalesce((
+        select jsonb_agg(jsonb_build_object('at', chat_internal.iso(k.at), 'counts', k.value) order by k.at)
+        from (select x.at, jsonb_object_agg(x.what, x.value) as value from kinds x group by x.at) k), '[]')));
+end $$;
+
+-- A turn as operators see it, with the lease of its conversation and the turn at the head of its queue.
+create function chat_internal.watched_json(t public.chat_turns) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'turn_id', t.id, 'conversation_id', t.conversation_id, 'seq', t.seq, 'status', t.status, 'agent', t.agent,
+    'strategy', t.strategy, 'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
+    'run_id', t.run_id, 'blocked_by', t.blocked_by, 'held_up_by', t.held_up_by,
+    'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'joined_to', t.joined_to,
+    'code', t.error ->> 'code', 'created_at', chat_internal.iso(t.created_at),
+    'finished_at', chat_internal.iso(t.finished_at),
+    'age_ms', chat_internal.ms(coalesce(t.finished_at, clock.now) - t.created_at),
+    'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
+    'idle_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.updated_at) end,
+    'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens,
+    'head_turn_id', case when t.finished_at is null then h.id end,
+    'lease', case when t.finished_at is not null then null when c.lease_owner is null then 'free'
+                  when c.lease_until <= clock.now then 'lapsed' else 'held' end)
+  from (select chat_internal.now() as now) clock, public.chat_conversations c
+  left join lateral chat_internal.head(c) h on true
+  where c.user_id = t.user_id and c.id = t.conversation_id
+$$;
+
+-- open: the longest waiting first; failed: the newest first; slow: those that took half a minute or more, the newest
+-- first. The last two of the days whose events are kept.
+create function public.chat_list_watched(p_state text, p_limit int) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  most int := least(greatest(p_limit, 1), 200);
+begin
+  if p_state = 'open' then
+    return jsonb_build_object('outcome', 'ok', 'turns', (
+      select coalesce(jsonb_agg(chat_internal.watched_json(t) order by t.created_at, t.seq), '[]')
+      from (
+        select o.* from public.chat_turns o where o.finished_at is null order by o.created_at, o.seq limit most) t));
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'turns', (
+    select coalesce(jsonb_agg(chat_internal.watched_json(t) order by t.finished_at desc, t.seq desc), '[]')
+    from public.chat_turns t
+    where t.id in (
+      select e.turn_id from public.chat_turn_events e
+      where p_state = 'failed' and e.name = 'turn.failed' order by e.at desc limit most)
+    or t.id in (
+      select e.turn_id from public.chat_turn_events e
+      where p_state = 'slow' and e.name in ('turn.completed', 'turn.failed', 'turn.cancelled') and e.ms >= 30000
+      order by e.at desc limit most)));
+end $$;
+
+create function public.chat_get_timeline(p_turn uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  t public.chat_turns;
+begin
+  select * into t from public.chat_turns where id = p_turn;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.watched_json(t), 'events', (
+    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'at', chat_internal.iso(e.at), 'at_ms', chat_internal.ms(e.at - t.created_at), 'name', e.name, 'agent', e.agent,
+      'run_id', e.run_id, 'tool', e.tool, 'code', e.code, 'other_turn_id', e.other_turn_id, 'nth', e.nth,
+      'ms', e.ms)) order by e.at, e.number), '[]')
+    from public.chat_turn_events e where e.turn_id = p_turn));
+end $$;
