@@ -306,10 +306,15 @@ class HeldTurn:
             await asyncio.wait({waking})
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass; a wake-up in this process (a cancel, for one) is looked into at once."""
+        """Let so much time pass. A wake-up in this process (a cancel, for one) is looked into at once.
+
+        Where it has changed nothing for this turn the pause goes on: no request can shorten the pause before a retry.
+        """
         until = self._clock.now() + seconds
-        await self.keep(self._wakeups.wait(self.turn.conversation, max(seconds, 0)))
-        if self._clock.now() < until:
+        while True:
+            await self.keep(self._wakeups.wait(self.turn.conversation, max(until - self._clock.now(), 0)))
+            if self._clock.now() >= until:
+                return
             await self.heartbeat()
             self.check()
 
