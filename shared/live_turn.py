@@ -116,7 +116,7 @@ class RemoteProgress:
         if not provider.attachable or self._streams.get(run_id, 0) >= MOST_STREAMS:
             return
         self._streams[run_id] = self._streams.get(run_id, 0) + 1
-        async with aclosing(provider.listen(Thread(provider.name), run_id)) as stream:
+        async with aclosing(provider.listen(Thread(provider.name), run_id, turn.leading_id)) as stream:
             async for one in stream:
                 if isinstance(one, RunState):
                     self._log.say(run_id, turn.agent, 0, one.text)

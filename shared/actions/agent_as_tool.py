@@ -98,7 +98,9 @@ class AgentAsTool:
                 if state.run_id is not None:  # else the one before it leads to it again
                     await self._keep(thread, state)
             else:
-                state = await submit_outputs(self._provider, thread, state, outputs, self._waits)
+                state = await submit_outputs(
+                    self._provider, thread, state, self._hold.turn.turn_id, outputs, self._waits
+                )
         if state.status == RunStatus.COMPLETED and state.text.strip():
             return state.text
         return error_output("agent_failed", f"The agent ended without an answer ({state.status}).")
@@ -108,7 +110,7 @@ class AgentAsTool:
         if scratch is None or scratch.run_id is None or scratch.thread.provider != self._provider.name:
             return None
         try:
-            return scratch.thread, await self._provider.get_run(scratch.thread, scratch.run_id)
+            return scratch.thread, await self._provider.get_run(scratch.thread, scratch.run_id, self._hold.turn.turn_id)
         except ProviderError:
             return None
 
@@ -191,7 +193,7 @@ class AgentAsTool:
         """The run once it has ended or waits for outputs. Bounded by the budget of the question."""
         self._note_open(thread, state)
         clock = self._instance.clock
-        looks = RunLooks(self._provider, thread, state.run_id, self._waits, clock, self._pace)
+        looks = RunLooks(self._provider, thread, state.run_id, self._hold.turn.turn_id, self._waits, clock, self._pace)
         while not state.settled and state.run_id is not None:
             await looks.pause()
             state = await looks.look() or state

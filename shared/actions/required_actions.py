@@ -143,7 +143,7 @@ class RequiredActions:
         if hold.thread is None or run.run_id is None:
             return ActionResult(NextStep.STOP, code=ErrorCode.RUN_NOT_FOUND)
         try:
-            state = await submit_outputs(provider, hold.thread, run, outputs, hold, stream=True)
+            state = await submit_outputs(provider, hold.thread, run, hold.turn.turn_id, outputs, hold, stream=True)
         except ProviderError:
             return ActionResult(NextStep.STOP, code=ErrorCode.PROVIDER_UNAVAILABLE)
         record = RunRecord(run.run_id, hold.agent.slug, state.status)

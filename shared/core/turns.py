@@ -173,6 +173,11 @@ class Turn:
         return tuple(run for run in self.runs if run.asked_by is None)
 
     @property
+    def leading_id(self) -> str:
+        """The turn whose run answers this one: the first of those that were joined."""
+        return self.joined[0].turn_id if self.joined else self.turn_id
+
+    @property
     def whole_text(self) -> str:
         """What is asked in this turn's run: its own message, or all that were joined, in order."""
         return "\n\n".join(one.text for one in self.joined) or self.text

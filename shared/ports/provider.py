@@ -71,12 +71,17 @@ class Provider(Protocol):
         """The newest run that still blocks the thread; None where there is none or the wire cannot tell."""
         ...
 
-    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
-        """Raises NotFoundAtProvider, ThreadGone, RateLimited, NotSent, OutcomeUnknown, ProviderRefused."""
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str, *, with_text: bool = True) -> RunState:
+        """`turn_id`: of the turn that asks, whose own streams may know more of the run.
+
+        Raises NotFoundAtProvider, ThreadGone, RateLimited, NotSent, OutcomeUnknown, ProviderRefused."""
         ...
 
-    def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+    def listen(self, thread: Thread, run_id: str, turn_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
         """What the run says, from its beginning (from `said`, where outputs were submitted with it).
+
+        `turn_id`: of the turn that the run answers. Some servers give an id twice: a run that names another turn is
+        not heard.
 
         Offsets are continuous, and the words together are a prefix of the text that `get_run` gives at the end. A last
         item is the run's state where the stream has told it: ended, or waiting for outputs, as `get_run` would give it.
@@ -104,7 +109,14 @@ class Provider(Protocol):
         ...
 
     async def submit_tool_outputs(
-        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+        self,
+        thread: Thread,
+        run_id: str,
+        turn_id: str,
+        outputs: Sequence[ToolOutput],
+        *,
+        stream: bool = False,
+        said: str = "",
     ) -> RunState:
         """Continue a run in requires_action, where `outputs_start_run` is False.
 

@@ -89,8 +89,11 @@ class _Effort:
             return RunState(self._run_id, RunStatus.IN_PROGRESS)
         return await self._look()
 
+    async def _get(self) -> RunState:
+        return await self._provider.get_run(self._thread, self._run_id, self._hold.turn.turn_id)
+
     async def _look(self) -> RunState:
-        state = await self._hold.keep(self._provider.get_run(self._thread, self._run_id), stoppable=False)
+        state = await self._hold.keep(self._get(), stoppable=False)
         self.said = max(self.said, state.text, key=len)
         return state
 

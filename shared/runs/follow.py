@@ -49,9 +49,17 @@ class RunLooks:
     """Looks at one run, with a pause before every look that grows as an answer's does."""
 
     def __init__(
-        self, provider: Provider, thread: Thread, run_id: str | None, waits: Waits, clock: Clock, pace: Pace
+        self,
+        provider: Provider,
+        thread: Thread,
+        run_id: str | None,
+        turn_id: str,
+        waits: Waits,
+        clock: Clock,
+        pace: Pace,
     ) -> None:
-        self._provider, self._thread, self._run_id = provider, thread, run_id
+        """`turn_id`: of the turn that the run answers."""
+        self._provider, self._thread, self._run_id, self._turn_id = provider, thread, run_id, turn_id
         self._waits, self._clock, self._pace = waits, clock, pace
         self._begun_at = self._seen_at = clock.now()
         self._seen = False
@@ -83,7 +91,10 @@ class RunLooks:
     async def _get(self) -> RunState:
         if self._run_id is None:
             raise NeverShown("a run without an id cannot be followed")
-        return await self._waits.keep(self._provider.get_run(self._thread, self._run_id))
+        run = await self._waits.keep(self._provider.get_run(self._thread, self._run_id, self._turn_id))
+        if run.turn_id not in (None, self._turn_id):  # some servers give an id twice
+            raise NotFoundAtProvider("The run of this id is of another turn.")
+        return run
 
 
 async def with_words(
@@ -118,7 +129,7 @@ async def follow(
     followed_for = (hold.turn.running_ms or 0) / 1000
     over_at = clock.now() + run_budget_seconds - followed_for
     stuck_at = clock.now() + STUCK_SECONDS * 2**hold.turn.failures - followed_for
-    looks = RunLooks(provider, hold.thread_or_new(provider), hold.turn.run_id, hold, clock, pace)
+    looks = RunLooks(provider, hold.thread_or_new(provider), hold.turn.run_id, hold.turn.turn_id, hold, clock, pace)
     while run is None or not run.settled:
         queued = run is None or run.status == RunStatus.QUEUED
         if clock.now() >= over_at:
@@ -167,7 +178,7 @@ async def hear(
     later = asyncio.get_running_loop().time() + max(latest - now, 0)
 
     async def listen(known: str) -> RunState | None:
-        async with aclosing(provider.listen(hold.thread_or_new(provider), run_id)) as stream:
+        async with aclosing(provider.listen(hold.thread_or_new(provider), run_id, hold.turn.turn_id)) as stream:
             async for one in stream:
                 if isinstance(one, RunState):
                     return one

@@ -45,7 +45,7 @@ class RunLookup:
             return found
         # known by what it left alone, it may be the repeat itself, which has ended meanwhile
         try:
-            ended = await self._hold.keep(self._provider.get_run(self._thread, repeat.run_id, with_text=False))
+            ended = await self._hold.keep(self._get(repeat.run_id))
         except NotFoundAtProvider:
             return found
         except ProviderError:
@@ -64,15 +64,14 @@ class RunLookup:
     async def active_run(self, run_id: str | None) -> RunState | events.ActiveRunStatus | events.LookFailed:
         """The active run: the one of this id, or else the one that the record or the provider's list names."""
         hold, provider = self._hold, self._provider
-        thread = self._thread
         try:
-            found = await hold.keep(self._status(thread, run_id)) if run_id is not None else None
+            found = await hold.keep(self._status(run_id)) if run_id is not None else None
             if found is None and (own := self._own_record()) is not None:
-                found = await hold.keep(self._status(thread, own))
+                found = await hold.keep(self._status(own))
                 if found is None or found.terminal:
                     found, self._own_ended = None, True
             if found is None:
-                found = await hold.keep(provider.find_active_run(thread))
+                found = await hold.keep(provider.find_active_run(self._thread))
         except ThreadGone:
             return events.ActiveRunStatus(None)  # the next create will say so too, and then the thread is made again
         except ProviderError:
@@ -110,11 +109,14 @@ class RunLookup:
             return events.LookFailed()
         return events.RunNotFound() if found is None else found
 
-    async def _status(self, thread: Thread, run_id: str) -> RunState | None:
+    async def _status(self, run_id: str) -> RunState | None:
         try:
-            return await self._provider.get_run(thread, run_id, with_text=False)
+            return await self._get(run_id)
         except NotFoundAtProvider:
             return None
+
+    async def _get(self, run_id: str) -> RunState:
+        return await self._provider.get_run(self._thread, run_id, self._hold.turn.turn_id, with_text=False)
 
     @property
     def _thread(self) -> Thread:

@@ -17,6 +17,7 @@ async def submit_outputs(
     provider: Provider,
     thread: Thread,
     run: RunState,
+    turn_id: str,
     outputs: Sequence[ToolOutput],
     waits: Waits,
     *,
@@ -32,21 +33,23 @@ async def submit_outputs(
     while True:
         tries_left -= 1
         try:
-            submitting = provider.submit_tool_outputs(thread, run.run_id, outputs, stream=stream, said=run.text)
+            submitting = provider.submit_tool_outputs(
+                thread, run.run_id, turn_id, outputs, stream=stream, said=run.text
+            )
             return await waits.keep(submitting)
         except ProviderError as error:
             failure = error
         if isinstance(failure, RateLimited | NotSent | OutcomeUnknown):
             await waits.sleep(retry_pause(failure))
-        now = await _seen(provider, thread, run.run_id, waits)
+        now = await _seen(provider, thread, run.run_id, turn_id, waits)
         if now is not None and (now.status, now.tool_calls) != (run.status, run.tool_calls):
             return now
         if tries_left == 0:
             raise failure
 
 
-async def _seen(provider: Provider, thread: Thread, run_id: str, waits: Waits) -> RunState | None:
+async def _seen(provider: Provider, thread: Thread, run_id: str, turn_id: str, waits: Waits) -> RunState | None:
     try:
-        return await waits.keep(provider.get_run(thread, run_id))
+        return await waits.keep(provider.get_run(thread, run_id, turn_id))
     except ProviderError:
         return None

@@ -28,7 +28,9 @@ class RunEnd:
         """The turn has its reply; a run without words is looked at again for a while, because lists may lag."""
         clock = self._instance.clock
         words_by = min(clock.now() + WORDS_LAG_SECONDS, deadline)
-        looks = RunLooks(provider, hold.thread_or_new(provider), hold.turn.run_id, hold, clock, self._pace)
+        looks = RunLooks(
+            provider, hold.thread_or_new(provider), hold.turn.run_id, hold.turn.turn_id, hold, clock, self._pace
+        )
         run = await with_words(looks, run, lambda seen: outcome.said(hold, seen), clock, words_by)
         if (reply := outcome.said(hold, run)).strip():
             await outcome.complete(hold, run, reply, in_thread=provider.keeps_threads)

@@ -96,7 +96,7 @@ class WaitInLine:
         if run is None or run.run_id == self._over or self._is_served_here(run) or not self._hears(run):
             return
         provider = self._provider_of(run)
-        async with aclosing(provider.listen(run.thread or Thread(provider.name), run.run_id)) as stream:
+        async with aclosing(provider.listen(run.thread or Thread(provider.name), run.run_id, run.turn_id)) as stream:
             async for _ in stream:
                 pass
         self._over, self._looks_since = run.run_id, 0  # or its stream gave out: then looks tell

@@ -23,7 +23,7 @@ from shared.core.model import Agent, Message
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolOutput, ToolSpec
 from shared.core.turns import RunStart
 from shared.ports import Provider
-from tests.providers.making import Assistants, assistants, line, openai_client, responses
+from tests.providers.making import TURN, Assistants, assistants, line, openai_client, responses
 
 WIRES = ("responses", "assistants")
 CREATE = {"responses": r"/responses$", "assistants": r"/threads/[^/]+/runs$"}
@@ -55,7 +55,7 @@ class World:
         assert state.run_id is not None
         job = self.emulator.emulator.runs.get(state.run_id) or self.emulator.emulator.responses[state.run_id]
         while True:
-            state = await self.provider.get_run(thread, state.run_id or "")
+            state = await self.provider.get_run(thread, state.run_id or "", TURN)
             if state.terminal or state.status == "requires_action":
                 return state
             with contextlib.suppress(RuntimeError):  # ended in another status, which the next look tells
@@ -269,7 +269,7 @@ async def test_a_cancel_ends_the_run(on: World) -> None:
 
     asked = await on.provider.cancel_run(thread, state.run_id)
     await on.emulator.reached(state.run_id)
-    done = await on.provider.get_run(thread, state.run_id)
+    done = await on.provider.get_run(thread, state.run_id, TURN)
 
     assert asked.status in ("cancelling", "cancelled")
     assert done.status == "cancelled"
@@ -314,7 +314,7 @@ async def test_an_unknown_status_is_kept_as_a_word(on: World) -> None:
     body = {"id": state.run_id, "status": "meditating"}
     await on.emulator.fault(method="GET", path=path, action={"kind": "status", "status": 200, "body": body})
 
-    seen = await on.provider.get_run(thread, state.run_id or "")
+    seen = await on.provider.get_run(thread, state.run_id or "", TURN)
 
     assert seen.status == "meditating"
     assert not seen.terminal
@@ -332,7 +332,7 @@ async def test_outputs_of_tools_bring_the_answer(on: World) -> None:
         state = await on.start(after, None, tool_outputs=given, known_run_ids=(asked.run_id or "",))
         assert state.run_id != asked.run_id
     else:
-        state = await on.provider.submit_tool_outputs(thread, asked.run_id or "", given)
+        state = await on.provider.submit_tool_outputs(thread, asked.run_id or "", TURN, given)
         assert state.run_id == asked.run_id
     done = await on.ended(thread, state)
 
@@ -400,7 +400,7 @@ async def test_a_turn_of_several_runs_is_erased(on: World) -> None:
         done = await on.ended(thread, await on.start(thread, None, tool_outputs=told.outputs))
     else:
         waiting = told.run_id or ""
-        done = await on.ended(thread, await on.provider.submit_tool_outputs(thread, waiting, told.outputs))
+        done = await on.ended(thread, await on.provider.submit_tool_outputs(thread, waiting, TURN, told.outputs))
     runs = (told.run_id or "", done.run_id or "")
     after = replace(thread, cursor=done.cursor or thread.cursor)
 
@@ -428,7 +428,7 @@ async def test_outputs_that_no_run_waits_for_are_refused(on: World) -> None:
     done, _ = await on.answer(thread, "Hello")
 
     with pytest.raises(ProviderRefused):
-        await on.provider.submit_tool_outputs(thread, done.run_id or "", [ToolOutput("call_1", "x")])
+        await on.provider.submit_tool_outputs(thread, done.run_id or "", TURN, [ToolOutput("call_1", "x")])
 
 
 async def test_a_call_without_an_output_poisons_a_conversation() -> None:
@@ -455,7 +455,7 @@ async def test_a_run_that_is_unknown(on: World) -> None:
     thread = await on.provider.create_thread([])
 
     with pytest.raises(NotFoundAtProvider):
-        await on.provider.get_run(thread, "run_unknown")
+        await on.provider.get_run(thread, "run_unknown", TURN)
 
 
 async def test_a_model_that_is_unknown_and_a_key_that_is_wrong_are_refused(on: World) -> None:
@@ -491,7 +491,7 @@ async def test_a_switched_off_api_is_not_a_thread_that_is_gone() -> None:
         for refused in (
             on.provider.create_thread([]),
             on.start(Thread("assistants", "thread_1"), agent=replace(AGENT, assistant_id="asst_1")),
-            on.provider.get_run(Thread("assistants", "thread_1"), "run_1"),
+            on.provider.get_run(Thread("assistants", "thread_1"), "run_1", TURN),
         ):
             with pytest.raises(ProviderRefused) as absent:
                 await refused

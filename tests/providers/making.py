@@ -19,6 +19,7 @@ from shared.providers.responses.provider import ResponsesProvider, State
 
 BASE_URL = "http://provider.test/v1"
 KEY = "sk-test"
+TURN = "turn-1"  # that a start is of, where a test says nothing else
 
 
 def agent(**fields: Any) -> Agent:
@@ -37,7 +38,7 @@ def line(role: str, text: str, seq: int = 1, turn_id: str = "earlier") -> Messag
 
 
 def start(thread: Thread, text: str | None = "Hello", **fields: Any) -> RunStart:
-    given: dict[str, Any] = {"turn_id": "turn-1", "run_key": "key-1", "agent": agent(), **fields}
+    given: dict[str, Any] = {"turn_id": TURN, "run_key": "key-1", "agent": agent(), **fields}
     return RunStart(thread=thread, text=text, **given)
 
 

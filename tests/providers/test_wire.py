@@ -15,7 +15,7 @@ from shared.core.runs import RunState, Thread
 from shared.ports import Provider
 from shared.providers import wire
 from shared.providers.refusals.classify import from_transport
-from tests.providers.making import answer, assistants, openai_client, raw_server, responses, start
+from tests.providers.making import TURN, answer, assistants, openai_client, raw_server, responses, start
 
 RUN = json.dumps({"id": "run_1", "status": "queued"}).encode()
 
@@ -186,14 +186,14 @@ async def test_the_key_travels_and_nothing_is_left_of_it_in_an_error() -> None:
 
 async def test_ids_cannot_leave_their_place_in_the_path() -> None:
     async with raw_server(answer(RUN)) as (server, client):
-        await assistants(client).get_run(Thread("assistants", "a/../b?c#d"), "r/e s", with_text=False)
+        await assistants(client).get_run(Thread("assistants", "a/../b?c#d"), "r/e s", TURN, with_text=False)
     assert server.requests[0].startswith(b"GET /v1/threads/a%2F..%2Fb%3Fc%23d/runs/r%2Fe%20s HTTP/1.1")
 
 
 async def test_an_id_too_long_to_be_sent_is_refused_before_anything_is() -> None:
     async with raw_server(answer(RUN)) as (server, client):
         with pytest.raises(ProviderRefused):
-            await assistants(client).get_run(Thread("assistants", "t"), "r" * 200_000)
+            await assistants(client).get_run(Thread("assistants", "t"), "r" * 200_000, TURN)
         assert not server.requests
 
 

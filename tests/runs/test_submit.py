@@ -32,8 +32,8 @@ class Server:
         self.submitted.append((*given, stream, said))
         return _told(self.answers.pop(0))
 
-    async def get_run(self, thread: Thread, run_id: str) -> RunState:
-        assert (thread, run_id) == (THREAD, "run_1")
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str) -> RunState:
+        assert (thread, run_id, turn_id) == (THREAD, "run_1", "turn")
         return _told(self.seen)
 
     async def keep(self, work: Coroutine[Any, Any, T]) -> T:
@@ -51,13 +51,13 @@ def _told(answer: RunState | ProviderError) -> RunState:
 
 async def submitted(server: Server, run: RunState = WAITING) -> RunState:
     provider: Any = server
-    return await submit_outputs(provider, THREAD, run, OUTPUTS, server, stream=True)
+    return await submit_outputs(provider, THREAD, run, "turn", OUTPUTS, server, stream=True)
 
 
 async def test_outputs_are_submitted_once_where_the_answer_comes() -> None:
     server = Server(GOES_ON)
     assert await submitted(server) is GOES_ON
-    assert server.submitted == [(THREAD, "run_1", OUTPUTS, True, "so far")]
+    assert server.submitted == [(THREAD, "run_1", "turn", OUTPUTS, True, "so far")]
     assert server.slept == []
 
 

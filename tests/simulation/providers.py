@@ -91,7 +91,7 @@ class FakeProvider:
     async def find_active_run(self, thread: Thread) -> RunState | None:
         return await self._request("find_holder", lambda: self._holder(thread))
 
-    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str, *, with_text: bool = True) -> RunState:
         """A bare server answers for a run only where its create's own stream was read."""
         if self._server.kind == "bare" and run_id not in self._streamed:
             raise NotFoundAtProvider("No such run.", status=404)
@@ -104,7 +104,7 @@ class FakeProvider:
     async def erase_turn(self, start: RunStart) -> bool:
         return await self._request("erase_turn", lambda: self._server.erase(start), writes=True)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+    async def listen(self, thread: Thread, run_id: str, turn_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
         """What the run says, and its end: as it is, or as streams lie."""
         world, run = self._world, self._server.runs.get(run_id)
         if run is None or not (run_id in self._streamed or self.attachable):
@@ -125,7 +125,14 @@ class FakeProvider:
         return True
 
     async def submit_tool_outputs(
-        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+        self,
+        thread: Thread,
+        run_id: str,
+        turn_id: str,
+        outputs: Sequence[ToolOutput],
+        *,
+        stream: bool = False,
+        said: str = "",
     ) -> RunState:
         if self.outputs_start_run:
             raise ProviderRefused("Here tool outputs start a new run.")

@@ -43,7 +43,8 @@ class RunCreates:
         except ProviderError as error:
             raise nothing_started(error) from error
         try:
-            answer = await self._streamed(path, run_body(start, assistant_id, present), thread_id, stream=stream)
+            body = run_body(start, assistant_id, present)
+            answer = await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
         except ProviderError as error:
             if not misses_assistant(error) or not self._assistants.forget(start.agent, assistant_id):
                 raise start_refused(error) from error
@@ -54,7 +55,7 @@ class RunCreates:
         return await self._with_text(thread_id, state) if state.terminal else state
 
     async def submit(
-        self, thread_id: str, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
+        self, thread_id: str, run_id: str, turn_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
     ) -> RunState:
         """All outputs in one call: the wire takes them no other way. `said`: the run's text until now."""
         body = {
@@ -63,16 +64,16 @@ class RunCreates:
             ]
         }
         path = ("threads", thread_id, "runs", run_id, "submit_tool_outputs")
-        self._open_streams.drop(run_id)  # it has told that the run waits
+        self._open_streams.drop(turn_id, run_id)  # it has told that the run waits
         try:
-            answer = await self._streamed(path, body, thread_id, stream=stream, said=said)
+            answer = await self._streamed(path, body, thread_id, turn_id, stream=stream, said=said)
         except ProviderError as error:
             raise start_refused(error) from error
         state = replace(run_state(answer.body, answer.headers), run_id=run_id)
         return await self._with_text(thread_id, state) if state.terminal else state
 
     async def _streamed(
-        self, path: tuple[str, ...], body: dict[str, Any], thread_id: str, *, stream: bool, said: str = ""
+        self, path: tuple[str, ...], body: dict[str, Any], thread_id: str, turn_id: str, *, stream: bool, said: str = ""
     ) -> Answer:
         """The run as the server names it first; its stream, where one was wanted and there is one, is read on."""
         if not stream or not self._streams or self._open_streams.full:
@@ -97,7 +98,7 @@ class RunCreates:
             return await self._reads.with_answer(thread_id, end)
 
         rules = StreamRules(self._run_budget_seconds, whole=whole)
-        return await self._open_streams.begin(opened, events, rules, self._timeout_seconds)
+        return await self._open_streams.begin(turn_id, opened, events, rules, self._timeout_seconds)
 
     async def _with_another(
         self, start: RunStart, thread_id: str, present: Collection[Mark], *, stream: bool
@@ -108,7 +109,8 @@ class RunCreates:
         except ProviderError as error:
             raise nothing_started(error) from error
         try:
-            return await self._streamed(("threads", thread_id, "runs"), body, thread_id, stream=stream)
+            path = ("threads", thread_id, "runs")
+            return await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
         except ProviderError as error:
             raise start_refused(error) from error
 

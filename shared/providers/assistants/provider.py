@@ -98,7 +98,7 @@ class AssistantsProvider:
         states = [run_state(run) for run in await self._reads.runs(thread.thread_id, 5)]
         return next((state for state in states if state.run_id is not None and not state.terminal), None)
 
-    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str, *, with_text: bool = True) -> RunState:
         thread_id = _thread_id(thread)
         answer = await self._wire.get("threads", thread_id, "runs", run_id)
         state = replace(run_state(answer.body, answer.headers), run_id=run_id)
@@ -113,18 +113,25 @@ class AssistantsProvider:
             raise cancel_refused(error) from error
         return replace(run_state(answer.body, answer.headers), run_id=run_id)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+    async def listen(self, thread: Thread, run_id: str, turn_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
         """Only what this process has opened: the wire lets no other process attach."""
-        if (stream := self._open_streams.get(run_id)) is None:
+        if (stream := self._open_streams.get(turn_id, run_id)) is None:
             return
         async with contextlib.aclosing(stream.follow()) as told:
             async for event in told:
                 yield replace(event, run_id=run_id) if isinstance(event, RunState) else event
 
     async def submit_tool_outputs(
-        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+        self,
+        thread: Thread,
+        run_id: str,
+        turn_id: str,
+        outputs: Sequence[ToolOutput],
+        *,
+        stream: bool = False,
+        said: str = "",
     ) -> RunState:
-        return await self._creates.submit(_thread_id(thread), run_id, outputs, stream=stream, said=said)
+        return await self._creates.submit(_thread_id(thread), run_id, turn_id, outputs, stream=stream, said=said)
 
     async def delete_thread(self, thread: Thread) -> bool:
         if thread.thread_id is None:

@@ -31,6 +31,7 @@ from shared.providers.responses.input_items import input_items, seeds
 from shared.providers.responses.items import in_background, response_state
 from shared.providers.responses.request import create_body
 from shared.providers.responses.streams import ResponseStreams
+from shared.providers.streams.open_streams import RunKey
 from shared.providers.wire import Answer, Wire
 
 DISPENSABLE = ("metadata", "store")  # fields without which a create can do
@@ -56,8 +57,8 @@ class ResponseCreates:
         self._wire, self._tail, self._streams, self._habits, self._clock = wire, tail, streams, habits, clock
         self._conversations = conversations
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
-        self._unproven: dict[str, tuple[RunStart, str]] = {}  # by run id: it has not named its conversation so far
-        self._disproven: dict[str, None] = {}
+        self._unproven: dict[RunKey, tuple[RunStart, str]] = {}  # it has not named its conversation so far
+        self._disproven: dict[RunKey, None] = {}
 
     async def create(self, start: RunStart, conversation: str | None, *, stream: bool) -> RunState:
         habits = self._habits
@@ -125,7 +126,7 @@ class ResponseCreates:
         )
         at_once = background and habits.runs_in_background
         seconds = self._timeout_seconds if at_once else self._run_budget_seconds
-        sent = self._sent(body, seconds)
+        sent = self._sent(start.turn_id, body, seconds)
         try:
             if habits.background_shown or conversation is None or not background:
                 answer = await sent
@@ -153,7 +154,7 @@ class ResponseCreates:
         if habits.keeps_conversation:
             return True
         if not ended:
-            self._unproven[str(state.run_id)] = (start, conversation)
+            self._unproven[RunKey(start.turn_id, str(state.run_id))] = (start, conversation)
             if len(self._unproven) > MOST_UNPROVEN:
                 del self._unproven[next(iter(self._unproven))]
             return True
@@ -164,13 +165,14 @@ class ResponseCreates:
                 return True
         return False
 
-    async def proven(self, run: RunState) -> RunState:
+    async def proven(self, run: RunState, turn_id: str) -> RunState:
         """The run as it is; or as one that has failed, where it has turned out to know nothing of its conversation."""
-        if run.run_id in self._disproven and run.settled:
+        key = RunKey(turn_id, str(run.run_id))
+        if key in self._disproven and run.settled:
             return _ignored(run)
-        if not run.settled or run.run_id not in self._unproven:
+        if not run.settled or key not in self._unproven:
             return run
-        start, conversation = self._unproven.pop(run.run_id)
+        start, conversation = self._unproven.pop(key)
         if _same(run.thread_id, conversation):
             self._habits.keeps_conversation = True
         elif run.status in (RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION) and not await self._keeps(
@@ -178,15 +180,15 @@ class ResponseCreates:
         ):
             self.give_conversations_up()
             if _has_before(start):
-                self._disproven[str(run.run_id)] = None  # the next look is told the same
+                self._disproven[key] = None  # the next look is told the same
                 if len(self._disproven) > MOST_UNPROVEN:
                     del self._disproven[next(iter(self._disproven))]
                 return _ignored(run)
         return run
 
-    async def _sent(self, body: dict[str, Any], seconds: float) -> Answer:
+    async def _sent(self, turn_id: str, body: dict[str, Any], seconds: float) -> Answer:
         if body.get("stream"):
-            return await self._streams.create(body, seconds)
+            return await self._streams.create(turn_id, body, seconds)
         return await self._wire.post("responses", body=body, seconds=seconds)
 
     async def _accepted(
@@ -199,8 +201,8 @@ class ResponseCreates:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         if background:
             # A create that streams is answered at once, whether its run is in the background or not.
-            streams = state.run_id is not None and self._streams.open_streams.get(state.run_id) is not None
-            self._habits.background = in_background(answer.body) or (not ended and not streams)
+            opened = self._streams.open_streams.get(start.turn_id, state.run_id) if state.run_id is not None else None
+            self._habits.background = in_background(answer.body) or (not ended and opened is None)
         if conversation is None:
             return state
         if _same(state.thread_id, conversation):
@@ -214,7 +216,7 @@ class ResponseCreates:
         if state.run_id is not None and not ended:
             with contextlib.suppress(ProviderError):
                 await self._wire.post("responses", state.run_id, "cancel", body={})
-            self._streams.open_streams.drop(state.run_id)
+            self._streams.open_streams.drop(start.turn_id, state.run_id)
         raise ConversationIgnored("The server answered without the conversation it was given.")
 
 

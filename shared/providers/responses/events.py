@@ -27,10 +27,13 @@ _SAYS_NOTHING = frozenset({"error", "unknown", "none", "null", "api_error"})
 class ResponseEvents(RunEvents):
     """The end of a response is what its last event holds and, where that holds no output, what was told before it."""
 
-    def __init__(self, *, attached: bool = False) -> None:
-        """`attached`: not the create's own stream, so that it begins at the beginning has to be seen."""
+    def __init__(self, *, attached_to: str | None = None) -> None:
+        """`attached_to`: not the create's own stream, but one of a run of this turn, as far as its id tells.
+
+        So that it begins at the beginning, and that the run does not name another turn, has to be seen.
+        """
         super().__init__()
-        self._attached = attached
+        self._attached_to = attached_to
         self._places: dict[str, int] = {}  # by item id
         self._numbers = EventNumbers()
         self._heard = HeardOutput()
@@ -55,7 +58,7 @@ class ResponseEvents(RunEvents):
         kind = raw_text(data, "type") or name
         response = fields.inner(data, "response") or (data if fields.text(data, "object") == "response" else {})
         number = place_in(data, "sequence_number")
-        if self._attached and self.run is None and number not in (0, 1) and kind != "response.created":
+        if self._attached_to and self.run is None and number not in (0, 1) and kind != "response.created":
             raise StreamUnreliable("a stream that does not begin at the beginning")
         if kind in _ENDS:  # never left out, with any number
             self.begun = True
@@ -94,6 +97,8 @@ class ResponseEvents(RunEvents):
     def _status(self, response: Mapping[str, Any], *, ends: str | None = None, under_way: bool = False) -> None:
         """`ends`: how the event itself says that the response has ended; `under_way`: it says that it has not."""
         state = response_state(response)
+        if self._attached_to and state.turn_id not in (None, self._attached_to):
+            raise StreamUnreliable("a response of another turn")
         if under_way and _over(state):
             response = {**response, "status": "in_progress"}
         elif ends is not None and not _over(state):

@@ -122,23 +122,22 @@ class ResponsesProvider:
         """The wire has no list of responses."""
         return None
 
-    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool = True) -> RunState:
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str, *, with_text: bool = True) -> RunState:
         """Servers without background may answer 404 or 501: there the create's own answer was final already."""
         try:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
             if lacks_route(error) or error.status in (404, 410):
-                if (open_stream := self._streams.open_streams.get(run_id)) is not None and (
+                if (open_stream := self._streams.open_streams.get(turn_id, run_id)) is not None and (
                     heard := open_stream.state(run_id)
                 ) is not None:
-                    return await self._creates.proven(
-                        heard
-                    )  # in the foreground its stream may be the only one that knows of it
+                    # in the foreground its stream may be the only one that knows of it
+                    return await self._creates.proven(heard, turn_id)
                 never = self._habits.background is False or error.status in (405, 501)
                 kind = NeverShown if never else NotFoundAtProvider
                 raise kind(error.message, status=error.status, details=error.details) from error
             raise
-        return await self._creates.proven(_named(response_state(answer.body, answer.headers), run_id))
+        return await self._creates.proven(_named(response_state(answer.body, answer.headers), run_id), turn_id)
 
     async def cancel_run(self, thread: Thread, run_id: str) -> RunState:
         """Only a response in the background can be cancelled."""
@@ -153,13 +152,20 @@ class ResponsesProvider:
             raise refusal from error
         return _named(response_state(answer.body, answer.headers), run_id)
 
-    async def listen(self, thread: Thread, run_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
-        async with contextlib.aclosing(self._streams.listen(run_id, attach=self.attachable)) as told:
+    async def listen(self, thread: Thread, run_id: str, turn_id: str) -> AsyncGenerator[TextHeard | RunState, None]:
+        async with contextlib.aclosing(self._streams.listen(turn_id, run_id, attach=self.attachable)) as told:
             async for event in told:
-                yield await self._creates.proven(event) if isinstance(event, RunState) else event
+                yield await self._creates.proven(event, turn_id) if isinstance(event, RunState) else event
 
     async def submit_tool_outputs(
-        self, thread: Thread, run_id: str, outputs: Sequence[ToolOutput], *, stream: bool = False, said: str = ""
+        self,
+        thread: Thread,
+        run_id: str,
+        turn_id: str,
+        outputs: Sequence[ToolOutput],
+        *,
+        stream: bool = False,
+        said: str = "",
     ) -> RunState:
         raise ProviderRefused("On the Responses wire tool outputs start a new run.")
 

@@ -24,7 +24,7 @@ class ResponseStreams:
         self._run_budget_seconds = run_budget_seconds
         self.open_streams = OpenStreams(most_streams)
 
-    async def create(self, body: Mapping[str, Any], seconds: float) -> Answer:
+    async def create(self, turn_id: str, body: Mapping[str, Any], seconds: float) -> Answer:
         """The response as its stream names it, which is then read on; or the plain answer of another server.
 
         In the foreground a stream may be opened long before it says anything, as an answer may be long in coming.
@@ -33,13 +33,13 @@ class ResponseStreams:
         if isinstance(opened, Answer):
             return opened
         events = ResponseEvents()
-        return await self.open_streams.begin(opened, events, self._rules(events), seconds)
+        return await self.open_streams.begin(turn_id, opened, events, self._rules(events), seconds)
 
-    async def listen(self, run_id: str, *, attach: bool) -> AsyncGenerator[TextHeard | RunState, None]:
+    async def listen(self, turn_id: str, run_id: str, *, attach: bool) -> AsyncGenerator[TextHeard | RunState, None]:
         """What was opened here; else, with `attach`, a stream of the server's, from the beginning."""
-        stream = self.open_streams.get(run_id)
+        stream = self.open_streams.get(turn_id, run_id)
         if (stream is None or stream.broken) and attach and not self.open_streams.full:
-            attached = await self._attached(run_id)
+            attached = await self._attached(turn_id, run_id)
             if isinstance(attached, ResponseEvents):
                 for event in _whole(attached):
                     yield event
@@ -51,9 +51,9 @@ class ResponseStreams:
             async for event in told:
                 yield replace(event, run_id=run_id) if isinstance(event, RunState) else event
 
-    async def _attached(self, run_id: str) -> RunStream | ResponseEvents | None:
+    async def _attached(self, turn_id: str, run_id: str) -> RunStream | ResponseEvents | None:
         """None where the server gives no stream; the whole where it answers plainly instead."""
-        events = ResponseEvents(attached=True)
+        events = ResponseEvents(attached_to=turn_id)
         try:
             opened = await self._wire.open("GET", "responses", run_id, query={"stream": "true"})
         except ProviderError:
@@ -62,7 +62,7 @@ class ResponseStreams:
             events.look(opened.body)
             return events
         stream = self.open_streams.add(opened, events, self._rules(events))
-        self.open_streams.name(stream, run_id)
+        self.open_streams.name(stream, turn_id, run_id)
         return stream
 
     def _rules(self, events: ResponseEvents) -> StreamRules:

@@ -7,6 +7,8 @@ has no listener and its run has begun, and that of a foreground run is read to i
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from shared.providers import fields
 from shared.providers.streams.events import RunEvents
 from shared.providers.streams.run_stream import RunStream, StreamRules
@@ -19,26 +21,35 @@ MOST_STREAMS = 100
 MOST_KEPT = 1024
 
 
+class RunKey(NamedTuple):
+    """A run's id is its server's word, and some servers give one twice: what a turn says is kept with the turn."""
+
+    turn_id: str
+    run_id: str
+
+
 class OpenStreams:
-    """By run id; bounded in number."""
+    """By turn and run; bounded in number."""
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._runs: dict[str, RunStream] = {}
+        self._runs: dict[RunKey, RunStream] = {}
         self._open: set[RunStream] = set()
 
     @property
     def full(self) -> bool:
         return len(self._open) >= (MOST_STREAMS if self._most is None else self._most)
 
-    def get(self, run_id: str) -> RunStream | None:
-        return self._runs.get(run_id)
+    def get(self, turn_id: str, run_id: str) -> RunStream | None:
+        return self._runs.get(RunKey(turn_id, run_id))
 
-    async def begin(self, source: EventSource, events: RunEvents, rules: StreamRules, seconds: float) -> Answer:
+    async def begin(
+        self, turn_id: str, source: EventSource, events: RunEvents, rules: StreamRules, seconds: float
+    ) -> Answer:
         """Read the stream on, and return once it has named its run. Raises as a create does."""
         stream = self.add(source, events, rules)
         answer = await stream.named(seconds)
-        self.name(stream, fields.identifier(answer.body))
+        self.name(stream, turn_id, fields.identifier(answer.body))
         return answer
 
     def add(self, source: EventSource, events: RunEvents, rules: StreamRules) -> RunStream:
@@ -47,21 +58,22 @@ class OpenStreams:
         stream.task.add_done_callback(lambda _: self._open.discard(stream))
         return stream
 
-    def name(self, stream: RunStream, run_id: str | None) -> None:
+    def name(self, stream: RunStream, turn_id: str, run_id: str | None) -> None:
         if run_id is None:
             return
-        self._runs[run_id] = stream
+        key = RunKey(turn_id, run_id)
+        self._runs[key] = stream
         if len(self._runs) > MOST_KEPT:
-            oldest = next((each for each, other in self._runs.items() if other.over), run_id)
+            oldest = next((each for each, other in self._runs.items() if other.over), key)
             self._forget(oldest, self._runs[oldest])
         stream.task.add_done_callback(
-            lambda _: stream.task.get_loop().call_later(KEPT_SECONDS, self._forget, run_id, stream)
+            lambda _: stream.task.get_loop().call_later(KEPT_SECONDS, self._forget, key, stream)
         )
 
-    def drop(self, run_id: str) -> None:
-        if (stream := self._runs.pop(run_id, None)) is not None:
+    def drop(self, turn_id: str, run_id: str) -> None:
+        if (stream := self._runs.pop(RunKey(turn_id, run_id), None)) is not None:
             stream.stop()
 
-    def _forget(self, run_id: str, stream: RunStream) -> None:
-        if self._runs.get(run_id) is stream:
-            del self._runs[run_id]
+    def _forget(self, key: RunKey, stream: RunStream) -> None:
+        if self._runs.get(key) is stream:
+            del self._runs[key]

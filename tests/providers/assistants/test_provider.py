@@ -12,7 +12,18 @@ import respx
 from shared.core.errors import NotCancellable, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
 from shared.providers.assistants.provider import AssistantsProvider
-from tests.providers.making import BASE_URL, Assistants, agent, assistants, line, openai_client, outputs, page, start
+from tests.providers.making import (
+    BASE_URL,
+    TURN,
+    Assistants,
+    agent,
+    assistants,
+    line,
+    openai_client,
+    outputs,
+    page,
+    start,
+)
 
 THREAD = Thread("assistants", "thread_1")
 RUN = {"id": "run_1", "object": "run", "thread_id": "thread_1", "status": "queued"}
@@ -184,7 +195,7 @@ async def test_what_was_told_is_no_answer_and_goes_with_its_turn(
     api.get("/threads/thread_1/runs/run_1").respond(json=RUN | {"status": "completed"})
     drop = api.delete(url__regex=r".*/messages/.*").respond(json={})
 
-    assert (await provider.get_run(THREAD, "run_1")).text == "new"
+    assert (await provider.get_run(THREAD, "run_1", TURN)).text == "new"
     assert await provider.erase_turn(start(THREAD))
 
     assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == ["m4", "m3", "m2"]
@@ -348,7 +359,7 @@ async def test_a_run_is_read_with_all_that_it_says(provider: AssistantsProvider,
     said_so_far = {"role": "assistant", "run_id": "run_1", "content": "Let me see."}
     api.get("/threads/thread_1/messages").mock(return_value=page(said_so_far))
 
-    state = await provider.get_run(THREAD, "run_1")
+    state = await provider.get_run(THREAD, "run_1", TURN)
 
     assert state.status == "requires_action"
     assert state.text == "Let me see."
@@ -374,7 +385,7 @@ async def test_why_a_run_failed(
 ) -> None:
     api.get("/threads/thread_1/runs/run_1").respond(json=RUN | {"status": "failed"} | fields)
 
-    state = await provider.get_run(THREAD, "run_1", with_text=False)
+    state = await provider.get_run(THREAD, "run_1", TURN, with_text=False)
 
     assert (state.status, state.error_code) == ("failed", code)
 
@@ -396,7 +407,7 @@ async def test_fields_that_are_not_as_documented_do_no_harm(
     api.get("/threads/thread_1/runs/run_1").respond(json=odd)
     api.get("/threads/thread_1/messages").mock(return_value=page())
 
-    state = await provider.get_run(THREAD, "run_1")
+    state = await provider.get_run(THREAD, "run_1", TURN)
 
     assert state.run_id == "run_1"
     assert not state.terminal
@@ -431,20 +442,20 @@ async def test_the_text_is_what_the_assistant_said_in_this_run(
     body = json.dumps({"data": messages}).encode()
     listed = api.get("/threads/thread_1/messages").respond(content=body)
 
-    assert (await provider.get_run(THREAD, "run_1")).text == text
+    assert (await provider.get_run(THREAD, "run_1", TURN)).text == text
     assert listed.calls.last.request.url.params["run_id"] == "run_1"
 
 
 async def test_text_is_fetched_only_when_the_run_has_ended(provider: AssistantsProvider, api: respx.MockRouter) -> None:
     api.get("/threads/thread_1/runs/run_1").respond(json=RUN)
 
-    assert (await provider.get_run(THREAD, "run_1")).text == ""
+    assert (await provider.get_run(THREAD, "run_1", TURN)).text == ""
 
 
 async def test_outputs_go_in_one_call(provider: AssistantsProvider, api: respx.MockRouter) -> None:
     route = api.post("/threads/thread_1/runs/run_1/submit_tool_outputs").respond(json=RUN)
 
-    await provider.submit_tool_outputs(THREAD, "run_1", outputs(("call_1", "a\x00"), ("call_2", "b")))
+    await provider.submit_tool_outputs(THREAD, "run_1", TURN, outputs(("call_1", "a\x00"), ("call_2", "b")))
 
     given = [{"tool_call_id": "call_1", "output": "a"}, {"tool_call_id": "call_2", "output": "b"}]
     assert sent(route) == {"tool_outputs": given}

@@ -184,7 +184,7 @@ async def test_a_response_is_read_for_what_it_is(
     body = json.dumps({"id": "resp_1", **fields}).encode()
     api.get("/responses/resp_1").respond(content=body)
 
-    assert await responses(client).get_run(THREAD, "resp_1") == state
+    assert await responses(client).get_run(THREAD, "resp_1", "turn-1") == state
 
 
 @pytest.mark.parametrize("status", [404, 405, 410, 501])
@@ -194,7 +194,7 @@ async def test_a_response_that_cannot_be_read_is_not_found(
     api.get("/responses/resp_1").respond(status, json={"detail": "Not Found"})
 
     with pytest.raises(NotFoundAtProvider):
-        await responses(client).get_run(THREAD, "resp_1")
+        await responses(client).get_run(THREAD, "resp_1", "turn-1")
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 501])

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 
 from shared.core.errors import ContentsRefused, ProviderRefused
 from shared.core.runs import Thread
-from tests.providers.making import line, responses, start
+from tests.providers.making import TURN, line, responses, start
 from tests.providers.responses.test_provider import QUEUED, THREAD, message, sent
 
 UNNAMED: list[Any] = [None, "", {}, {"id": None}]
@@ -33,7 +33,7 @@ async def test_a_conversation_that_is_not_named_is_looked_at_when_the_run_is_ove
 
     for _ in range(2):
         await provider.start_run(start(THREAD))
-        state = await provider.get_run(THREAD, "resp_1")
+        state = await provider.get_run(THREAD, "resp_1", TURN)
 
         assert (state.status, state.text) == ("completed", "Hi")
     assert provider.keeps_threads
@@ -50,7 +50,7 @@ async def test_a_run_that_has_forgotten_what_was_before_has_failed(
     provider = responses(client)
     await provider.start_run(start(THREAD))
 
-    state = await provider.get_run(THREAD, "resp_1")
+    state = await provider.get_run(THREAD, "resp_1", TURN)
 
     assert (state.status, state.text, state.error_code) == ("failed", "", "conversation_ignored")
     assert not provider.keeps_threads
@@ -65,7 +65,7 @@ async def test_a_conversation_ignored_at_its_beginning_costs_nothing(
     provider = responses(client)
 
     await provider.start_run(start(Thread("responses", "conv_1")))
-    state = await provider.get_run(THREAD, "resp_1")
+    state = await provider.get_run(THREAD, "resp_1", TURN)
 
     assert (state.status, state.text) == ("completed", "Hi")
     assert not provider.keeps_threads

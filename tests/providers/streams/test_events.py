@@ -128,9 +128,9 @@ def test_repeated_events_are_heard_once() -> None:
 
 def test_who_attaches_has_to_hear_the_beginning() -> None:
     for first in ({"type": "response.created", "response": {"id": "r"}}, delta(0, "a") | {"sequence_number": 0}):
-        reader = ResponseEvents(attached=True)
+        reader = ResponseEvents(attached_to="turn-1")
         feed(reader, first)
-    reader = ResponseEvents(attached=True)
+    reader = ResponseEvents(attached_to="turn-1")
     with pytest.raises(StreamUnreliable):
         feed(reader, delta(0, "b") | {"sequence_number": 7})
 

@@ -15,7 +15,7 @@ from shared.ports import Provider, TextHeard
 from shared.providers.responses.habits import Background
 from shared.providers.streams import open_streams, run_stream
 from tests.contracts.test_provider_contract import WIRES, World, world
-from tests.providers.making import assistants, openai_client, raw_server, responses, start
+from tests.providers.making import TURN, assistants, openai_client, raw_server, responses, start
 
 MORE = "[[more And more.]] [[more And still more.]] one two three four five six seven eight"
 
@@ -27,10 +27,10 @@ class Heard:
     end: RunState | None = None
 
 
-async def heard(provider: Provider, thread: Thread, run_id: str | None, at: int = 0) -> Heard:
+async def heard(provider: Provider, thread: Thread, run_id: str | None, at: int = 0, turn_id: str = TURN) -> Heard:
     """Everything, with the promises on offsets checked on the way."""
     got = Heard()
-    async for event in provider.listen(thread, run_id or ""):
+    async for event in provider.listen(thread, run_id or "", turn_id):
         assert got.end is None, "nothing follows the end"
         if isinstance(event, TextHeard):
             assert event.at == at + len(got.text)
@@ -42,9 +42,9 @@ async def heard(provider: Provider, thread: Thread, run_id: str | None, at: int 
     return got
 
 
-async def looked(on: World, thread: Thread, run_id: str | None) -> RunState:
+async def looked(on: World, thread: Thread, run_id: str | None, turn_id: str = TURN) -> RunState:
     """As `get_run` tells it, but for the hint when to look again, which a stream has no use for."""
-    return replace(await on.provider.get_run(thread, run_id or ""), poll_after_seconds=None)
+    return replace(await on.provider.get_run(thread, run_id or "", turn_id), poll_after_seconds=None)
 
 
 async def streamed(on: World, thread: Thread, text: str | None, **fields: Any) -> RunState:
@@ -99,7 +99,7 @@ async def test_calls_and_what_follows_them(on: World) -> None:
         got = await heard(on.provider, thread, state.run_id)
     else:
         run_id = state.run_id or ""
-        state = await on.provider.submit_tool_outputs(thread, run_id, given, stream=True, said=asked.text)
+        state = await on.provider.submit_tool_outputs(thread, run_id, TURN, given, stream=True, said=asked.text)
         got = await heard(on.provider, thread, run_id, at=len(asked.text))
         got.text = asked.text + got.text
 
@@ -187,12 +187,13 @@ async def test_a_run_in_the_foreground_is_heard_too(background: str) -> None:
     async with world("responses", background=background) as on:
         thread = await on.provider.create_thread([])
         for number, text in enumerate(("Hello", "Again"), start=1):
-            state = await streamed(on, thread, f"[[slow 0.2]] {text}", turn_id=f"turn-{number}")
+            turn_id = f"turn-{number}"
+            state = await streamed(on, thread, f"[[slow 0.2]] {text}", turn_id=turn_id)
             assert not state.terminal
-            got = await heard(on.provider, thread, state.run_id)
+            got = await heard(on.provider, thread, state.run_id, turn_id=turn_id)
 
             assert got.text == f"Emulated reply {number} to: {text}"
-            assert got.end == await looked(on, thread, state.run_id)
+            assert got.end == await looked(on, thread, state.run_id, turn_id)
         assert not on.provider.attachable
 
 
@@ -205,17 +206,17 @@ async def test_a_run_in_the_foreground_outlives_its_listener_and_is_known_here(
         provider = responses(client, state="transcript", background="off")
         thread = Thread("responses")
         state = await provider.start_run(start(thread, "[[slow 0.3]] one two three"), stream=True)
-        async for _ in provider.listen(thread, state.run_id or ""):
+        async for _ in provider.listen(thread, state.run_id or "", TURN):
             break
 
-        assert (await provider.get_run(thread, state.run_id or "")).status == "in_progress"
+        assert (await provider.get_run(thread, state.run_id or "", TURN)).status == "in_progress"
         assert await emulator.reached(state.run_id or "") == "completed"
         got = await heard(provider, thread, state.run_id)
 
         assert got.text == "Emulated reply 1 to: one two three"
-        assert await provider.get_run(thread, state.run_id or "") == got.end
+        assert await provider.get_run(thread, state.run_id or "", TURN) == got.end
         with pytest.raises(NotFoundAtProvider):
-            await provider.get_run(thread, "resp_unknown")
+            await provider.get_run(thread, "resp_unknown", TURN)
 
 
 # --- streams that break -----------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ async def test_another_process_attaches_from_the_beginning() -> None:
         thread = await on.provider.create_thread([])
         state = await streamed(on, thread, "[[slow 0.2]] one two three four")
         assert on.provider.attachable
-        async for _ in on.provider.listen(thread, state.run_id or ""):
+        async for _ in on.provider.listen(thread, state.run_id or "", TURN):
             break  # that one is gone
 
         got = await heard(other, thread, state.run_id)
@@ -366,7 +367,7 @@ async def test_what_a_stream_told_before_the_outputs_is_not_told_again() -> None
         await on.emulator.configure(stream="ignore")
         given = [ToolOutput(call.call_id, "x") for call in asked.end.tool_calls]
 
-        await on.provider.submit_tool_outputs(thread, state.run_id or "", given, stream=True)
+        await on.provider.submit_tool_outputs(thread, state.run_id or "", TURN, given, stream=True)
 
         assert await heard(on.provider, thread, state.run_id) == Heard()
 
