@@ -62,6 +62,7 @@ lint: $(STAMP) ## the checks that run no test
 soak: soak-simulation ## 300 messages on each wire while processes die, connections break and the database restarts
 	$(BIN)/python -m tests.soak --messages 300 --wire responses
 	$(BIN)/python -m tests.soak --messages 300 --wire assistants
+	$(BIN)/python -m tests.security.patterns
 
 soak-simulation: $(STAMP) # thousands of seeds on a virtual clock, and every single crash, freeze and lost answer
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

@@ -17,6 +17,7 @@ from shared.core.turns import MultitaskStrategy
 # RFC 7518 3.2: an HMAC key is at least as long as the hash.
 _MIN_HS256_BYTES = 32
 _MIN_SECRET_CHARS = 16  # of a secret that a person makes up
+_NOT_IN_BASE, _VISIBLE = re.compile(r"[\s?#@]"), re.compile(r"[\x21-\x7e]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 
 
@@ -36,7 +37,7 @@ def _base_url(value: str) -> str:
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if not good or re.search(r"[\s?#@]", value):
+    if not good or _NOT_IN_BASE.search(value):
         raise ValueError("must be an http or https address without user, query or fragment")
     return value.rstrip("/")
 
@@ -77,7 +78,7 @@ def _is_local(url: str) -> bool:
 
 
 def _header_safe(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+    if not _VISIBLE.fullmatch(value.get_secret_value()):
         raise ValueError("must be visible ASCII without blanks")
     return value
 

@@ -14,7 +14,8 @@ _EPOCH_SECONDS = 1_000_000_000.0  # more than any wait: such a number is a momen
 _NUMBER = re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,9})?")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|[smhd]))+")
-_STEP = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
+_STEP = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhd])")
+_YEAR = re.compile(r"[0-9]{4}-")
 _TOLD = re.compile(
     r"\b(?:try|retry|again|wait|come back|reset\w*)\b[^.0-9]{0,40}?\b(?:in|after|for|at least)\s+"
     r"(?P<time>[0-9]{1,9}(?:\.[0-9]{1,9})?\s*(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)(?![a-z])"
@@ -22,7 +23,8 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _WORDS = re.compile(
-    r"([0-9]+(?:\.[0-9]+)?)\s*(milliseconds?|ms|seconds?|secs?|minutes?|mins?|hours?|s|m|h)(?![a-z])", re.IGNORECASE
+    r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s{0,20}(milliseconds?|ms|seconds?|secs?|minutes?|mins?|hours?|s|m|h)(?![a-z])",
+    re.IGNORECASE,
 )
 _RESETS = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset")
 
@@ -110,7 +112,7 @@ def _moment(value: str | None) -> datetime | None:
     if value is None or len(value) > 64:
         return None
     try:
-        moment = datetime.fromisoformat(value) if re.match(r"[0-9]{4}-", value) else parsedate_to_datetime(value)
+        moment = datetime.fromisoformat(value) if _YEAR.match(value) else parsedate_to_datetime(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -35,6 +35,7 @@ _ESCAPE = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<nul>\\u0000)|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
+_APOSTROPHE = re.compile(r"(?<=\w)\u2019(?=\w)")
 _SPACES = re.compile(r"[\s\u00a0\u200b\ufeff]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_.\[\]]{0,39}")
 _ELLIPSIS = "\u2026"
@@ -57,7 +58,7 @@ def clean_json(text: str) -> str:
 
 def one_line(text: str) -> str:
     """White space of every kind as single spaces, a typographic apostrophe inside a word as a plain one."""
-    return re.sub(r"(?<=\w)\u2019(?=\w)", "'", _SPACES.sub(" ", text)).strip()
+    return _APOSTROPHE.sub("'", _SPACES.sub(" ", text)).strip()
 
 
 def without_quotations(text: str) -> str:

@@ -35,7 +35,7 @@ class Conversation:
     def __init__(self, *answers: dict[str, Any], ended: RunState | ProviderError = REPEAT) -> None:
         self.items = [item for answer in answers for item in (ASKED, answer)]
         self.ended = ended
-        self.name, self.turn = "responses", SimpleNamespace(runs=())
+        self.name, self.turn = "responses", SimpleNamespace(turn_id="turn", runs=())
 
     def thread_or_new(self, provider: Any) -> Thread:
         return THREAD
@@ -49,7 +49,7 @@ class Conversation:
     async def find_run(self, start: RunStart) -> RunState | None:
         return found_run(self.items[::-1], start)
 
-    async def get_run(self, thread: Thread, run_id: str, *, with_text: bool) -> RunState:
+    async def get_run(self, thread: Thread, run_id: str, turn_id: str, *, with_text: bool) -> RunState:
         if isinstance(self.ended, ProviderError):
             raise self.ended
         return self.ended

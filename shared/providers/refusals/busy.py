@@ -41,9 +41,10 @@ _ABOUT_REQUEST = re.compile(
     r"|(?:can ?not|can't) (?:cancel|update|modify))\b",
     re.IGNORECASE,
 )
+_GAP = r"(?: with)?(?: ids?)?\s{0,9}[:=#]?\s{0,9}[(\[<]?"
 _HOLDER = re.compile(
-    rf"\b{RUNNING} {RUN}s?\b(?P<gap>(?: in progress)?(?: with)?(?: ids?)?\s*[:=#]?\s*[(\[<]?)(?P<id>[^\s()\[\]<>]+)"
-    rf"|\b{RUN}(?P<gap2>(?: with)?(?: ids?)?\s*[:=#]?\s*[(\[<]?)(?P<id2>[^\s()\[\]<>]+?)[)\]>]? is\b",
+    rf"\b{RUNNING} {RUN}s?\b(?P<gap>(?: in progress)?{_GAP})(?P<id>[^\s()\[\]<>]{{1,5000}})"
+    rf"|\b{RUN}(?P<gap2>{_GAP})(?P<id2>[^\s()\[\]<>]{{1,5000}}?)[)\]>]? is\b",
     re.IGNORECASE,
 )
 _NAMED_RUN = re.compile(r"(?<![\w\-/.:])(?:run|resp|response)_[^\s()\[\]<>\"'`]+")
@@ -55,11 +56,16 @@ _NOT_AN_ID = re.compile(
 )
 
 
+_LIKE_AN_ID = re.compile(r"[\d_\-/:.]|[a-z][A-Z]|[^\x00-\x7f]")
+_NAMES = re.compile(r"[\d_\-]")  # what a plain word does not hold
+_NO_RUN = re.compile(r"run_(?:in_progress|active|locked|conflict|exists)")
+_ESCAPES = re.compile(r"\\[nrt]|(?<!\\)\\++(?=[\"'])")
+
 # The vendor's two sentences about a thread's active run, however they are wrapped, quoted or introduced.
-_OPENS, _ID, _CLOSES = r"[\"'`(\[<]*", r"[^\s\"'`()\[\]<>{},;]{1,4000}", r"[\"'`)\]>]*"
+_OPENS, _ID, _CLOSES = r"[\"'`(\[<]{0,9}", r"[^\s\"'`()\[\]<>{},;]{1,4000}", r"[\"'`)\]>]{0,9}"
 _ACTIVE_RUN = re.compile(
     rf"already\s+has\s+an\s+active\s+run\b(?:\s+{_OPENS}(?P<id>{_ID}))?"
-    rf"|while\s+a\s+run\b(?:\s+{_OPENS}(?P<id2>{_ID}){_CLOSES})?.{{0,300}}?\bis\s+active\b",
+    rf"|while\s+a\s+run\b(?:\s+{_OPENS}(?P<id2>{_ID}){_CLOSES})?.{{0,100}}?\bis\s+active\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -67,11 +73,11 @@ _ACTIVE_RUN = re.compile(
 def told_active_run(text: str) -> str | None:
     """The id of the run that one of the two sentences speaks of, anywhere in a body; empty where the sentence names
     none; None where there is no such sentence."""
-    found = _ACTIVE_RUN.search(re.sub(r"\\[nrt]|\\+(?=[\"'])", " ", text))
+    found = _ACTIVE_RUN.search(_ESCAPES.sub(" ", text))
     if found is None:
         return None
     named = (found["id"] or found["id2"] or "").rstrip(TAIL)
-    return named if re.search(r"[\d_\-]", named) and not _NOT_AN_ID.fullmatch(named) else ""
+    return named if _NAMES.search(named) and not _NOT_AN_ID.fullmatch(named) else ""
 
 
 def is_busy(start: str) -> bool:
@@ -93,7 +99,7 @@ def active_run_id(said: str) -> str | None:
             return identifier
     for found in _NAMED_RUN.finditer(said):
         identifier = _identifier(found[0], "")
-        if identifier and not re.fullmatch(r"run_(?:in_progress|active|locked|conflict|exists)", identifier):
+        if identifier and not _NO_RUN.fullmatch(identifier):
             return identifier
     return None
 
@@ -104,5 +110,4 @@ def _identifier(token: str, following: str) -> str | None:
     token = STOP.split(token)[0].rstrip(TAIL).lstrip("'\"`([<")
     if not token or _NOT_AN_ID.fullmatch(token):
         return None
-    like_an_id = re.search(r"[\d_\-/:.]|[a-z][A-Z]|[^\x00-\x7f]", token) is not None
-    return token if like_an_id or ends else None
+    return token if ends or _LIKE_AN_ID.search(token) else None

@@ -212,7 +212,7 @@ def _about(status: int, fault: Fault) -> str | None:
     sentence, param = Sentence(fault.message), (fault.param or "").lower().rpartition(".")[2]
     if param == "background" or (param not in ("stream", *_DISPENSABLE) and sentence.mentions("background")):
         return "background"
-    if param == "stream" or (param == "" and sentence.mentions("stream(?:ed|ing)?")):
+    if param == "stream" or (param == "" and sentence.mentions("stream", "streamed", "streaming")):
         return "stream"
     for name in _DISPENSABLE:
         if param == name or (param in ("", "body") and sentence.names_parameter(name)):

@@ -20,6 +20,12 @@ MESSAGE_CHARS = 16 * 1024
 _REPR_CHARS = 16 * 1024
 _DEPTH = 5
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\- ]{1,79}")
+_WORD_START, _NO_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[^a-z0-9]+")
+_FRAME = re.compile(r"^data:[ \t]?(\{.*)$", re.MULTILINE)
+_OBJECT = re.compile(r"[{\[]")
+# of a body that was cut off on its way
+_CODE_FIELD = re.compile(r"\"(?:code|type)\"\s{0,20}:\s{0,20}\"([A-Za-z][\w.\-]{1,79})\"")
+_TEXT_FIELD = re.compile(r"\"(?:message|detail|error|msg)\"\s{0,20}:\s{0,20}\"((?:\\.|[^\"\\])*+)")
 _CODE_KEYS = ("code", "type", "error_code", "errorCode", "reason", "kind", "name")
 _TEXT_KEYS = ("message", "detail", "error", "msg", "error_description", "error_message", "errorMessage", "title")
 _WRAPPERS = ("error", "detail", "errors", "message", "innererror", "response", "body", "data")
@@ -67,7 +73,7 @@ def own_words(message: str) -> str:
 
 def snake(word: str) -> str:
     """`ConversationLocked`, `conversation-locked` and `CONVERSATION_LOCKED` are one code."""
-    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word.strip()).lower()).strip("_")
+    return _NO_WORD.sub("_", _WORD_START.sub("_", word.strip()).lower()).strip("_")
 
 
 def _read_text(text: str, depth: int) -> Fault:
@@ -89,9 +95,9 @@ def _values(text: str) -> Iterator[Any]:
     if isinstance(whole, dict | list | str):
         yield whole
         return
-    frames = re.findall(r"^data:[ \t]?(\{.*)$", text, re.MULTILINE)
+    frames = _FRAME.findall(text)
     yield from (value for value in map(_parse, frames[:20]) if isinstance(value, dict))
-    start = re.search(r"[{\[]", text)
+    start = _OBJECT.search(text)
     if start and start.start() <= 400 and _PREFIX.fullmatch(text[: start.start()]):
         end = max(text.rfind("}"), text.rfind("]")) + 1
         inner = _parse(text[start.start() : end])
@@ -191,8 +197,8 @@ def _read_fragment(text: str) -> Fault:
 
     A quotation mark inside a JSON string is escaped, so a user's text cannot pose as a field here.
     """
-    codes = re.findall(r"\"(?:code|type)\"\s*:\s*\"([A-Za-z][\w.\-]{1,79})\"", text)
-    message = re.search(r"\"(?:message|detail|error|msg)\"\s*:\s*\"((?:\\.|[^\"\\])*)", text)
+    codes = _CODE_FIELD.findall(text)
+    message = _TEXT_FIELD.search(text)
     words = ""
     if message:
         try:

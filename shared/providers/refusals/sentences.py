@@ -102,6 +102,8 @@ _FLAGGED = re.compile(
     r"|(?:prompt|message|input|content) (?:was|were|has been) (?:filtered|blocked)|moderation\b",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\w+")
+_NO_DIGIT = re.compile(r"\D")
 _AMOUNT = r"[:=]?\s*(\d[\d,_.]*)"
 _LIMIT = re.compile(rf"\b(?:limit|of|maximum|max|allowed)\b(?: is)?{_AMOUNT}", re.IGNORECASE)
 _REQUESTED = re.compile(rf"\brequested\b{_AMOUNT}", re.IGNORECASE)
@@ -113,6 +115,7 @@ class Sentence:
     def __init__(self, message: str) -> None:
         said = one_line(without_quotations(message))
         self._said = own_words(said) or said
+        self._words = frozenset(map(str.lower, _WORD.findall(self._said)))
 
     def busy(self) -> bool:
         """That another run holds the thread."""
@@ -170,9 +173,8 @@ class Sentence:
         """That the assistant does not exist."""
         return any(_NO_ASSISTANT.match(start) for start in self._starts())
 
-    def mentions(self, word: str) -> bool:
-        """`word` is a pattern."""
-        return re.search(rf"\b(?:{word})\b", self._said, re.IGNORECASE) is not None
+    def mentions(self, *words: str) -> bool:
+        return not self._words.isdisjoint(words)
 
     def _starts(self) -> list[str]:
         """Where a sentence of the server's own may begin: at the front, or behind a short remark of a gateway."""
@@ -188,4 +190,4 @@ class Sentence:
 
 
 def _amount(written: str) -> int:
-    return int(re.sub(r"\D", "", written.rstrip(".")) or 0)
+    return int(_NO_DIGIT.sub("", written.rstrip(".")) or 0)
