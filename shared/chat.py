@@ -8,24 +8,26 @@ import functools
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from shared import logs
 from shared.core.chat_events import EventName
-from shared.core.errors import Fenced, NotFound, StoreUnavailable
+from shared.core.errors import ChatError, ConversationDeleted, Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
 from shared.core.runs import Thread
-from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, Turn
+from shared.core.turns import ChatRequest, Claim, ConversationKey, MultitaskStrategy, Turn
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
-from shared.ports import Accepted, HeadRun, Lessee, Provider, QueueLimits, Submission
+from shared.ports import Accepted, Deletion, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
 from shared.tools.registry import Registry
 from shared.turn.serve import ServingOptions, TurnServer, rejected
 from shared.turn.wait_budget import WaitBudget
 
+DELETED_AT_ONCE = 50  # conversations in one transaction
+END_LEFT_SECONDS = 2.0  # what the deletion of a conversation waits for the end of its runs
 STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
 LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue
 
@@ -174,16 +176,47 @@ class ChatService:
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
         peek = await self._instance.store.get_turn(user.id, turn_id)
-        return await self._see_through(peek.turn, None, deadline)
+        with _deleted_is_not_found():
+            return await self._see_through(peek.turn, None, deadline)
 
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
         stopping = await self._instance.store.cancel_turn(user.id, turn_id)
         turn, run = stopping.turn, stopping.head_run
         self._instance.notify(turn.conversation)
-        now = self._instance.clock.now()
-        async with self._ending(turn, run if run is not None and run.turn_id == turn_id else None):
-            return await self._see_through(turn, None, min(deadline, now + self._options.cancel_answer_seconds))
+        deadline = min(deadline, self._instance.clock.now() + self._options.cancel_answer_seconds)
+        with _deleted_is_not_found():
+            async with self._ending(turn, run if run is not None and run.turn_id == turn_id else None):
+                return await self._see_through(turn, None, deadline)
+
+    async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None:
+        """All of it is gone at once; until the deadline this asks for the end of its runs. Raises NotFound."""
+        runs = await self._instance.store.delete_conversation(user.id, conversation_id)
+        self._instance.notify(ConversationKey(user.id, conversation_id))
+        logs.event(EventName.CONVERSATION_DELETED, conversation_id=conversation_id, runs=len(runs))
+        await self._end_all_left(runs, deadline)
+
+    async def delete_conversations(self, user: User, deadline: float) -> None:
+        """As by `delete_conversation` of each that the user has. Interrupted, the rest of them is still there."""
+        deletion = Deletion((), 1)
+        while deletion.left:
+            deletion = await self._instance.store.delete_conversations(user.id, DELETED_AT_ONCE)
+            await self._end_all_left(deletion.runs, deadline)
+        logs.event(EventName.USER_DELETED)
+
+    async def _end_all_left(self, runs: Sequence[LeftRun], deadline: float) -> None:
+        until = min(deadline, self._instance.clock.now() + END_LEFT_SECONDS)
+        with contextlib.suppress(TimeoutError, StoreUnavailable):
+            async with asyncio.timeout_at(until):
+                await asyncio.gather(*(self._end_left(run, until) for run in runs))
+
+    async def _end_left(self, run: LeftRun, until: float) -> None:
+        if await self.end_left_run(run, until):
+            await self._instance.store.drop_left_run(run)
+
+    async def end_left_run(self, run: LeftRun, deadline: float) -> bool:
+        """Whether the run of a turn that is gone has ended by then."""
+        return await self._server.end_left_run(run, deadline)
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""
@@ -200,7 +233,7 @@ class ChatService:
     ) -> Turn:
         """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here.
 
-        The end of the process is a deadline as well.
+        The end of the process is a deadline as well. Raises ConversationDeleted; Conflict where it was taken back.
         """
         clock, shutdown = self._instance.clock, self._instance.shutdown
         budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
@@ -217,7 +250,7 @@ class ChatService:
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:
-                        raise rejected() from None  # only a turn of strategy reject is ever taken back
+                        raise await self._why_gone(turn) from None
         if claim is not None:  # it came after the deadline
             await HeldTurn(self._instance, claim).release()
         return turn if turn.status.final else await self._last_look(turn)
@@ -226,5 +259,23 @@ class ChatService:
         try:
             async with asyncio.timeout(LAST_LOOK_SECONDS):
                 return (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
-        except (TimeoutError, StoreUnavailable, NotFound):
+        except NotFound:
+            raise await self._why_gone(turn) from None
+        except (TimeoutError, StoreUnavailable):
             return turn
+
+    async def _why_gone(self, turn: Turn) -> ChatError:
+        """Only a turn of strategy reject is ever taken back; every other goes with its conversation."""
+        deleted = turn.strategy is not MultitaskStrategy.REJECT or await self._instance.store.was_deleted(
+            turn.user_id, turn.conversation_id
+        )
+        return ConversationDeleted() if deleted else rejected()
+
+
+@contextlib.contextmanager
+def _deleted_is_not_found() -> Iterator[None]:
+    """For requests other than the message's own."""
+    try:
+        yield
+    except ConversationDeleted:
+        raise NotFound() from None

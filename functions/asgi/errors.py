@@ -37,6 +37,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.ALREADY_STARTED: (409, "The message is being answered already."),
     ErrorCode.CANCELLED: (409, "The turn was cancelled."),
     ErrorCode.SUPERSEDED: (409, "The turn was displaced by a later message."),
+    ErrorCode.CONVERSATION_DELETED: (410, "The conversation was deleted."),
     ErrorCode.BODY_TOO_LARGE: (413, "The body is too large."),
     ErrorCode.URI_TOO_LONG: (414, "The address is too long."),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: (415, "Send application/json in UTF-8."),

@@ -18,8 +18,8 @@ from functions.asgi.endpoint import Endpoint, no_such_route
 from functions.asgi.errors import json_response
 from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
-from functions.maintenance.delete_threads import Deleting, EndedThreads, ThreadDeletion
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
+from functions.maintenance.tidying import TidiedRecords, TidiedService, Tidying
 from functions.maintenance.upkeep import CountedEvents, Upkeep
 from shared import logs
 from shared.clock import LoopClock
@@ -34,11 +34,11 @@ ANSWER_SECONDS = 1.0  # of a call's seconds, for letting go of what is under way
 MAX_CALLS = 4  # at the same time; a second one is safe and finds little to do
 
 
-class SweptService(Waiting, Deleting, Protocol):
+class SweptService(Waiting, TidiedService, Protocol):
     """What the scheduled function needs of shared.chat.ChatService."""
 
 
-class SweptRecords(Unattended, EndedThreads, CountedEvents, Protocol):
+class SweptRecords(Unattended, TidiedRecords, CountedEvents, Protocol):
     """What it needs of the Store."""
 
 
@@ -66,7 +66,7 @@ def build_app(
             database, provider = (client, client) if client is not None else composition.http_clients()
             built = composition.build(settings, database, provider, clock, shutdown)
             orphans, waiting = orphans or built.store, waiting or built.service
-        sweep, tidy = Sweep(orphans, waiting, clock), ThreadDeletion(orphans, waiting, clock)
+        sweep, tidy = Sweep(orphans, waiting, clock), Tidying(orphans, waiting, clock)
         handler = _Handler(sweep, tidy, Upkeep(orphans), secret.get_secret_value(), clock, settings.sweep_seconds)
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
@@ -87,7 +87,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 class _Handler:
     def __init__(
-        self, sweeper: Sweep, tidy: ThreadDeletion, upkeep: Upkeep, secret: str, clock: Clock, call_seconds: float
+        self, sweeper: Sweep, tidy: Tidying, upkeep: Upkeep, secret: str, clock: Clock, call_seconds: float
     ) -> None:
         self._sweeper, self._tidy, self._upkeep, self._secret = sweeper, tidy, upkeep, secret
         self._clock, self._call_seconds = clock, call_seconds
@@ -101,7 +101,7 @@ class _Handler:
         tidying = asyncio.ensure_future(self._tidy.run(deadline))
         try:
             report = await self._sweeper.run(deadline)
-            deleted = await tidying
+            tidied = await tidying
             await upkeep
         finally:
             tidying.cancel()
@@ -110,7 +110,7 @@ class _Handler:
             "swept": report.swept,
             "finished": report.finished,
             "left": report.left,
-            "threads_deleted": deleted,
+            **tidied,
         }
         logs.event(EventName.SWEEP_ENDED, **counts)
         return json_response(counts | {"elapsed_ms": round((self._clock.now() - arrived_at) * 1000)})

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from functions.asgi.body import read_json
+from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import MARKDOWN, call_of
 from functions.asgi.errors import json_response
 from functions.multi_agent_chat import body_fields, markdown, render, ui_transcript, url_fields
@@ -41,6 +41,13 @@ class ConversationRoutes:
         fields = body_fields.conversation_change(await read_json(request))
         changed = await self._deps.read(self._deps.store.change_conversation(user.id, id_in(request), fields))
         return json_response(render.conversation_detail(changed))
+
+    async def delete_conversation(self, request: Request) -> Response:
+        user = await self._deps.reader(request)
+        await read_nothing(request)
+        deadline = call_of(request).arrived_at + self._deps.wait_budget_seconds
+        await self._deps.in_time(self._deps.service.delete_conversation(user, id_in(request), deadline), deadline)
+        return Response(status_code=204)
 
     async def list_messages(self, request: Request) -> Response:
         """A page of the transcript, forwards, or backwards from `before_seq`; all of it where Markdown is wanted."""

@@ -20,6 +20,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "Conversation": schemas.CONVERSATION,
     "ConversationChange": schemas.CONVERSATION_CHANGE,
     "ConversationList": schemas.CONVERSATION_LIST,
+    "Export": schemas.EXPORT,
     "MessageList": schemas.MESSAGE_LIST,
     "AgentList": schemas.AGENT_LIST,
     "Statistics": stats_schemas.STATISTICS,
@@ -84,6 +85,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: _json("Conversation")},
         body=reference("ConversationChange"),
     ),
+    ("DELETE", "/conversations/{id}"): Operation(
+        "delete it for good: at once for its user, then at the provider", {204: {}}
+    ),
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
         {200: {**_json("MessageList"), MARKDOWN: None}},
@@ -100,6 +104,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: {EVENT_STREAM: None}, 204: {}},
         query={"wait_seconds": schemas.WAIT},
     ),
+    ("GET", "/me/export"): Operation("everything of the user as one file", {200: _json("Export")}),
+    ("DELETE", "/me"): Operation("delete all of the user's conversations, as by DELETE of each", {204: {}}),
     ("GET", "/agents"): Operation("who can answer", {200: _json("AgentList")}),
     ("GET", "/stats"): Operation(
         "for operators: rates, percentiles and counts of all turns; a bucket that the window does not allow gives way",

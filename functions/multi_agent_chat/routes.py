@@ -10,6 +10,7 @@ from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
 from functions.asgi.endpoint import Endpoint, Handler, no_such_route
 from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
+from functions.multi_agent_chat.own_data_routes import OwnDataRoutes
 from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.stats_routes import StatsRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
@@ -23,17 +24,23 @@ OFFERS = {  # all others: JSON
 
 
 def router(deps: Dependencies) -> Router:
-    turns, conversations, reading = TurnRoutes(deps), ConversationRoutes(deps), ReadingRoutes(deps)
-    stats = StatsRoutes(deps)
+    turns, conversations = TurnRoutes(deps), ConversationRoutes(deps)
+    own_data, reading, stats = OwnDataRoutes(deps), ReadingRoutes(deps), StatsRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
         "/{id}/stream": {"GET": turns.follow_chat},  # first: a chat's id may be the name of a route
         "/turns/{id}": {"GET": turns.get_turn, "PATCH": turns.edit_turn},
         "/turns/{id}/cancel": {"POST": turns.cancel_turn},
         "/conversations": {"GET": conversations.list_conversations},
-        "/conversations/{id}": {"GET": conversations.get_conversation, "PATCH": conversations.change_conversation},
+        "/conversations/{id}": {
+            "GET": conversations.get_conversation,
+            "PATCH": conversations.change_conversation,
+            "DELETE": conversations.delete_conversation,
+        },
         "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
+        "/me": {"DELETE": own_data.delete_all},
+        "/me/export": {"GET": own_data.export},
         "/agents": {"GET": reading.list_agents},
         "/stats": {"GET": stats.get_statistics},
         "/stats/turns": {"GET": stats.list_turns},

@@ -271,6 +271,12 @@ MESSAGE_LIST = shaped(
         "next_before_seq": nullable(COUNT),
     }
 )
+EXPORT = shaped(
+    {
+        "user_id": UUID,
+        "conversations": listed(shaped(_CONVERSATION | {"project": SOME_OBJECT, "lines": listed(_LINE)})),
+    }
+)
 _AGENT = shaped(
     {
         "slug": TEXT,

@@ -40,7 +40,9 @@ class EventName(StrEnum):
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"
     THREAD_REPAIRED = "thread.repaired"
-    # of requests and processes, in logs alone
+    # of conversations, requests and processes, in logs alone
+    CONVERSATION_DELETED = "conversation.deleted"
+    USER_DELETED = "user.conversations_deleted"
     REQUEST_ANSWERED = "request.answered"
     REQUEST_FAILED = "request.failed"
     TOKEN_REFUSED = "token.refused"  # noqa: S105 (a name)

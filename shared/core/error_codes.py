@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     CONFLICT = "conflict"
     RUN_IN_PROGRESS = "run_in_progress"
     CONVERSATION_ARCHIVED = "conversation_archived"
+    CONVERSATION_DELETED = "conversation_deleted"
     ALREADY_STARTED = "already_started"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"

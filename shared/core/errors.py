@@ -3,7 +3,7 @@
     ChatError
     ├── RequestError            the caller can act: 4xx
     │   ├── InvalidRequest, NotFound, Unauthorized, Forbidden
-    │   └── Conflict, TooMany
+    │   └── Conflict, ConversationDeleted, TooMany
     ├── TurnFailed              the turn's final outcome is a typed failure
     ├── ProviderError           what a provider answered, read once by providers/refusals
     │   ├── ActiveRun           another run is active on the thread: the event behind this project
@@ -88,6 +88,12 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     code = ErrorCode.CONFLICT
+
+
+class ConversationDeleted(RequestError):
+    """The conversation that a message is for, or that it is waiting in, was deleted by its user."""
+
+    code = ErrorCode.CONVERSATION_DELETED
 
 
 class TooMany(RequestError):

@@ -7,9 +7,11 @@ from shared.ports.provider import Provider as Provider
 from shared.ports.provider import TextHeard as TextHeard
 from shared.ports.records import Accepted as Accepted
 from shared.ports.records import Busy as Busy
+from shared.ports.records import Deletion as Deletion
 from shared.ports.records import Ended as Ended
 from shared.ports.records import HeadRun as HeadRun
 from shared.ports.records import Lease as Lease
+from shared.ports.records import LeftRun as LeftRun
 from shared.ports.records import Lessee as Lessee
 from shared.ports.records import Orphan as Orphan
 from shared.ports.records import Peek as Peek

@@ -149,6 +149,23 @@ class ToolTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftRun:
+    """A run that was under way when its conversation was deleted."""
+
+    record_id: str
+    run_id: str
+    thread: Thread | None  # None: the server keeps none
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The runs that were under way in what was deleted, and how many conversations its user still has."""
+
+    runs: tuple[LeftRun, ...]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Orphan:
     """A conversation with open turns that no instance serves now."""
 

@@ -11,8 +11,10 @@ from shared.core.turns import Claim, Conversation, Turn
 from shared.ports.records import (
     Accepted,
     Busy,
+    Deletion,
     Ended,
     Lease,
+    LeftRun,
     Lessee,
     Orphan,
     Peek,
@@ -40,7 +42,7 @@ class Store(TurnStatistics, Protocol):
 
         Raises Conflict (`run_in_progress`: strategy reject and the queue is not empty), InvalidRequest
         (`idempotency_key_reused`, `unknown_agent`), NoAgents, NotFound (the turn it replaces), TooMany
-        (`queue_full`, `too_many_open`, `rate_limited`).
+        (`queue_full`, `too_many_open`, `rate_limited`), ConversationDeleted.
         """
         ...
 
@@ -97,6 +99,18 @@ class Store(TurnStatistics, Protocol):
         """The provider did not delete it: it is listed again after a pause, which doubles from a minute to a day."""
         ...
 
+    async def list_left_runs(self, limit: int) -> Sequence[LeftRun]:
+        """Of conversations that are gone, but for those put off; the longest left first."""
+        ...
+
+    async def drop_left_run(self, run: LeftRun) -> None:
+        """It has ended."""
+        ...
+
+    async def defer_left_run(self, run: LeftRun) -> None:
+        """It has not: it is listed again after a pause, which doubles from a minute to a day."""
+        ...
+
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         """Raises NotFound."""
         ...
@@ -132,6 +146,21 @@ class Store(TurnStatistics, Protocol):
 
     async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
         """Change `title`, `archived` or `read_seq`, whichever are given. Raises NotFound."""
+        ...
+
+    async def delete_conversation(self, user_id: str, conversation_id: str) -> Sequence[LeftRun]:
+        """All of it is gone with this call, for good; its threads and runs stay on record until they are gone too.
+
+        Returns the runs that were under way. One that was deleted before has none. Raises NotFound.
+        """
+        ...
+
+    async def delete_conversations(self, user_id: str, limit: int) -> Deletion:
+        """As `delete_conversation`, up to so many of the user's; to be called until none is left."""
+        ...
+
+    async def was_deleted(self, user_id: str, conversation_id: str) -> bool:
+        """Whether the user had such a conversation and has deleted it."""
         ...
 
     async def list_messages(

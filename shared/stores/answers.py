@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError, Conflict, Fenced, InvalidRequest, NoAgents, NotFound, TooMany
+from shared.core.errors import (
+    ChatError,
+    Conflict,
+    ConversationDeleted,
+    Fenced,
+    InvalidRequest,
+    NoAgents,
+    NotFound,
+    TooMany,
+)
 from shared.core.model import JsonObject
 from shared.core.turns import Turn
 from shared.ports import Accepted, Ended, Stopping, ToolTicket
@@ -85,6 +94,7 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "run_in_progress": lambda: Conflict(code=ErrorCode.RUN_IN_PROGRESS, retryable=True),
     "queue_full": lambda: TooMany(code=ErrorCode.QUEUE_FULL, retry_after=RETRY_AFTER_SECONDS),
     "too_many_open": lambda: TooMany(code=ErrorCode.TOO_MANY_OPEN, retry_after=RETRY_AFTER_SECONDS),
+    "deleted": ConversationDeleted,
     "archived": lambda: Conflict(code=ErrorCode.CONVERSATION_ARCHIVED),
     "already_started": lambda: Conflict(code=ErrorCode.ALREADY_STARTED),
     "fenced": Fenced,

@@ -40,7 +40,16 @@ _HOLD = frozenset(
         "chat_keep_scratch",
     }
 )
-_ACCEPT = frozenset({"chat_submit_turn", "chat_claim_turn", "chat_cancel_turn", "chat_edit_turn", "chat_note_stream"})
+_ACCEPT = frozenset(
+    {
+        "chat_submit_turn",
+        "chat_claim_turn",
+        "chat_cancel_turn",
+        "chat_edit_turn",
+        "chat_delete_conversation",
+        "chat_note_stream",
+    }
+)
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _JWT_DOTS = 2
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from shared.core.model import Agent, JsonObject, Message
-from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import (
     Accepted,
     Busy,
+    Deletion,
     Ended,
     Lease,
+    LeftRun,
     Lessee,
     Orphan,
     Peek,
@@ -38,6 +39,7 @@ from shared.stores.answers import (
     turn_of,
 )
 from shared.stores.counted_turns import StatisticsStore
+from shared.stores.left_records import LeftRecords, read_deletion, read_left_run
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
@@ -47,7 +49,7 @@ T = TypeVar("T")
 LAST_SEQ = 2**31 - 1  # what the database can count lines to
 
 
-class SupabaseStore(StatisticsStore):
+class SupabaseStore(LeftRecords, StatisticsStore):
     """`rpc` calls functions of the database, each within a deadline of its own."""
 
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
@@ -162,23 +164,6 @@ class SupabaseStore(StatisticsStore):
             run=scratch.run_id,
         )
 
-    async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
-        return await self._rpc.call(
-            "chat_list_ended_threads",
-            list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])),
-            limit=limit,
-        )
-
-    async def drop_thread(self, thread: Thread) -> None:
-        await self._rpc.call(
-            "chat_drop_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
-        )
-
-    async def defer_thread(self, thread: Thread) -> None:
-        await self._rpc.call(
-            "chat_defer_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
-        )
-
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
         return await self._rpc.call("chat_get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
 
@@ -229,6 +214,24 @@ class SupabaseStore(StatisticsStore):
             user=user_id,
             conversation=conversation_id,
             patch=as_json(fields),
+        )
+
+    async def delete_conversation(self, user_id: str, conversation_id: str) -> Sequence[LeftRun]:
+        return await self._rpc.call(
+            "chat_delete_conversation", list_of("runs", read_left_run), user=user_id, conversation=conversation_id
+        )
+
+    async def delete_conversations(self, user_id: str, limit: int) -> Deletion:
+        return await self._rpc.call(
+            "chat_delete_conversations", by_outcome({"ok": read_deletion}), user=user_id, limit=limit
+        )
+
+    async def was_deleted(self, user_id: str, conversation_id: str) -> bool:
+        return await self._rpc.call(
+            "chat_was_deleted",
+            by_outcome({"ok": lambda answer: bool(answer["deleted"])}),
+            user=user_id,
+            conversation=conversation_id,
         )
 
     async def list_messages(

@@ -100,9 +100,9 @@ class RunCreate:
         try:
             await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         except Fenced:
-            if hold.thread is not None and not await self._adopted_elsewhere(run.run_id):
+            if not await self._adopted_elsewhere(run.run_id):
                 try:
-                    await self._provider.cancel_run(hold.thread, run.run_id)
+                    await self._provider.cancel_run(hold.thread_or_new(self._provider), run.run_id)
                 except (ProviderError, StoreUnavailable):
                     hold.log(EventName.RUN_CANCELLED, refused=True)
             raise

@@ -19,8 +19,9 @@ from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn, Stopped
 from shared.instance.instance import Instance
-from shared.ports import HeadRun, Lessee, Peek, Provider
+from shared.ports import HeadRun, LeftRun, Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
+from shared.runs.left_run import end_left_run
 from shared.runs.lookup import answer_left_in_thread
 from shared.runs.start import HistoryLimits, RunRequests
 from shared.tools.registry import Registry
@@ -66,6 +67,11 @@ class TurnServer:
 
     def provider(self, name: str | None) -> Provider:
         return self._providers[name or self._options.default_provider]
+
+    async def end_left_run(self, run: LeftRun, until: float) -> bool:
+        """Whether the run of a turn that is gone has ended by then. Raises nothing."""
+        provider = self.provider(None if run.thread is None else run.thread.provider)
+        return await end_left_run(provider, run, self._instance.clock, self._pace, until)
 
     async def ask_for_end(self, run: HeadRun) -> None:
         """Ask the provider for the end of another holder's run: a request, whose outcome that holder hears."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError, ProviderError
+from shared.core.errors import ChatError, NotFound, ProviderError
 from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus
 from shared.core.turns import Displacement, RunRecord, Turn, TurnStatus
@@ -88,19 +88,26 @@ class TurnStop:
         return False
 
     async def leave(self, hold: HeldTurn) -> None:
-        """Ask for the end of the run of a turn that another one was sent in place of. Never raises.
+        """Ask for the end of the run of a turn that was deleted, or replaced by another one. Raises nothing.
 
         Its thread was given up with it, so nothing waits for that end: it only saves what the run would cost.
         """
-        turn = hold.turn
-        if hold.thread is None or turn.run_id is None:
+        turn, provider = hold.turn, self._provider(hold)
+        if turn.run_id is None:
             return
         with suppress(ChatError, TimeoutError):
             async with asyncio.timeout(ASKED_SECONDS):
-                if not turn.status.final:
-                    turn = (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
-                if turn.status is TurnStatus.CANCELLED and turn.superseded_how is Displacement.EDIT:
-                    await self._provider(hold).cancel_run(hold.thread, turn.run_id or "")
+                if await self._is_left(turn):
+                    await provider.cancel_run(hold.thread_or_new(provider), turn.run_id)
+
+    async def _is_left(self, turn: Turn) -> bool:
+        """Whether no holder will see to its run any more."""
+        if not turn.status.final:
+            try:
+                turn = (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
+            except NotFound:
+                return True
+        return turn.status is TurnStatus.CANCELLED and turn.superseded_how is Displacement.EDIT
 
     async def _end_asked(self, hold: HeldTurn) -> None:
         """Ask for the end of runs of asked agents. One that an earlier holder has asked goes with its thread."""

@@ -11,14 +11,19 @@ alter table public.chat_scratch_threads enable row level security;
 alter table public.chat_projects enable row level security;
 alter table public.chat_threads enable row level security;
 alter table public.chat_turn_streams enable row level security;
+alter table public.chat_deleted_conversations enable row level security;
+alter table public.chat_deleted_keys enable row level security;
+alter table public.chat_left_runs enable row level security;
 
 revoke all on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
   public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_deleted_conversations, public.chat_deleted_keys, public.chat_left_runs,
   public.chat_turn_streams
   from public, anon, authenticated, service_role;
 grant select, insert, update, delete
   on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
   public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_deleted_conversations, public.chat_deleted_keys, public.chat_left_runs,
   public.chat_turn_streams to service_role;
 
 grant select (id, owner_id, slug, name, description, handoffs, as_tool, is_default, created_at)

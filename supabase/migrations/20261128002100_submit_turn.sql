@@ -71,6 +71,10 @@ begin
   if found then
     return chat_internal.known_turn(t, p_turn, p_hash, p_owner, p_lease_ms);
   end if;
+  if chat_internal.was_deleted(
+      p_user, array[p_conversation, p_new_conversation], case when p_names is null then p_key end) then
+    return jsonb_build_object('outcome', 'deleted');
+  end if;
 
   if p_replaces is not null then
     p_conversation := coalesce(p_conversation, (

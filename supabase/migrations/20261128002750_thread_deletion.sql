@@ -1,5 +1,11 @@
 -- Threads that are not needed any more, for a sweep to delete at their provider.
 
+-- The pause after so many failures: a minute, two, four and so on to a day.
+create function chat_internal.back_off(p_failures int) returns interval
+language sql immutable set search_path = '' as $$
+  select least(interval '1 minute' * 2 ^ least(p_failures, 20), interval '1 day')
+$$;
+
 -- The longest ended first, those of asked agents whose turn is over or gone among them. One that is deleted already
 -- does no harm: its provider says so.
 create function public.chat_list_ended_threads(p_limit int) returns jsonb
@@ -19,6 +25,11 @@ begin
     from (
       select e.* from public.chat_threads e
       where e.ended_at is not null and (e.not_before is null or e.not_before <= chat_internal.now())
+        -- a run that was left there ends first; one that does not end keeps its thread for an hour
+        and not exists (
+          select 1 from public.chat_left_runs r
+          where r.thread_id = e.thread_id and r.provider = e.provider
+            and r.left_at > chat_internal.now() - interval '1 hour')
       order by e.ended_at, e.thread_id limit least(greatest(p_limit, 1), 1000)) t);
 end $$;
 
@@ -38,7 +49,7 @@ declare
   v timestamptz := chat_internal.now();
 begin
   update public.chat_threads set
-    failures = failures + 1, not_before = v + least(interval '1 minute' * 2 ^ least(failures, 20), interval '1 day')
+    failures = failures + 1, not_before = v + chat_internal.back_off(failures)
   where provider = p_provider and thread_id = p_thread and ended_at is not null
     and (not_before is null or not_before <= v);
   return jsonb_build_object('outcome', 'ok');

@@ -19,7 +19,8 @@ declare
   patch jsonb := p_patch::jsonb;
   p public.chat_projects;
 begin
-  if not exists (select 1 from public.chat_conversations c where c.user_id = p_user and c.id = p_conversation) then
+  perform 1 from public.chat_conversations c where c.user_id = p_user and c.id = p_conversation for key share;
+  if not found then
     return jsonb_build_object('outcome', 'not_found');
   end if;
   insert into public.chat_projects as kept (user_id, conversation_id, title, script, scenes, updated_at)

@@ -3,13 +3,14 @@ begin;
 select plan(13);
 
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
-  'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_turn_streams',
-  'chat_turn_events']);
+  'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
+  'chat_left_runs', 'chat_turn_streams', 'chat_turn_events']);
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
   'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_keep_scratch',
   'chat_list_ended_threads', 'chat_drop_thread', 'chat_defer_thread',
+  'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
   'chat_cancel_turn', 'chat_edit_turn', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
   'chat_change_conversation', 'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
   'chat_follow_conversation', 'chat_note_stream',
@@ -28,8 +29,9 @@ $$, 'every name in public has the prefix of this service');
 select is_empty($$
   select p.oid::regprocedure from pg_proc p
   where p.pronamespace in ('public'::regnamespace, 'chat_internal'::regnamespace)
-    and (p.prosecdef or not coalesce(p.proconfig, '{}') @> array['search_path=""'])
-$$, 'every function runs as its caller and with an empty search path');
+    and (p.prosecdef <> (p.oid = 'chat_internal.delete_with_user'::regproc)
+         or not coalesce(p.proconfig, '{}') @> array['search_path=""'])
+$$, 'every function runs with an empty search path, and all but the one for users who are gone as their caller');
 
 select is_empty($$
   select p.oid::regprocedure from pg_proc p, unnest(p.proargtypes) as argument

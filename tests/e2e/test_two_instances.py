@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from itertools import pairwise
@@ -63,6 +64,20 @@ async def test_the_handle_of_a_202_works_at_the_other_instance(running: Stack) -
         done = await there.get(handle, params={"wait_seconds": 20})
         assert done.json()["status"] == "completed"
         assert done.json()["reply"]["text"] == "Emulated reply 1 to: take your time"
+
+
+async def test_a_conversation_is_deleted_under_a_message_that_waits_at_the_other_instance(running: Stack) -> None:
+    user, conversation = str(uuid.uuid4()), str(uuid.uuid4())
+    async with running.person(0, user_id=user) as here, running.person(1, user_id=user) as there:
+        assert (await ask(here, "hello", conversation)).status_code == 200
+        waiting = asyncio.create_task(ask(here, "[[never]] secret", conversation))
+        while not (await there.get(f"/conversations/{conversation}")).json()["active_run"]:
+            pass
+        assert (await there.delete(f"/conversations/{conversation}")).status_code == 204
+        told = await waiting
+        assert (told.status_code, told.json()["code"]) == (410, "conversation_deleted")
+        assert (await here.get(f"/conversations/{conversation}")).status_code == 404
+        assert (await ask(there, "hello", conversation)).status_code == 410
 
 
 async def test_another_user_sees_nothing(running: Stack) -> None:

@@ -212,6 +212,18 @@ class FakeChat:
             raise Conflict("The message is being answered already.", code=ErrorCode.ALREADY_STARTED)
         return replace(turn, text=text)
 
+    async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None:
+        self.calls.append(("delete", conversation_id, deadline))
+        await self._obey()
+        self._conversation(user.id, conversation_id)
+        del self.conversations[user.id, conversation_id]
+
+    async def delete_conversations(self, user: User, deadline: float) -> None:
+        self.calls.append(("delete all", user.id, deadline))
+        await self._obey()
+        for key in [key for key in self.conversations if key[0] == user.id]:
+            del self.conversations[key]
+
     def _turn(self, user_id: str, turn_id: str) -> Turn:
         assert str(uuid.UUID(turn_id)) == turn_id, "the database takes nothing else"
         if (user_id, turn_id) not in self.turns:
@@ -232,7 +244,9 @@ class FakeChat:
     ) -> Sequence[Conversation]:
         self.calls.append(("list_conversations", user_id, limit, before, archived, q))
         await self._obey()
-        return [value for (owner, _), value in self.conversations.items() if owner == user_id][:limit]
+        own = [value for (owner, _), value in self.conversations.items() if owner == user_id]
+        after = 1 + [value.conversation_id for value in own].index(before) if before is not None else 0
+        return [] if archived else own[after : after + limit]
 
     async def get_conversation(self, user_id: str, conversation_id: str) -> Conversation:
         await self._obey()
@@ -248,6 +262,9 @@ class FakeChat:
         self.calls.append(("change_conversation", conversation_id, fields))
         await self._obey()
         return replace(self._conversation(user_id, conversation_id), **fields)
+
+    async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
+        return {"title": None, "script": None, "scenes": []}
 
     async def list_messages(
         self,

@@ -8,10 +8,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from functions.multi_agent_chat.own_data_routes import LISTED as OWN_LISTED
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import (
     ChatError,
     Conflict,
+    ConversationDeleted,
     InvalidRequest,
     NoAgents,
     RequestError,
@@ -27,7 +29,7 @@ from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.serving import exchange, served
 from tests.http.shapes import ORIGIN, assert_answer, assert_error
-from tests.http.tokens import ALICE, bearer, token
+from tests.http.tokens import ALICE, BOB, bearer, token
 
 CONVERSATION = "33333333-3333-4333-8333-333333333333"
 
@@ -268,9 +270,10 @@ async def test_conversations_are_listed_and_read(http: httpx.AsyncClient, chat: 
     assert [entry["conversation_id"] for entry in listed["conversations"]] == [turn.conversation_id]
     assert listed["next_before"] is None
     assert chat.calls == [("list_conversations", ALICE, 20, None, False, None)]
+    second = chat.add(ALICE)
     query = f"?limit=1&before={turn.conversation_id}&utm_source=mail"
     listed = assert_answer(await http.get(f"/conversations{query}", headers=bearer()), 200)
-    assert listed["next_before"] == turn.conversation_id
+    assert listed["next_before"] == second.conversation_id
     assert chat.calls[1:] == [("list_conversations", ALICE, 1, turn.conversation_id, False, None)]
     await http.get("/conversations?archived=true&q=two%20words", headers=bearer())
     assert chat.calls[-1][-2:] == (True, "two words")
@@ -347,6 +350,37 @@ async def test_a_conversation_is_changed(http: httpx.AsyncClient, chat: FakeChat
     assert_error(await http.patch(path, json={"scope": "x"}, headers=bearer()), 422, "unknown_field", "scope")
     assert_error(await http.patch(path, json={}, headers=bearer()), 422, "invalid_request")
     assert len([call for call in chat.calls if call[0] == "change_conversation"]) == 1
+
+
+async def test_a_conversation_is_deleted(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    path = f"/conversations/{chat.add(ALICE).conversation_id}"
+    assert_error(await http.request("DELETE", path, json={"really": True}, headers=bearer()), 422, "unknown_field")
+    response = await http.delete(path, headers=bearer())
+    assert (response.status_code, response.content) == (204, b"")
+    assert_error(await http.get(path, headers=bearer()), 404, "not_found")
+    assert [call[0] for call in chat.calls] == ["delete"]
+
+
+async def test_everything_of_a_user_as_one_file(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    own = [chat.add(ALICE).conversation_id for _ in range(OWN_LISTED + 5)]
+    chat.add(BOB)
+    response = await http.get("/me/export", headers=bearer())
+    body = assert_answer(response, 200)
+    assert response.headers["content-disposition"] == 'attachment; filename="conversations.json"'
+    assert body["user_id"] == ALICE
+    assert [one["conversation_id"] for one in body["conversations"]] == own
+    assert [line["seq"] for line in body["conversations"][0]["lines"]] == [1, 2, 3, 4]
+    assert_error(await http.request("DELETE", "/me", json={"sure": True}, headers=bearer()), 422, "unknown_field")
+    assert (await http.delete("/me", headers=bearer())).status_code == 204
+    assert assert_answer(await http.get("/me/export", headers=bearer()), 200)["conversations"] == []
+    assert len(assert_answer(await http.get("/conversations", headers=bearer(BOB)), 200)["conversations"]) == 1
+
+
+async def test_a_message_to_a_deleted_conversation(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.error = ConversationDeleted()
+    body = {"message": "hello", "conversation_id": CONVERSATION}
+    error = assert_error(await http.post("/", json=body, headers=bearer()), 410, "conversation_deleted")
+    assert (error["message"], error["retryable"]) == ("The conversation was deleted.", False)
 
 
 async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClient) -> None:

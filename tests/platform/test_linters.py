@@ -96,5 +96,12 @@ def excepted(finding: dict[str, Any]) -> bool:
         case "unused_index":  # nothing has been asked of this database yet
             return True
         case "rls_enabled_no_policy":  # read by the service alone
-            return finding["metadata"]["name"] in {"chat_scratch_threads", "chat_threads", "chat_turn_streams"}
+            return finding["metadata"]["name"] in {
+                "chat_scratch_threads",
+                "chat_threads",
+                "chat_turn_streams",
+                "chat_deleted_conversations",
+                "chat_deleted_keys",
+                "chat_left_runs",
+            }
     return False

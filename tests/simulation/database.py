@@ -55,7 +55,10 @@ class Database:
 
     def clear(self) -> None:
         self._admin.execute("truncate public.chat_conversations cascade")
-        self._admin.execute("truncate public.chat_threads")
+        self._admin.execute(
+            "truncate public.chat_threads, public.chat_left_runs, public.chat_deleted_conversations,"
+            " public.chat_deleted_keys"
+        )
 
     def hire(self, owner_ids: Iterable[str]) -> None:
         """Give each of them the team of `team`."""

@@ -1,0 +1,31 @@
+"""What is done at providers for turns and conversations that are gone: runs end, then their threads are deleted."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from functions.maintenance.delete_threads import Deleting, EndedThreads, ThreadDeletion
+from functions.maintenance.end_runs import Ending, LeftRunEnds, LeftRuns
+from shared.ports import Clock
+
+
+class TidiedService(Ending, Deleting, Protocol):
+    """What tidying needs of shared.chat.ChatService."""
+
+
+class TidiedRecords(LeftRuns, EndedThreads, Protocol):
+    """What it needs of the Store."""
+
+
+class Tidying:
+    """Each step of it is safe to be interrupted, and to be taken by two calls at once: the next call goes on."""
+
+    def __init__(self, store: TidiedRecords, service: TidiedService, clock: Clock) -> None:
+        self._runs, self._threads = LeftRunEnds(store, service, clock), ThreadDeletion(store, service, clock)
+        self._clock = clock
+
+    async def run(self, deadline: float) -> dict[str, int]:
+        """Counts of what was done by `deadline`, which is on the clock of the service. Raises StoreUnavailable."""
+        now = self._clock.now()
+        ended = await self._runs.run(now + (deadline - now) / 2)  # those that do not end leave time for the others
+        return {"runs_ended": ended, "threads_deleted": await self._threads.run(deadline)}

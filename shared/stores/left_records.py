@@ -1,0 +1,53 @@
+"""What is left at a provider of turns and conversations that need it no more: threads to delete, runs to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.core.model import JsonObject
+from shared.core.runs import Thread
+from shared.ports import Deletion, LeftRun
+from shared.stores.answers import by_outcome, list_of, nothing
+from shared.stores.rpc import DatabaseCalls
+
+
+class LeftRecords:
+    """The part of the Store that the scheduled function works through."""
+
+    def __init__(self, rpc: DatabaseCalls) -> None:
+        self._rpc = rpc
+
+    async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
+        return await self._rpc.call(
+            "chat_list_ended_threads",
+            list_of("threads", lambda row: Thread(row["provider"], row["thread_id"])),
+            limit=limit,
+        )
+
+    async def drop_thread(self, thread: Thread) -> None:
+        await self._rpc.call(
+            "chat_drop_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+        )
+
+    async def defer_thread(self, thread: Thread) -> None:
+        await self._rpc.call(
+            "chat_defer_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
+        )
+
+    async def list_left_runs(self, limit: int) -> Sequence[LeftRun]:
+        return await self._rpc.call("chat_list_left_runs", list_of("runs", read_left_run), limit=limit)
+
+    async def drop_left_run(self, run: LeftRun) -> None:
+        await self._rpc.call("chat_drop_left_run", by_outcome({"ok": nothing}), run=run.record_id)
+
+    async def defer_left_run(self, run: LeftRun) -> None:
+        await self._rpc.call("chat_defer_left_run", by_outcome({"ok": nothing}), run=run.record_id)
+
+
+def read_left_run(row: JsonObject) -> LeftRun:
+    provider = row["provider"]
+    return LeftRun(row["id"], row["run_id"], None if provider is None else Thread(provider, row["thread_id"]))
+
+
+def read_deletion(answer: JsonObject) -> Deletion:
+    return Deletion(tuple(read_left_run(row) for row in answer["runs"]), answer["left"])
