@@ -17,6 +17,7 @@ CREATE = {"responses": "/responses$", "assistants": "/threads/[^/]+/runs$"}
 LOOK = {"responses": "/responses/[^/]+$", "assistants": "/threads/[^/]+/runs/[^/]+$"}
 OPEN = ("queued", "starting")
 AT_ONCE = 16  # every row waits most of its time
+ONCE_MORE = 2  # for the rows that a busy machine may have failed
 CASES = [(wire, row) for wire in WIRES for row in TABLE if wire in row.wires]
 
 
@@ -50,9 +51,9 @@ async def play(row: Row, wire: str, dsn: str, emulator: RunningEmulator) -> Seen
 
 
 async def play_all(
-    cases: list[tuple[str, Row]], dsn: str, habits: dict[str, str]
+    cases: list[tuple[str, Row]], dsn: str, habits: dict[str, str], at_once: int
 ) -> dict[tuple[str, str], Seen | BaseException]:
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(at_once)
     async with running_emulator() as emulator:
         await emulator.configure(**habits)
 
@@ -68,20 +69,29 @@ async def play_all(
 def seen(server: Database) -> dict[tuple[str, str], Seen | BaseException]:
     """All rows at once, each with a user of its own: one after the other they would take minutes.
 
-    What can be heard is not looked at, so looks are answered by a server that does not stream.
+    What can be heard is not looked at, so looks are answered by a server that does not stream. A row that fails is
+    played once more with few others beside it.
     """
     found: dict[tuple[str, str], Seen | BaseException] = {}
     for at, habits in (("create", dict[str, str]()), ("look", {"stream": "ignore"})):
         server.run("update public.chat_agents set assistant_id = null")
-        found |= asyncio.run(play_all([case for case in CASES if case[1].at == at], server.dsn, habits))
+        cases = [case for case in CASES if case[1].at == at]
+        found |= asyncio.run(play_all(cases, server.dsn, habits, AT_ONCE))
+        failed = [(wire, row) for wire, row in cases if not fits(row, found[wire, row.name])]
+        found |= asyncio.run(play_all(failed, server.dsn, habits, ONCE_MORE))
     server.run("update public.chat_agents set assistant_id = null")
     return found
 
 
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize(("wire", "row"), CASES, ids=[f"{wire}: {row.name}" for wire, row in CASES])
-def test_what_follows(wire: str, row: Row, seen: dict[tuple[str, str], Seen | BaseException]) -> None:
-    result = seen[wire, row.name]
+def fits(row: Row, result: Seen | BaseException) -> bool:
+    try:
+        judge(row, result)
+    except Exception:
+        return False
+    return True
+
+
+def judge(row: Row, result: Seen | BaseException) -> None:
     if isinstance(result, BaseException):
         raise result
     assert result.status == row.status or (row.status == "open" and result.status in OPEN), result
@@ -94,6 +104,12 @@ def test_what_follows(wire: str, row: Row, seen: dict[tuple[str, str], Seen | Ba
         assert result.runs >= 1
         assert result.reply is not None
         assert result.reply.endswith("to: again")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("wire", "row"), CASES, ids=[f"{wire}: {row.name}" for wire, row in CASES])
+def test_what_follows(wire: str, row: Row, seen: dict[tuple[str, str], Seen | BaseException]) -> None:
+    judge(row, seen[wire, row.name])
 
 
 def test_the_table_is_large_enough() -> None:
