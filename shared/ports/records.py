@@ -154,6 +154,7 @@ class LeftRun:
 
     record_id: str
     run_id: str
+    turn_id: str
     thread: Thread | None  # None: the server keeps none
 
 

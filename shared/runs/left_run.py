@@ -13,7 +13,7 @@ async def end_left_run(provider: Provider, run: LeftRun, clock: Clock, pace: Pac
     thread, asked = run.thread or Thread(provider.name), False
     for pause in pace.pauses(CANCEL_GROWTH):
         try:
-            look = provider.get_run(thread, run.run_id, with_text=False) if asked else None
+            look = provider.get_run(thread, run.run_id, run.turn_id, with_text=False) if asked else None
             state = await (look or provider.cancel_run(thread, run.run_id))
             asked = True
             if state.terminal or (state.waits_for_outputs and provider.outputs_start_run):

@@ -46,7 +46,8 @@ class LeftRecords:
 
 def read_left_run(row: JsonObject) -> LeftRun:
     provider = row["provider"]
-    return LeftRun(row["id"], row["run_id"], None if provider is None else Thread(provider, row["thread_id"]))
+    thread = None if provider is None else Thread(provider, row["thread_id"])
+    return LeftRun(row["id"], row["run_id"], row["turn_id"], thread)
 
 
 def read_deletion(answer: JsonObject) -> Deletion:

@@ -24,6 +24,7 @@ create table public.chat_left_runs (
   provider   text,                          -- null: what the service's settings say
   thread_id  text,
   run_id     text        not null,
+  turn_id    uuid        not null,          -- that it was started for
   left_at    timestamptz not null,
   failures   int         not null default 0,  -- attempts after which it had not ended
   not_before timestamptz,
@@ -36,19 +37,19 @@ create index chat_left_runs_by_thread on public.chat_left_runs (thread_id) where
 create function chat_internal.leave_runs(c public.chat_conversations) returns jsonb
 language sql volatile set search_path = '' as $$
   with under_way as (
-    select c.thread_provider as provider, c.thread_id, t.run_id from public.chat_turns t
+    select c.thread_provider as provider, c.thread_id, t.run_id, t.id as turn_id from public.chat_turns t
     where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and t.run_id is not null
     union
-    select s.provider, s.thread_id, s.run_id from public.chat_turns t
+    select s.provider, s.thread_id, s.run_id, t.id from public.chat_turns t
     join public.chat_scratch_threads s on s.turn_id = t.id
     where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and s.run_id is not null),
   kept as (
-    insert into public.chat_left_runs (provider, thread_id, run_id, left_at)
-    select u.provider, u.thread_id, u.run_id, chat_internal.now() from under_way u
+    insert into public.chat_left_runs (provider, thread_id, run_id, turn_id, left_at)
+    select u.provider, u.thread_id, u.run_id, u.turn_id, chat_internal.now() from under_way u
     on conflict do nothing
     returning *)
   select coalesce(jsonb_agg(jsonb_build_object(
-    'id', k.id, 'provider', k.provider, 'thread_id', k.thread_id, 'run_id', k.run_id)), '[]') from kept k
+    'id', k.id, 'provider', k.provider, 'thread_id', k.thread_id, 'run_id', k.run_id, 'turn_id', k.turn_id)), '[]') from kept k
 $$;
 
 -- Whichever statement takes a conversation away: its runs do not go on unseen.

@@ -9,7 +9,8 @@ begin
   delete from public.chat_deleted_keys where deleted_at <= v - interval '1 day';
   return (
     select jsonb_build_object('outcome', 'ok', 'runs', coalesce(jsonb_agg(jsonb_build_object(
-      'id', r.id, 'provider', r.provider, 'thread_id', r.thread_id, 'run_id', r.run_id) order by r.left_at, r.id), '[]'))
+      'id', r.id, 'provider', r.provider, 'thread_id', r.thread_id, 'run_id', r.run_id,
+      'turn_id', r.turn_id) order by r.left_at, r.id), '[]'))
     from (
       select l.* from public.chat_left_runs l where l.not_before is null or l.not_before <= v
       order by l.left_at, l.id limit least(greatest(p_limit, 1), 1000)) r);
