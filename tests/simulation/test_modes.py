@@ -1,4 +1,4 @@
-"""Every mode, forty seeds: no promise breaks. A failure prints the seed, what broke and how to run it again."""
+"""Every mode, twenty seeds: no promise breaks. A failure prints the seed, what broke and how to run it again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.simulation.database import Database
 from tests.simulation.modes import MODES
 from tests.simulation.run import simulate
 
-SEEDS = 40
+SEEDS = 20
 BATCH = 10
 
 
