@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import getproxies
 
 import httpx
 from openai import AsyncOpenAI
@@ -12,6 +13,7 @@ from openai import AsyncOpenAI
 from shared.chat import ChatOptions, ChatService
 from shared.content_encoding import PLAIN, inflate_bounded
 from shared.core.pace import Pace
+from shared.http_transport import HttpTransport
 from shared.instance.instance import Instance
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
@@ -130,10 +132,12 @@ def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """
     tls = httpx.create_ssl_context()
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
+    behind_proxy = bool(getproxies())  # which httpx's own connections go through
     database, provider = (
         httpx.AsyncClient(
             verify=tls,
             limits=limits,
+            transport=None if behind_proxy else HttpTransport(tls, limits),
             timeout=HTTP_SECONDS,
             follow_redirects=False,
             headers=PLAIN,
