@@ -23,7 +23,7 @@ from shared.providers.responses.provider import ResponsesProvider
 from shared.runs.start import HistoryLimits
 from shared.settings import Settings
 from shared.stores.lane import Lane
-from shared.stores.rpc import LANE_PATIENCE_SECONDS, Rpc
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from shared.tools import REGISTRY
 from shared.turn.serve import ServingOptions
@@ -48,7 +48,8 @@ def build(
     shutdown: Shutdown | None = None,
 ) -> Built:
     """Each over a pool of its own."""
-    lane = Lane(settings.database_calls_at_once, LANE_PATIENCE_SECONDS)
+    # a message is accepted for as long as any request may wait
+    lane = Lane(settings.database_calls_at_once, settings.wait_budget_seconds)
     rpc = Rpc(settings.supabase_url, settings.supabase_secret_key.get_secret_value(), database, lane=lane)
     store = SupabaseStore(rpc)
     return compose(settings, store, provider, clock, shutdown=shutdown)

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -82,12 +82,17 @@ class ChatService:
         self._lessee = Lessee(str(uuid.uuid4()), instance.lease_seconds)
         self._server = TurnServer(instance, providers, registry, options.serving, self._lessee)
 
-    async def take_turn(self, user: User, message: NewMessage, deadline: float) -> tuple[Turn, bool]:
+    async def take_turn(
+        self, user: User, message: NewMessage, deadline: float, on_accepted: Callable[[Accepted], None] | None = None
+    ) -> tuple[Turn, bool]:
         """Accept the message and bring it as far as it gets by `deadline`: the turn, and whether it was a replay.
 
-        Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted.
+        Raises Conflict, InvalidRequest, TooMany, StoreUnavailable: in none of these cases was anything accepted. A
+        caller that ends the call is told by `on_accepted` what was.
         """
         accepted = await self._submit(user, message, deadline)
+        if on_accepted is not None:
+            on_accepted(accepted)
         return await self._work(accepted, deadline), accepted.replayed
 
     async def open_stream(self, user: User, message: NewMessage, deadline: float) -> LiveTurn:

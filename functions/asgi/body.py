@@ -81,7 +81,8 @@ async def read_body(request: Request) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
-                message = await asyncio.wait_for(request.receive(), STALL_SECONDS)
+                async with asyncio.timeout(STALL_SECONDS):
+                    message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 piece = message.get("body", b"")

@@ -17,15 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions.asgi.call import CLIENT_DONE, Call
 from functions.asgi.cors import cors_headers, is_preflight, preflight_headers
 from functions.asgi.errors import error_response, noted
+from functions.asgi.request_cap import RequestCap
 from functions.asgi.request_checks import check_single, check_sizes, request_id, split_path
 from shared import logs
 from shared.core.chat_events import EventName
-from shared.core.error_codes import ErrorCode
-from shared.core.errors import ChatError
 from shared.ports import Clock
 
 HEALTH_PATHS = frozenset({"/health", "/healthz"})
-OVERLOADED_RETRY_SECONDS = 2.0
 
 
 class Gateway:
@@ -47,7 +45,7 @@ class Gateway:
         self._app, self._clock, self._project = app, clock, project
         self._log_execution_id = log_execution_id
         self._allowed_origins = frozenset(allowed_origins)
-        self._max_concurrent, self._inside = max_concurrent, 0
+        self._cap = RequestCap(max_concurrent, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # functions are never sent anything else
@@ -94,17 +92,11 @@ class Gateway:
         if call.path in HEALTH_PATHS:  # the one who asks whether we are overloaded must be answered
             await self._app(inner, receive, answer.send)
             return
-        if self._inside >= self._max_concurrent:
-            raise ChatError(
-                code=ErrorCode.OVERLOADED,
-                retryable=True,
-                retry_after=OVERLOADED_RETRY_SECONDS,
-            )
-        self._inside += 1
+        self._cap.enter()
         try:
             await self._app(inner, receive, answer.send)
         finally:
-            self._inside -= 1
+            self._cap.leave()
             for act in call.afterwards:
                 act()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,7 +20,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import Forbidden, StoreUnavailable
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy, Turn
-from shared.ports import Clock, Store
+from shared.ports import Accepted, Clock, Store
 
 T = TypeVar("T")
 
@@ -35,7 +35,9 @@ _PREFERRED_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?=$|[,;])
 class Service(Protocol):
     """What endpoints need of shared.chat.ChatService."""
 
-    async def take_turn(self, user: User, message: NewMessage, deadline: float) -> tuple[Turn, bool]: ...
+    async def take_turn(
+        self, user: User, message: NewMessage, deadline: float, on_accepted: Callable[[Accepted], None] | None = None
+    ) -> tuple[Turn, bool]: ...
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
     async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None: ...

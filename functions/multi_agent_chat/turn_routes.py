@@ -18,9 +18,10 @@ from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependenci
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import NewMessage
-from shared.core.errors import NotFound
+from shared.core.errors import NotFound, StoreUnavailable
 from shared.core.model import User
 from shared.core.turns import MultitaskStrategy
+from shared.ports import Accepted
 
 ENQUEUE = MultitaskStrategy.ENQUEUE  # what a message in another's place does: what it names is ended by the store
 
@@ -71,7 +72,14 @@ class TurnRoutes:
         )
 
     async def _answered(self, request: Request, user: User, message: NewMessage, deadline: float) -> Response:
-        turn, replayed = await self._deps.in_time(self._deps.service.take_turn(user, message, deadline), deadline)
+        known: list[Accepted] = []
+        work = self._deps.service.take_turn(user, message, deadline, known.append)
+        try:
+            turn, replayed = await self._deps.in_time(work, deadline)
+        except StoreUnavailable:
+            if not known:
+                raise
+            turn, replayed = known[0].turn, known[0].replayed  # no failure behind it undoes that
         if error := render.error_of(turn, replayed):
             raise error
         if turn.status.final:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -28,42 +29,36 @@ T = TypeVar("T")
 CALL_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.3)  # between attempts: one more attempt than entries
 RETRY_AFTER_SECONDS = 1.0
-CALLS_AT_ONCE = 16
-LANE_PATIENCE_SECONDS = 5.0
-_HOLD = frozenset(
-    {
-        "chat_advance_turn",
-        "chat_release_lease",
-        "chat_withdraw_turn",
-        "chat_begin_tool_call",
-        "chat_finish_tool_call",
-        "chat_keep_scratch",
-    }
-)
-_ACCEPT = frozenset(
-    {
-        "chat_submit_turn",
-        "chat_claim_turn",
-        "chat_cancel_turn",
-        "chat_edit_turn",
-        "chat_delete_conversation",
-        "chat_note_stream",
-    }
-)
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _JWT_DOTS = 2
+_UNCHANGED: Mapping[str, Any] = MappingProxyType({})
 
 
 class DatabaseCalls(Protocol):
     """How functions of the database are called. `read` makes a value of the answer, or raises what the answer means."""
 
-    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T: ...
+    async def call(
+        self,
+        function: str,
+        read: Callable[[JsonObject], T],
+        *,
+        rank: Rank = Rank.LOOK,
+        refusable: bool = False,
+        in_crowd: Mapping[str, Any] = _UNCHANGED,
+        **arguments: Any,
+    ) -> T:
+        """`rank` is the call's place in line, which turns `refusable` ones away where it is too long.
+
+        `in_crowd` are the arguments that change where the call is sent while many messages wait to be accepted.
+        """
+        ...
 
 
 class Rpc:
     """Functions of one project, called with its secret key; `call_seconds` bounds a call with its attempts.
 
-    `http` is shared with other clients and closed by its owner.
+    Calls wait in the `lane`; without one they go straight through. `http` is shared with other clients and closed by
+    its owner.
     """
 
     def __init__(
@@ -78,16 +73,28 @@ class Rpc:
         headers = key_headers(secret_key)
         self._client = AsyncPostgrestClient(f"{url}/rest/v1", headers=headers, http_client=http, retry_enabled=False)
         self._call_seconds = call_seconds
-        self._lane = lane or Lane(CALLS_AT_ONCE, LANE_PATIENCE_SECONDS)
+        self._lane = lane
 
-    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T:
+    async def call(
+        self,
+        function: str,
+        read: Callable[[JsonObject], T],
+        *,
+        rank: Rank = Rank.LOOK,
+        refusable: bool = False,
+        in_crowd: Mapping[str, Any] = _UNCHANGED,
+        **arguments: Any,
+    ) -> T:
         """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused.
 
         Either is logged here once, as `store.failed`: with the function, never with its arguments. The call waits for
-        its place in the lane first, within its caller's own deadline: ChatError (`overloaded`) where that would last.
+        its place in the lane first, within its caller's own deadline: ChatError (`overloaded`) where it is refused.
         """
-        rank = Rank.HOLD if function in _HOLD else Rank.ACCEPT if function in _ACCEPT else Rank.LOOK
-        async with self._lane.place(rank, refusable=function == "chat_submit_turn"):
+        if self._lane is None:
+            return await self._call(function, read, arguments)
+        async with self._lane.place(rank, refusable=refusable):
+            if self._lane.crowded:
+                arguments |= in_crowd
             return await self._call(function, read, arguments)
 
     async def _call(self, function: str, read: Callable[[JsonObject], T], arguments: Mapping[str, Any]) -> T:

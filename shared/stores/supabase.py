@@ -39,6 +39,7 @@ from shared.stores.answers import (
     turn_of,
 )
 from shared.stores.counted_turns import StatisticsStore
+from shared.stores.lane import Rank
 from shared.stores.left_records import LeftRecords, read_deletion, read_left_run
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.storable import as_json
@@ -57,6 +58,9 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call(
             "chat_submit_turn",
             by_outcome({"created": read_submitted, "replayed": read_submitted}),
+            rank=Rank.ACCEPT,
+            refusable=True,
+            in_crowd={"owner": None, "lease_ms": 0},
             user=s.user_id,
             turn=s.turn_id,
             conversation=s.conversation_id,
@@ -92,6 +96,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call(
             "chat_claim_turn",
             by_outcome(readers),
+            rank=Rank.CLAIM,
             user=user_id,
             conversation=conversation_id,
             owner=lessee.owner,
@@ -103,6 +108,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call(
             "chat_advance_turn",
             by_outcome({"ok": turn_of, "final": turn_of, "not_found": gone}),
+            rank=Rank.HOLD,
             **_lease(lease),
             turn=turn_id,
             op=_new_op(),
@@ -115,6 +121,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call(
             "chat_advance_turn",
             by_outcome({"ok": read_ended, "final": read_ended, "not_found": gone}),
+            rank=Rank.HOLD,
             **_lease(lease),
             turn=turn_id,
             op=_new_op(),
@@ -126,15 +133,18 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         )
 
     async def release(self, lease: Lease) -> None:
-        await self._rpc.call("chat_release_lease", by_outcome({"ok": nothing}), **_lease(lease))
+        await self._rpc.call("chat_release_lease", by_outcome({"ok": nothing}), rank=Rank.HOLD, **_lease(lease))
 
     async def withdraw_turn(self, lease: Lease, turn_id: str) -> None:
-        await self._rpc.call("chat_withdraw_turn", by_outcome({"ok": nothing}), **_lease(lease), turn=turn_id)
+        await self._rpc.call(
+            "chat_withdraw_turn", by_outcome({"ok": nothing}), rank=Rank.HOLD, **_lease(lease), turn=turn_id
+        )
 
     async def begin_tool_call(self, lease: Lease, turn_id: str, call_id: str, name: str, op: str) -> ToolTicket:
         return await self._rpc.call(
             "chat_begin_tool_call",
             by_outcome({"run": read_ticket, "done": read_ticket, "in_doubt": read_ticket}),
+            rank=Rank.HOLD,
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -146,6 +156,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call(
             "chat_finish_tool_call",
             by_outcome({"done": lambda answer: str(answer["output"])}),
+            rank=Rank.HOLD,
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -156,6 +167,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         await self._rpc.call(
             "chat_keep_scratch",
             by_outcome({"ok": nothing}),
+            rank=Rank.HOLD,
             **_lease(lease),
             turn=turn_id,
             call=call_id,
@@ -168,11 +180,19 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         return await self._rpc.call("chat_get_turn", by_outcome({"ok": read_peek}), user=user_id, turn=turn_id)
 
     async def cancel_turn(self, user_id: str, turn_id: str) -> Stopping:
-        return await self._rpc.call("chat_cancel_turn", by_outcome({"ok": read_stopping}), user=user_id, turn=turn_id)
+        return await self._rpc.call(
+            "chat_cancel_turn", by_outcome({"ok": read_stopping}), rank=Rank.ACCEPT, user=user_id, turn=turn_id
+        )
 
     async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
         return await self._rpc.call(
-            "chat_edit_turn", by_outcome({"ok": turn_of}), user=user_id, turn=turn_id, text=text, op=_new_op()
+            "chat_edit_turn",
+            by_outcome({"ok": turn_of}),
+            rank=Rank.ACCEPT,
+            user=user_id,
+            turn=turn_id,
+            text=text,
+            op=_new_op(),
         )
 
     async def list_conversations(
@@ -205,12 +225,20 @@ class SupabaseStore(LeftRecords, StatisticsStore):
         )
 
     async def note_stream(self, user_id: str, turn_id: str, *, whole: bool) -> None:
-        await self._rpc.call("chat_note_stream", by_outcome({"ok": nothing}), user=user_id, turn=turn_id, whole=whole)
+        await self._rpc.call(
+            "chat_note_stream",
+            by_outcome({"ok": nothing}),
+            rank=Rank.ACCEPT,
+            user=user_id,
+            turn=turn_id,
+            whole=whole,
+        )
 
     async def change_conversation(self, user_id: str, conversation_id: str, fields: JsonObject) -> Conversation:
         return await self._rpc.call(
             "chat_change_conversation",
             by_outcome({"ok": lambda answer: read_conversation(answer["conversation"])}),
+            rank=Rank.ACCEPT,
             user=user_id,
             conversation=conversation_id,
             patch=as_json(fields),
@@ -218,7 +246,11 @@ class SupabaseStore(LeftRecords, StatisticsStore):
 
     async def delete_conversation(self, user_id: str, conversation_id: str) -> Sequence[LeftRun]:
         return await self._rpc.call(
-            "chat_delete_conversation", list_of("runs", read_left_run), user=user_id, conversation=conversation_id
+            "chat_delete_conversation",
+            list_of("runs", read_left_run),
+            rank=Rank.ACCEPT,
+            user=user_id,
+            conversation=conversation_id,
         )
 
     async def delete_conversations(self, user_id: str, limit: int) -> Deletion:

@@ -15,7 +15,7 @@ from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
 from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
 from shared.core.runs import Usage
 from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.ports import SCHEMA_VERSION, Peek
+from shared.ports import SCHEMA_VERSION, Accepted, Peek
 
 REPLY = "Once upon a time ..."
 
@@ -114,6 +114,7 @@ class FakeChat:
         self.calls: list[tuple[Any, ...]] = []
         self.taken: dict[str, Any] = {}
         self.replayed = False
+        self.accepts_first = False  # and says so before it goes on
         self.stream = FakeStream()
         self.begins: dict[str, Any] = {}  # what is different about a turn when its stream begins
         self.error: BaseException | None = None
@@ -168,8 +169,13 @@ class FakeChat:
             raise self.error
         self.finished.set()
 
-    async def take_turn(self, user: User, message: NewMessage, deadline: float) -> tuple[Turn, bool]:
+    async def take_turn(
+        self, user: User, message: NewMessage, deadline: float, on_accepted: Callable[[Accepted], None] | None = None
+    ) -> tuple[Turn, bool]:
         self.asks.append((user, message, deadline))
+        if self.accepts_first and on_accepted is not None:
+            queued = self.add(user.id, status=TurnStatus.QUEUED, reply=None, position=1)
+            on_accepted(Accepted(queued, replayed=False, claim=None))
         await self._obey()
         changes = {
             "text": message.text or "asked before",

@@ -172,3 +172,13 @@ def test_a_client_that_leaves_does_not_end_its_turn() -> None:
         assert chat.finished.is_set()
 
     assert played(scenario) == pytest.approx(20, abs=0.1)
+
+
+def test_what_was_accepted_is_told_where_the_service_hangs_behind_it() -> None:
+    async def scenario(http: httpx.AsyncClient, chat: FakeChat) -> None:
+        chat.accepts_first, chat.hold = True, for_ever
+        answer = await http.post("/", json={"message": "x", "wait_seconds": 5}, headers=bearer())
+        told = assert_answer(answer, 202)
+        assert (ALICE, told["turn_id"]) in chat.turns
+
+    assert played(scenario) <= 5.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -21,6 +21,7 @@ from shared.clock import LoopClock
 from shared.core.model import JsonObject, User
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.settings import Settings, load_settings
+from shared.stores.lane import Rank
 from shared.stores.storable import storable
 from shared.stores.supabase import SupabaseStore
 
@@ -36,7 +37,16 @@ class DirectRpc:
         self.called: list[str] = []
         self._returned = asyncio.Event()
 
-    async def call(self, function: str, read: Callable[[JsonObject], T], **arguments: Any) -> T:
+    async def call(
+        self,
+        function: str,
+        read: Callable[[JsonObject], T],
+        *,
+        rank: Rank = Rank.LOOK,
+        refusable: bool = False,
+        in_crowd: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> T:
         self.called.append(function)
         named = sql.SQL(", ").join(
             sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in arguments

@@ -10,7 +10,7 @@ import httpx
 from postgrest import APIError
 
 from shared.stores.lane import Lane
-from shared.stores.rpc import CALLS_AT_ONCE, LANE_PATIENCE_SECONDS, Rpc
+from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 
 if TYPE_CHECKING:
@@ -22,17 +22,16 @@ LATE_CALL_SECONDS = 6.0  # a database call that was given up arrives at the late
 
 
 class Store(SupabaseStore):
-    def __init__(self, instance: Instance) -> None:
-        super().__init__(_Rpc(instance))
+    def __init__(self, instance: Instance, lane: Lane) -> None:
+        super().__init__(_Rpc(instance, lane))
         self.instance = instance  # for the tools that count how often they run
 
 
 class _Rpc(Rpc):
     """The real calls with their deadline and repeats, over a way to the database that loses some of them."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance, self._call_seconds = instance, DATABASE_SECONDS
-        self._lane = Lane(CALLS_AT_ONCE, LANE_PATIENCE_SECONDS)
+    def __init__(self, instance: Instance, lane: Lane) -> None:
+        self._instance, self._call_seconds, self._lane = instance, DATABASE_SECONDS, lane
 
     async def _send(self, function: str, parameters: dict[str, Any]) -> httpx.Response:
         return await _Request(self._instance, function, parameters).answer()

@@ -17,6 +17,7 @@ from shared.instance.instance import Instance as SharedByProcess
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
+from shared.stores.lane import Lane
 from shared.tools import REGISTRY
 from tests.simulation.calls import Store
 from tests.simulation.modes import FREEZE_SECONDS
@@ -45,7 +46,7 @@ class Instance:
         self.frozen_until = 0.0
         self._last_frozen = -1.0
         self._tasks: dict[asyncio.Task[Any], float] = {}
-        self.store = Store(self)
+        self.store = Store(self, Lane(world.profile.calls_at_once, SETTINGS.wait_budget_seconds))
         provider = world.server.adapter(self)
         chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
         chosen["poll_max_seconds"] = world.profile.poll_max_seconds

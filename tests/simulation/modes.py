@@ -55,6 +55,7 @@ class Profile:
     freeze_at: int | None = None  # the one to freeze at, for FREEZE_SECONDS
     cold_starts: float = 0.3  # of the requests: the platform starts one more instance
     # database
+    calls_at_once: int = 16  # of one instance
     call_refused: float = 0.0
     answer_lost: float = 0.0  # committed, then the connection broke or nothing came
     lose_call: int | None = None  # the number of the one call whose answer is lost
@@ -99,6 +100,10 @@ MODES: Mapping[str, Profile] = {
     ),
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0, lies=0.3),
     "streams": Profile(hears=1.0, lies=0.8, crash=0.002, pause=0.002),
+    # more messages at once than the way to the database takes: they are accepted first, and served then
+    "burst": Profile(
+        users=4, tabs=4, messages=1, pause_seconds=0.1, calls_at_once=1, cold_starts=0.0, call_late=0.02, crash=0.001
+    ),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(
         network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked"), hears=0.0

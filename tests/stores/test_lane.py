@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
+import httpx
 import pytest
 
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
-from shared.stores.lane import Lane, Rank
+from shared.stores.lane import CROWD, Lane, Rank
+from shared.stores.rpc import Rpc
 
 
 class Calls:
@@ -47,12 +50,13 @@ async def test_holders_go_before_messages_and_messages_before_looks() -> None:
     calls = Calls(Lane(1, 5.0))
     tasks = [calls.start("first")]
     await settled()
-    ranks = {"look": Rank.LOOK, "message 1": Rank.ACCEPT, "message 2": Rank.ACCEPT, "heartbeat": Rank.HOLD}
+    ranks = {"look": Rank.LOOK, "claim": Rank.CLAIM, "message 1": Rank.ACCEPT, "message 2": Rank.ACCEPT}
+    ranks["heartbeat"] = Rank.HOLD
     tasks += [calls.start(name, rank) for name, rank in ranks.items()]
     await settled()
     calls.gate.set()
     await asyncio.wait_for(asyncio.gather(*tasks), 1)
-    assert calls.order == ["first", "heartbeat", "message 1", "message 2", "look"]
+    assert calls.order == ["first", "heartbeat", "message 1", "message 2", "claim", "look"]
 
 
 async def test_who_leaves_the_line_takes_no_place_along() -> None:
@@ -75,6 +79,49 @@ async def test_who_leaves_in_the_moment_its_place_comes_hands_it_on() -> None:
     second.cancel()  # its place has come, and it has not run since
     await asyncio.wait_for(third, 1)
     await asyncio.wait_for(calls.call("fourth"), 1)
+
+
+async def test_many_messages_that_wait_are_a_crowd_until_they_are_through() -> None:
+    lane, seen = Lane(1, 5.0), list[bool]()
+    calls = Calls(lane)
+    tasks = [calls.start(str(number)) for number in range(1 + CROWD)]
+    tasks += [calls.start("look", Rank.LOOK), calls.start("claim", Rank.CLAIM)]
+    await settled()
+    seen.append(lane.crowded)
+    one_more = calls.start("one more")
+    await settled()
+    seen.append(lane.crowded)
+    one_more.cancel()
+    await settled()
+    seen.append(lane.crowded)
+    calls.gate.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert seen == [False, True, False]
+    assert not lane.crowded
+
+
+async def test_a_message_is_accepted_without_a_claim_while_a_crowd_waits_behind_it() -> None:
+    owners = list[str | None]()
+    gate = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        owners.append(json.loads(request.content)["p_owner"])
+        await gate.wait()
+        return httpx.Response(200, json={})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        rpc = Rpc("http://api", "key", http, lane=Lane(1, 5.0))
+        alone = {"owner": None}
+        calls = [
+            rpc.call("chat_submit_turn", lambda _: None, rank=Rank.ACCEPT, in_crowd=alone, owner="me")
+            for _ in range(CROWD + 3)
+        ]
+        waiting = asyncio.gather(*calls)
+        await settled()
+        gate.set()
+        await asyncio.wait_for(waiting, 5)
+    # the first found no line, and behind the last ones there is no crowd any more
+    assert owners == ["me", None, *["me"] * (CROWD + 1)]
 
 
 async def test_a_line_that_is_too_long_refuses_messages_and_says_for_how_long() -> None:
