@@ -12,6 +12,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
 from shared.stores.lane import CROWD, Lane, Rank
 from shared.stores.rpc import Rpc
+from tests.http import virtual
 
 
 class Calls:
@@ -124,19 +125,22 @@ async def test_a_message_is_accepted_without_a_claim_while_a_crowd_waits_behind_
     assert owners == ["me", None, *["me"] * (CROWD + 1)]
 
 
-async def test_a_line_that_is_too_long_refuses_messages_and_says_for_how_long() -> None:
-    lane = Lane(1, 0.05)
-    async with lane.place(Rank.ACCEPT):
-        await asyncio.sleep(0.5)  # what a call takes is known from now on: a tenth of that
-    calls = Calls(lane)
-    tasks = [calls.start(str(number)) for number in range(4)]
-    await settled()
-    with pytest.raises(ChatError) as refused:
-        async with lane.place(Rank.ACCEPT, refusable=True):
-            pass
-    assert refused.value.code == ErrorCode.OVERLOADED
-    assert refused.value.retry_after == pytest.approx(0.15, rel=0.1)
-    async with asyncio.timeout(1):
-        waiting = calls.start("not refusable")
-        calls.gate.set()
-        await asyncio.gather(waiting, *tasks)
+def test_a_line_that_is_too_long_refuses_messages_and_says_for_how_long() -> None:
+    async def play() -> None:
+        lane = Lane(1, 0.05)
+        async with lane.place(Rank.ACCEPT):
+            await asyncio.sleep(0.5)  # what a call takes is known from now on: a tenth of that
+        calls = Calls(lane)
+        tasks = [calls.start(str(number)) for number in range(4)]
+        await settled()
+        with pytest.raises(ChatError) as refused:
+            async with lane.place(Rank.ACCEPT, refusable=True):
+                pass
+        assert refused.value.code == ErrorCode.OVERLOADED
+        assert refused.value.retry_after == pytest.approx(0.15, rel=0.1)
+        async with asyncio.timeout(1):
+            waiting = calls.start("not refusable")
+            calls.gate.set()
+            await asyncio.gather(waiting, *tasks)
+
+    virtual.run(play)
