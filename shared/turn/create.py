@@ -53,9 +53,13 @@ class RunCreate:
 
         Raises Stopped, Fenced, StoreUnavailable.
         """
+        async with self._instance.limits.place(self._limit) as seconds:
+            if seconds > 0 and not repeats_lost:
+                return await self._wait(seconds, ErrorCode.PROVIDER_RATE_LIMITED)
+            return await self._sent(repeats_lost=repeats_lost)
+
+    async def _sent(self, *, repeats_lost: bool) -> RunState | events.Event:
         hold, clock, limits = self._hold, self._instance.clock, self._instance.limits
-        if not repeats_lost and (seconds := limits.wait_seconds(self._limit)) > 0:
-            return await self._wait(seconds, ErrorCode.PROVIDER_RATE_LIMITED)
         if not hold.fresh:
             await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=repeats_lost))
             hold.check()

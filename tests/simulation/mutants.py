@@ -228,7 +228,7 @@ MUTANTS = (
                                       "next_seq = next_seq + (pg_catalog.random() < 0.9)::int,")),
     )),
     Mutant("no intent before a create", "definite", (
-        in_python(RunCreate, "send", ("if not hold.fresh:", "if False:")),
+        in_python(RunCreate, "_sent", ("if not hold.fresh:", "if False:")),
     )),
     Mutant("a cancel is not noticed", "clean", (
         in_python(HeldTurn, "check", ("status.final or told or self", "status.final or self")),
