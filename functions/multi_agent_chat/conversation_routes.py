@@ -68,7 +68,7 @@ class ConversationRoutes:
                 user.id, id_in(request), after_seq=after_seq, limit=limit, newest=backwards, before_seq=before_seq
             )
         )
-        page = ui_transcript.message_list if as_ui_messages else render.message_list
+        page = ui_transcript.ui_message_list if as_ui_messages else render.message_list
         return json_response(page(found, limit, backwards=backwards))
 
     async def _export(self, user_id: str, conversation_id: str) -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 from shared.core.model import Message
 
 
-def message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
+def ui_message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
     """Whole messages: what a full page has of one that goes on behind it is left to the next page."""
     full = len(values) >= limit
     groups = [list(lines) for _, lines in groupby(values, key=lambda line: (line.turn_id, line.role))]
