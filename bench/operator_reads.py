@@ -11,8 +11,6 @@ import time
 from contextlib import closing
 from typing import Any
 
-import psycopg
-
 from bench.figures import Figures
 from dev.postgres import apply_sql, postgres
 from tests.db.database import MIGRATIONS, SEED, Chat, Database
@@ -45,6 +43,16 @@ READS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+PLANNED = (
+    "select what, key, sum(n) from chat_internal.turn_counts where seconds = 3600"
+    " and at >= now() - interval '1 day' group by what, key",
+    "select what, key, sum(n) from chat_internal.turn_counts where seconds = 300"
+    " and at >= now() - interval '1 day' group by what, key",
+    "select name, count(*) from public.chat_turn_events where at >= now() - interval '7 minutes' group by name",
+    "select turn_id from public.chat_turn_events where name = 'turn.failed' order by at desc limit 50",
+)
+
+
 def measure(turns: int = TURNS) -> tuple[Figures, str]:
     figures = Figures()
     with postgres() as dsn:
@@ -62,20 +70,16 @@ def measure(turns: int = TURNS) -> tuple[Figures, str]:
                     began = time.perf_counter()
                     database.call(function, **arguments)
                     figures.sample(f"{name}_ms", time.perf_counter() - began)
-        return figures, _plans(dsn)
+            return figures, _plans(database)
 
 
-def _plans(dsn: str) -> str:
-    """As `explain (analyze, buffers)` shows them, of every statement inside the function."""
-    notes: list[str] = []
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.add_notice_handler(lambda note: notes.append(str(note.message_primary)))
-        connection.execute("load 'auto_explain'")
-        for setting in ("log_min_duration = 0", "log_analyze = on", "log_buffers = on", "log_nested_statements = on"):
-            connection.execute(f"set auto_explain.{setting}".encode())
-        connection.execute("set client_min_messages = log")
-        connection.execute("select public.chat_get_statistics(86400, 3600)")
-    return "\n\n".join(notes)
+def _plans(database: Database) -> str:
+    """Of what the reads consist of: counted hours and slices, events not counted yet, the newest failures."""
+    shown = []
+    for query in PLANNED:
+        rows = database.rows(f"explain (analyze, buffers, costs off) {query}")
+        shown.append("\n".join([query.strip(), *(str(row["QUERY PLAN"]) for row in rows)]))
+    return "\n\n".join(shown)
 
 
 if __name__ == "__main__":

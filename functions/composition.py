@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.request import getproxies
 
@@ -27,6 +27,7 @@ from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from shared.tools import REGISTRY
 from shared.turn.serve import ServingOptions
+from shared.webhooks import Webhooks
 
 TURN_TTL_SECONDS = 15 * 60.0
 SETTLE_SECONDS = 5.0  # after a create timed out, until its traces must be visible at the provider
@@ -38,6 +39,7 @@ class Built:
     store: Store
     service: ChatService
     ping_provider: Callable[[], Awaitable[bool]]
+    webhooks: Webhooks | None
 
 
 def build(
@@ -66,9 +68,35 @@ def compose(
 ) -> Built:
     """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
+    webhooks = webhooks_of(settings, store, client)
     instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds, shutdown or Shutdown())
+    if webhooks is not None:
+        instance = replace(instance, announce=webhooks.announce)
     service = ChatService(instance, providers, REGISTRY, chat_options(settings, settle_seconds))
-    return Built(store, service, providers[settings.provider].ping)
+    return Built(store, service, providers[settings.provider].ping, webhooks)
+
+
+def webhooks_of(settings: Settings, store: Store, client: httpx.AsyncClient) -> Webhooks | None:
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        return None
+    return Webhooks(store, client, settings.webhook_url, settings.webhook_secret.get_secret_value())
+
+
+def signature_check(settings: Settings) -> Callable[[bytes, Mapping[str, str]], bool] | None:
+    """Whether a body was signed, in these minutes, with OPENAI_WEBHOOK_SECRET; None where that is not set."""
+    if settings.openai_webhook_secret is None:
+        return None
+    secret = settings.openai_webhook_secret.get_secret_value()
+    webhooks = AsyncOpenAI(api_key=settings.openai_api_key.get_secret_value()).webhooks
+
+    def check(body: bytes, headers: Mapping[str, str]) -> bool:
+        try:
+            webhooks.verify_signature(body, dict(headers), secret=secret)
+        except Exception:  # of a header that is missing, of bytes that are no text, of a signature that is no base64
+            return False
+        return True
+
+    return check
 
 
 def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
@@ -90,6 +118,7 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
         ),
         turn_ttl_seconds=TURN_TTL_SECONDS,
         gather_seconds=settings.coalesce_seconds,
+        webhooks=settings.webhook_url is not None,
     )
 
 

@@ -70,6 +70,7 @@ class ChatOptions:
     turn_ttl_seconds: float
     gather_seconds: float = 0.0  # COALESCE_SECONDS
     cancel_answer_seconds: float = 10.0
+    webhooks: bool = False  # the ends of turns are told to another service
 
 
 class ChatService:
@@ -135,6 +136,7 @@ class ChatService:
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
             replaces=message.replaces,
+            webhook=self._options.webhooks,
             chat=message.chat,
             limits=self._options.limits,
         )
@@ -145,6 +147,7 @@ class ChatService:
         turn = accepted.turn
         if message.strategy.displaces or turn.replaced is not None:
             self._instance.notify(turn.conversation)
+            self._instance.announce(turn.conversation)  # what waited has ended with it
         name = EventName.TURN_REPLAYED if accepted.replayed else EventName.TURN_ACCEPTED
         logs.event(
             name,
@@ -184,11 +187,17 @@ class ChatService:
         with _deleted_is_not_found():
             return await self._see_through(peek.turn, None, deadline)
 
+    async def carry_on(self, run_id: str, deadline: float) -> None:
+        """A run has ended, says its provider: work on the turn that waits for it, if any. Raises StoreUnavailable."""
+        with contextlib.suppress(NotFound):
+            await self._see_through(await self._instance.store.find_run(run_id), None, deadline)
+
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
         stopping = await self._instance.store.cancel_turn(user.id, turn_id)
         turn, run = stopping.turn, stopping.head_run
         self._instance.notify(turn.conversation)
+        self._instance.announce(turn.conversation)
         deadline = min(deadline, self._instance.clock.now() + self._options.cancel_answer_seconds)
         with _deleted_is_not_found():
             async with self._ending(turn, run if run is not None and run.turn_id == turn_id else None):
@@ -198,6 +207,7 @@ class ChatService:
         """All of it is gone at once; until the deadline this asks for the end of its runs. Raises NotFound."""
         runs = await self._instance.store.delete_conversation(user.id, conversation_id)
         self._instance.notify(ConversationKey(user.id, conversation_id))
+        self._instance.announce(ConversationKey(user.id, conversation_id))
         logs.event(EventName.CONVERSATION_DELETED, conversation_id=conversation_id, runs=len(runs))
         await self._end_all_left(runs, deadline)
 

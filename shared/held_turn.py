@@ -214,6 +214,7 @@ class HeldTurn:
         ended = await self._store.end_turn(self._lease, self.turn.turn_id, update, lessee)
         self._note_written(ended.turn, update)
         self._held = False
+        instance.announce(conversation)
         if ended.next is None:
             return
         claim = ended.next.sent(sent_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ipaddress
 import os
@@ -18,6 +19,7 @@ from shared.core.turns import MultitaskStrategy
 _MIN_HS256_BYTES = 32
 _MIN_SECRET_CHARS = 16  # of a secret that a person makes up
 _NOT_IN_BASE, _VISIBLE = re.compile(r"[\s?#@]"), re.compile(r"[\x21-\x7e]+")
+_MIN_WEBHOOK_BYTES, _MAX_WEBHOOK_BYTES = 24, 64  # as Standard Webhooks has it
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 
 
@@ -83,11 +85,22 @@ def _header_safe(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    try:
+        key = base64.b64decode(value.get_secret_value().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not value.get_secret_value().startswith("whsec_") or not _MIN_WEBHOOK_BYTES <= len(key) <= _MAX_WEBHOOK_BYTES:
+        raise ValueError(f"must be whsec_ and base64 of {_MIN_WEBHOOK_BYTES} to {_MAX_WEBHOOK_BYTES} bytes")
+    return value
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
 HmacSecret = Annotated[SecretStr, AfterValidator(_hmac_key)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]  # 0 switches it off
@@ -137,6 +150,9 @@ class Settings(BaseModel):
     maintenance_secret: LongSecret | None = None
     sweep_seconds: Annotated[float, Field(ge=2, le=3600)] = 50.0
     operator_role: Word | None = None
+    webhook_url: BaseUrl | None = None
+    webhook_secret: WebhookSecret | None = None
+    openai_webhook_secret: WebhookSecret | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     google_cloud_project: Word | None = None
     log_execution_id: bool = False
@@ -199,7 +215,10 @@ def _without(given: Mapping[str, str], faults: Iterable[str]) -> Settings:
 def _contradictions(settings: Settings) -> Iterable[tuple[tuple[str, str], str]]:
     if settings.poll_min_seconds > settings.poll_max_seconds:
         yield ("poll_min_seconds", "poll_max_seconds"), "must not be above POLL_MAX_SECONDS"
-    for name in ("openai_base_url", "supabase_url", "supabase_jwks_url"):
+    if (settings.webhook_url is None) != (settings.webhook_secret is None):
+        missing = "webhook_url" if settings.webhook_url is None else "webhook_secret"
+        yield (missing, "webhook_url"), "must be set as well: WEBHOOK_URL and WEBHOOK_SECRET go together"
+    for name in ("openai_base_url", "supabase_url", "supabase_jwks_url", "webhook_url"):
         url = getattr(settings, name)
         if url and urlsplit(url).scheme == "http" and not settings.send_keys_unencrypted and not _is_local(url):
             fault = "must be https: keys would be sent to another host as plain text (SEND_KEYS_UNENCRYPTED allows it)"

@@ -21,6 +21,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.INVALID_JSON: (400, "The body is not one strict JSON document."),
     ErrorCode.MALFORMED_REQUEST: (400, "This is not a well-formed HTTP request."),
     ErrorCode.DUPLICATE_HEADER: (400, "A header that must be single was sent more than once."),
+    ErrorCode.INVALID_SIGNATURE: (400, "The signature is not right for what was sent, or too old."),
     ErrorCode.INVALID_IDEMPOTENCY_KEY: (400, "Idempotency-Key must be 1 to 255 visible ASCII characters."),
     ErrorCode.MISSING_TOKEN: (401, "Show a token as Authorization: Bearer <token>."),
     ErrorCode.INVALID_TOKEN: (401, "The token is not valid."),

@@ -20,7 +20,7 @@ from functions.asgi.gateway import Gateway
 from functions.asgi.lazy_app import LazyApp
 from functions.maintenance.sweep import Sweep, Unattended, Waiting
 from functions.maintenance.tidying import TidiedRecords, TidiedService, Tidying
-from functions.maintenance.upkeep import CountedEvents, Upkeep
+from functions.maintenance.upkeep import CountedEvents, Telling, Upkeep
 from shared import logs
 from shared.clock import LoopClock
 from shared.core.chat_events import EventName
@@ -47,6 +47,7 @@ def build_app(
     *,
     service: SweptService | None = None,
     store: SweptRecords | None = None,
+    webhooks: Telling | None = None,
     clock: Clock | None = None,
     client: httpx.AsyncClient | None = None,
     shutdown: Shutdown | None = None,
@@ -58,7 +59,7 @@ def build_app(
     async def compose() -> ASGIApp:
         if secret is None:
             return _refuse
-        orphans, waiting = store, service
+        orphans, waiting, telling = store, service, webhooks
         if orphans is None or waiting is None:
             # the first request pays for these imports, not the start of the process
             from functions import composition
@@ -66,8 +67,11 @@ def build_app(
             database, provider = (client, client) if client is not None else composition.http_clients()
             built = composition.build(settings, database, provider, clock, shutdown)
             orphans, waiting = orphans or built.store, waiting or built.service
+            telling = telling or built.webhooks
         sweep, tidy = Sweep(orphans, waiting, clock), Tidying(orphans, waiting, clock)
-        handler = _Handler(sweep, tidy, Upkeep(orphans), secret.get_secret_value(), clock, settings.sweep_seconds)
+        handler = _Handler(
+            sweep, tidy, Upkeep(orphans, telling), secret.get_secret_value(), clock, settings.sweep_seconds
+        )
         routes = [Route("/", Endpoint("/", {"POST": handler.sweep}))]
         return Router(routes, redirect_slashes=False, default=no_such_route)
 

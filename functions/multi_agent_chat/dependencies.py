@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -42,6 +42,7 @@ class Service(Protocol):
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn: ...
     async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None: ...
     async def delete_conversations(self, user: User, deadline: float) -> None: ...
+    async def carry_on(self, run_id: str, deadline: float) -> None: ...
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn: ...
     async def open_stream(self, user: User, message: NewMessage, deadline: float) -> TurnStream: ...
     async def attach(self, user: User, conversation_id: str, deadline: float) -> TurnStream | None: ...
@@ -60,6 +61,7 @@ class Dependencies:
     default_strategy: MultitaskStrategy
     wait_budget_seconds: float
     cancel_wait_seconds: float
+    check_signature: Callable[[bytes, Mapping[str, str]], bool] | None = None  # of the provider's webhooks
 
     async def user(self, request: Request) -> User:
         """Who asks, counted among the requests of this user until the answer has left."""

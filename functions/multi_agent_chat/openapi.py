@@ -120,6 +120,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/stats/turns/{id}"): Operation(
         "for operators: what happened to one turn, and when; nothing of what was said", {200: _json("Timeline")}
     ),
+    ("POST", "/hooks/openai"): Operation(
+        "a provider's signed webhook: a run has ended, and its turn goes on; 404 where no secret is set",
+        {204: {}},
+        headers=dict.fromkeys(("webhook-id", "webhook-timestamp", "webhook-signature"), schemas.TEXT),
+        body=schemas.ANY_OBJECT,
+        needs_user=False,
+    ),
     ("GET", "/health"): _HEALTH,
     ("GET", "/healthz"): _HEALTH,
     ("GET", "/openapi.json"): Operation("this document", {200: {JSON: None}}, needs_user=False),

@@ -10,6 +10,7 @@ from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
 from functions.asgi.endpoint import Endpoint, Handler, no_such_route
 from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
+from functions.multi_agent_chat.hook_routes import HookRoutes
 from functions.multi_agent_chat.own_data_routes import OwnDataRoutes
 from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.stats_routes import StatsRoutes
@@ -24,7 +25,7 @@ OFFERS = {  # all others: JSON
 
 
 def router(deps: Dependencies) -> Router:
-    turns, conversations = TurnRoutes(deps), ConversationRoutes(deps)
+    turns, conversations, hooks = TurnRoutes(deps), ConversationRoutes(deps), HookRoutes(deps)
     own_data, reading, stats = OwnDataRoutes(deps), ReadingRoutes(deps), StatsRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
@@ -45,6 +46,7 @@ def router(deps: Dependencies) -> Router:
         "/stats": {"GET": stats.get_statistics},
         "/stats/turns": {"GET": stats.list_turns},
         "/stats/turns/{id}": {"GET": stats.get_timeline},
+        "/hooks/openai": {"POST": hooks.take_openai},
         "/openapi.json": {"GET": reading.get_document},
         "/health": {"GET": reading.get_health},
         "/healthz": {"GET": reading.get_health},  # which Google's front end answers by itself

@@ -51,6 +51,7 @@ class EventName(StrEnum):
     PROVIDER_STREAM_FAILED = "provider.stream_failed"
     PROVIDER_CONVERSATIONS_MISSED = "provider.conversations_missed"
     TOOL_FAILED = "tool.failed"
+    WEBHOOK_FAILED = "webhook.failed"
     SHUTDOWN_BEGUN = "instance.shutdown_begun"
     SETTINGS_REFUSED = "settings.refused"
     SWEEP_ENDED = "sweep.ended"

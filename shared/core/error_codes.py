@@ -12,6 +12,7 @@ class ErrorCode(StrEnum):
     INVALID_JSON = "invalid_json"
     MALFORMED_REQUEST = "malformed_request"
     DUPLICATE_HEADER = "duplicate_header"
+    INVALID_SIGNATURE = "invalid_signature"
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
     MISSING_TOKEN = "missing_token"  # noqa: S105 (the name of an error)
     INVALID_TOKEN = "invalid_token"  # noqa: S105

@@ -17,6 +17,10 @@ from shared.instance.waiting_lines import WaitingLines
 from shared.ports import Clock, Store, Wakeups
 
 
+def _tell_no_one(conversation: ConversationKey) -> None:
+    """Where no other service is told of the ends of turns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """What every held turn works with. A process has one."""
@@ -28,6 +32,7 @@ class Instance:
     shutdown: Shutdown = field(default_factory=Shutdown)
     lines: WaitingLines = field(default_factory=WaitingLines)
     logs: TurnLogs = field(default_factory=TurnLogs)
+    announce: Callable[[ConversationKey], None] = _tell_no_one  # turns of it may have ended
     jitter: Callable[[], float] = random.random  # from 0 to 1
     reads: SharedReads = field(init=False)
     limits: RateLimits = field(init=False)

@@ -3,6 +3,8 @@
 Every method that goes outside keeps its own deadline and raises only errors of `shared.core.errors`.
 """
 
+from shared.ports.outbox import Outbox as Outbox
+from shared.ports.outbox import Webhook as Webhook
 from shared.ports.provider import Provider as Provider
 from shared.ports.provider import TextHeard as TextHeard
 from shared.ports.records import Accepted as Accepted

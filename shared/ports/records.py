@@ -39,6 +39,7 @@ class Submission:
     limits: QueueLimits
     gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
     replaces: str | None = None  # the turn that is displaced, with all behind it
+    webhook: bool = False  # its end is told to another service
     chat: ChatRequest | None = None  # which may name that turn by other ids
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
+from shared.ports.outbox import Outbox
 from shared.ports.records import (
     Accepted,
     Busy,
@@ -30,7 +31,7 @@ from shared.ports.turn_statistics import TurnStatistics
 SCHEMA_VERSION = "20261128003700"
 
 
-class Store(TurnStatistics, Protocol):
+class Store(TurnStatistics, Outbox, Protocol):
     """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
 
     Every call is safe to repeat when its answer was lost, and the adapter does so a bounded number of times.
@@ -197,6 +198,10 @@ class Store(TurnStatistics, Protocol):
 
         Raises NotFound.
         """
+        ...
+
+    async def find_run(self, run_id: str) -> Turn:
+        """The open turn, of any user, that waits for this run. Raises NotFound."""
         ...
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:

@@ -41,6 +41,7 @@ from shared.stores.answers import (
 from shared.stores.counted_turns import StatisticsStore
 from shared.stores.lane import Rank
 from shared.stores.left_records import LeftRecords, read_deletion, read_left_run
+from shared.stores.outbox_rows import OutboxRows
 from shared.stores.rows import read_agent, read_claim, read_conversation, read_message, read_orphan, read_peek
 from shared.stores.storable import as_json
 from shared.stores.turn_patch import as_patch, ms
@@ -50,7 +51,7 @@ T = TypeVar("T")
 LAST_SEQ = 2**31 - 1  # what the database can count lines to
 
 
-class SupabaseStore(LeftRecords, StatisticsStore):
+class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
     """`rpc` calls functions of the database, each within a deadline of its own."""
 
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
@@ -79,6 +80,7 @@ class SupabaseStore(LeftRecords, StatisticsStore):
             per_minute=s.limits.per_minute,
             gather_ms=ms(s.gather_seconds),
             replaces=s.replaces,
+            webhook=s.webhook,
             trigger=None if s.chat is None else s.chat.trigger.value,
             names=None if s.chat is None else s.chat.names,
             message=None if s.chat is None else s.chat.message_id,
@@ -317,6 +319,9 @@ class SupabaseStore(LeftRecords, StatisticsStore):
             assistant=assistant_id,
             instead_of=instead_of,
         )
+
+    async def find_run(self, run_id: str) -> Turn:
+        return await self._rpc.call("chat_find_run", by_outcome({"ok": turn_of}), run=run_id)
 
     async def list_orphans(self, limit: int) -> Sequence[Orphan]:
         return await self._rpc.call("chat_list_orphans", list_of("orphans", read_orphan), limit=limit)

@@ -37,6 +37,7 @@ create table public.chat_turns (
   replaced         uuid,                  -- the turn in whose place this one was sent
   client_message_id text      check (length(client_message_id) between 1 and 200),  -- what its sender's chat calls it
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
+  webhook          boolean     not null default false,  -- its end is told to another service
   reply            text,
   error            jsonb,
   ops              text[]      not null default '{}',  -- the newest few writes, newest first: a repeated one is known
@@ -70,4 +71,6 @@ create index chat_turns_open on public.chat_turns (user_id, conversation_id, pla
 create index chat_turns_joined on public.chat_turns (user_id, joined_to) where joined_to is not null;
 create index chat_turns_interrupted on public.chat_turns (user_id, conversation_id, finished_at)
   where superseded_how = 'interrupt';
+-- Ids that servers choose may be longer than a tree's pages take.
+create index chat_turns_by_run on public.chat_turns using hash (run_id) where finished_at is null;
 create index chat_turns_by_age on public.chat_turns (user_id, created_at);

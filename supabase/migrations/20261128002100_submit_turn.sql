@@ -52,7 +52,7 @@ create function public.chat_submit_turn(
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
   p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
   p_gather_ms int default 0, p_replaces uuid default null, p_trigger text default null, p_names text default null,
-  p_message text default null) returns jsonb
+  p_message text default null, p_webhook boolean default false) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
@@ -160,10 +160,11 @@ begin
   end if;
   insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,
                             idempotency_key, request_hash, replaced, client_message_id, deadline_at, created_at,
-                            updated_at)
+                            updated_at, webhook)
   values (p_turn, p_user, c.id, c.next_seq, chat_internal.place_for(c, p_strategy), p_text, agent.slug,
           p_agent is not null or coalesce(named.agent_named, false), p_strategy, p_metadata::jsonb, p_key, p_hash,
-          p_replaces, coalesce(p_message, named.client_message_id), v + chat_internal.span(p_ttl_ms), v, v)
+          p_replaces, coalesce(p_message, named.client_message_id), v + chat_internal.span(p_ttl_ms), v, v,
+          p_webhook)
   returning * into t;
   update public.chat_conversations set
     next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v

@@ -24,23 +24,20 @@ language sql immutable set search_path = '' as $$
   select date_bin(make_interval(secs => p_seconds), p_at, '2000-01-01 00:00:00+00')
 $$;
 
--- Bins grow by a tenth, so a percentile is told to within five percent of itself.
-create function chat_internal.bin_of(p_ms bigint) returns text
-language sql immutable strict set search_path = '' as $$
-  select (case when p_ms < 1 then 0 else 1 + floor(ln(p_ms) / ln(1.1)) end)::int::text
-$$;
-
+-- Bins of histograms grow by a tenth, so a percentile is told to within five percent of itself.
 create function chat_internal.ms_of(p_bin int) returns bigint
 language sql immutable strict set search_path = '' as $$
   select case when p_bin = 0 then 0 else round(1.1 ^ (p_bin - 0.5)) end::bigint
 $$;
 
--- What is counted outlives the conversation, so of agents that are a user's own not even the name is kept.
+-- What is counted outlives the conversation, so of agents that are a user's own not even the name is kept. What is done
+-- with every row is written out: a function of ours costs more there than the row.
 create function chat_internal.count_events(p_from timestamptz, p_to timestamptz, p_seconds int)
 returns table (at timestamptz, what text, key text, n bigint)
 language sql stable set search_path = '' as $$
   with e as materialized (
-    select chat_internal.slice_of(x.at, p_seconds) as at, x.name, x.code, x.agent, x.nth, x.ms, x.waited_ms,
+    select date_bin(make_interval(secs => p_seconds), x.at, '2000-01-01 00:00:00+00') as at, x.name, x.code,
+      x.agent, x.nth, x.ms, x.waited_ms,
       x.input_tokens, x.output_tokens
     from public.chat_turn_events x where x.at >= p_from and x.at < p_to),
   ends as materialized (
@@ -64,13 +61,14 @@ language sql stable set search_path = '' as $$
     lateral (values ('agent_turns', e.turns), ('input_tokens', e.input), ('output_tokens', e.output)) m (what, n)
   group by 1, 2, 3
   union all
-  select e.at, 'waited_ms', chat_internal.bin_of(e.waited_ms), count(*) from ends e group by 1, 3
-  union all
-  select e.at, 'answered_ms', chat_internal.bin_of(e.ms), count(*) from ends e
-  where e.name = 'turn.completed' group by 1, 3
-  union all
-  select e.at, 'handoff_ms', chat_internal.bin_of(e.ms), count(*) from e
-  where e.name = 'turn.claimed' and e.ms is not null group by 1, 3
+  select h.at, h.what, (case when h.ms < 1 then 0 else 1 + floor(ln(h.ms) / ln(1.1)) end)::int::text, count(*)
+  from (
+    select e.at, 'waited_ms' as what, e.waited_ms as ms from ends e
+    union all
+    select e.at, 'answered_ms', e.ms from ends e where e.name = 'turn.completed'
+    union all
+    select e.at, 'handoff_ms', e.ms from e where e.name = 'turn.claimed' and e.ms is not null) h
+  group by 1, 2, 3
 $$;
 
 -- Counts what is over, a bounded number of slices a call: a transaction that was begun in a slice may still be writing
@@ -103,7 +101,8 @@ begin
   select coalesce((select c.until from chat_internal.turns_counted c where c.seconds = 3600), (
     select chat_internal.slice_of(min(c.at), 3600) from chat_internal.turn_counts c where c.seconds = 300)) into hour;
   insert into chat_internal.turn_counts (seconds, at, what, key, n)
-  select 3600, chat_internal.slice_of(c.at, 3600), c.what, c.key, sum(c.n) from chat_internal.turn_counts c
+  select 3600, date_bin('1 hour', c.at, '2000-01-01 00:00:00+00'), c.what, c.key, sum(c.n)
+  from chat_internal.turn_counts c
   where c.seconds = 300 and c.at >= hour and c.at < chat_internal.slice_of(done, 3600)
   group by 2, 3, 4;
   insert into chat_internal.turns_counted (seconds, until)
@@ -166,7 +165,8 @@ declare
 begin
   return (
     with counted as materialized (
-      select chat_internal.slice_of(c.at, p_bucket_seconds) as at, c.what, c.key, sum(c.n) as n
+      select date_bin(make_interval(secs => p_bucket_seconds), c.at, '2000-01-01 00:00:00+00') as at, c.what, c.key,
+        sum(c.n) as n
       from chat_internal.counts_since(since, p_bucket_seconds) c
       group by grouping sets ((1, c.what, c.key), (c.what, c.key))),
     bins as (

@@ -204,6 +204,10 @@ class FakeChat:
         await self._obey()
         return self._turn(user.id, turn_id)
 
+    async def carry_on(self, run_id: str, deadline: float) -> None:
+        self.calls.append(("carry_on", run_id, deadline))
+        await self._obey()
+
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         self.calls.append(("cancel", turn_id, deadline))
         await self._obey()

@@ -40,6 +40,7 @@ class Row:
     public: bool = False
     absent: int = 404
     operators: bool = False  # theirs alone, and of all users
+    signed: bool = False  # by a provider; users' tokens count for nothing there
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -63,6 +64,7 @@ TABLE = [
     Row("GET", "/stats", None, 200, operators=True),
     Row("GET", "/stats/turns", None, 200, operators=True),
     Row("GET", "/stats/turns/{id}", "turn", 200, operators=True),
+    Row("POST", "/hooks/openai", None, 204, {"type": "response.completed"}, signed=True),
     Row("GET", "/health", None, 200, public=True),
     Row("GET", "/healthz", None, 200, public=True),
     Row("GET", "/openapi.json", None, 200, public=True),
@@ -83,7 +85,7 @@ NO_USERS = {
 
 def test_the_table_has_every_route_and_method() -> None:
     assert {(row.method, row.path) for row in TABLE} == set(OPERATIONS)
-    assert {(row.method, row.path) for row in TABLE if row.public} == {
+    assert {(row.method, row.path) for row in TABLE if row.public or row.signed} == {
         key for key, operation in OPERATIONS.items() if not operation.needs_user
     }
 
@@ -100,7 +102,7 @@ async def things(chat: FakeChat) -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 async def client(make_app: MakeApp) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=make_app(OPERATOR_ROLE="operator"))
+    transport = httpx.ASGITransport(app=make_app(OPERATOR_ROLE="operator", OPENAI_WEBHOOK_SECRET="whsec_" + "a" * 32))
     async with httpx.AsyncClient(transport=transport, base_url="http://function", headers={"origin": ORIGIN}) as http:
         yield http
 
@@ -119,6 +121,8 @@ async def test_a_user_may_do_this_with_their_own(
     response = await ask(client, row, named, USERS[user])
     if row.operators and user != "operator":
         assert_error(response, 403, "operators_only")
+    elif row.signed:
+        assert_error(response, 400, "invalid_signature")
     else:
         assert response.status_code == row.mine
 
@@ -168,6 +172,8 @@ async def test_nothing_but_a_users_token_opens_anything(
         response = await ask(client, row, things[owner][row.names] if row.names else "", headers)
         if row.public:
             assert response.status_code == 200
+        elif row.signed:
+            assert_error(response, 400, "invalid_signature")
         else:
             assert_error(response, status, code)
     assert (chat.asks, chat.waits, chat.calls) == ([], [], [])
