@@ -25,6 +25,7 @@ from shared.settings import Settings
 from shared.stores.lane import Lane
 from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
+from shared.telemetry import spans
 from shared.tools import REGISTRY
 from shared.turn.serve import ServingOptions
 from shared.webhooks import Webhooks
@@ -156,6 +157,11 @@ KEEP_ALIVE_SECONDS = 20.0
 HTTP_SECONDS = 10.0  # where a caller sets no deadline of its own; all of them do
 
 
+async def add_trace(request: httpx.Request) -> None:
+    """Have the other server's spans belong to the trace that this call is part of."""
+    request.headers.update(spans.trace_headers())
+
+
 def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """One pool of connections for database and keys, another for the provider: creates that last as long as their runs
     cannot keep a heartbeat from leaving. They share their TLS context, because building that is what costs.
@@ -171,7 +177,7 @@ def http_clients() -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
             timeout=HTTP_SECONDS,
             follow_redirects=False,
             headers=PLAIN,
-            event_hooks={"response": [inflate_bounded]},
+            event_hooks={"request": [add_trace], "response": [inflate_bounded]},
         )
         for _ in range(2)
     )

@@ -22,6 +22,7 @@ from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import Accepted, Deletion, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
+from shared.telemetry import spans
 from shared.tools.registry import Registry
 from shared.turn.serve import ServingOptions, TurnServer, rejected
 from shared.turn.wait_budget import WaitBudget
@@ -250,6 +251,13 @@ class ChatService:
 
         The end of the process is a deadline as well. Raises ConversationDeleted; Conflict where it was taken back.
         """
+        ids = {"gen_ai__conversation__id": turn.conversation_id, "multi_agent_chat__turn__id": turn.turn_id}
+        with spans.span("turn", **ids) as span:
+            turn = await self._serve_and_wait(turn, claim, deadline, may_withdraw=may_withdraw)
+            span.set(multi_agent_chat__turn__status=turn.status.value)
+        return turn
+
+    async def _serve_and_wait(self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool) -> Turn:
         clock, shutdown = self._instance.clock, self._instance.shutdown
         budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):

@@ -24,6 +24,7 @@ from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.ports import Lease, Provider, TurnUpdate
+from shared.telemetry import spans
 
 T = TypeVar("T")
 
@@ -215,6 +216,7 @@ class HeldTurn:
         self._note_written(ended.turn, update)
         self._held = False
         instance.announce(conversation)
+        spans.record("multi_agent_chat.turn.waited", ended.turn.waited_ms / 1000, status=ended.turn.status.value)
         if ended.next is None:
             return
         claim = ended.next.sent(sent_at)

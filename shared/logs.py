@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from shared.core.chat_events import EventName
 
 OURS = "multi_agent_chat"
 _logger = logging.getLogger(OURS)
+_listeners: list[Callable[[str, Mapping[str, Any]], None]] = []  # of this process: none or one
 _context: ContextVar[dict[str, Any]] = ContextVar("log_context", default={})  # noqa: B039 (never mutated)
 
 # These log addresses, headers or bodies below WARNING.
@@ -51,6 +52,13 @@ def event(
 ) -> None:
     """Log one event and its fields, never the text of a message. Of an exception its type and place are logged."""
     _logger.log(level, name.value, exc_info=exception, extra={"event": fields})
+    for listener in _listeners:
+        listener(name.value, fields)
+
+
+def listen(listener: Callable[[str, Mapping[str, Any]], None] | None) -> None:
+    """Have each event counted by this listener; None: by no one."""
+    _listeners[:] = [] if listener is None else [listener]
 
 
 @contextmanager

@@ -153,9 +153,24 @@ class Settings(BaseModel):
     webhook_url: BaseUrl | None = None
     webhook_secret: WebhookSecret | None = None
     openai_webhook_secret: WebhookSecret | None = None
+    otel_exporter_otlp_endpoint: BaseUrl | None = None
+    otel_exporter_otlp_traces_endpoint: BaseUrl | None = None
+    otel_exporter_otlp_metrics_endpoint: BaseUrl | None = None
+    otel_sdk_disabled: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     google_cloud_project: Word | None = None
     log_execution_id: bool = False
+
+    @property
+    def sends_traces(self) -> bool:
+        """The SDK reads these two by itself; here is decided whether it is imported at all."""
+        given = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        return given is not None and not self.otel_sdk_disabled
+
+    @property
+    def sends_metrics(self) -> bool:
+        given = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_metrics_endpoint
+        return given is not None and not self.otel_sdk_disabled
 
     @property
     def issuer(self) -> str:

@@ -22,6 +22,7 @@ from functions.asgi.request_checks import check_single, check_sizes, request_id,
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.ports import Clock
+from shared.telemetry import spans
 
 HEALTH_PATHS = frozenset({"/health", "/healthz"})
 
@@ -60,7 +61,12 @@ class Gateway:
         joined = logs.trace_fields(headers.get("x-cloud-trace-context"), self._project)
         if self._log_execution_id:
             joined |= logs.execution_fields(headers.get("function-execution-id"))
-        with logs.bound(request_id=call.request_id, **joined):
+        method = _method(scope)
+        with (
+            logs.bound(request_id=call.request_id, **joined),
+            spans.called_by(headers),
+            spans.span(method, "server", http__request__method=method) as span,
+        ):
             try:
                 await self._pass(scope, headers, raw_path, call, receive, answer)
             except ClientDisconnect:
@@ -68,7 +74,8 @@ class Gateway:
             except Exception as error:
                 await self._refuse(error, scope, receive, answer)
             finally:
-                self._note(call, scope["method"], answer)
+                self._note(call, method, answer)
+                self._measure(call, method, answer, span)
 
     async def _pass(
         self, scope: Scope, headers: Headers, raw_path: bytes, call: Call, receive: Receive, answer: _Answer
@@ -106,11 +113,24 @@ class Gateway:
         if not answer.started:  # half an answer cannot be taken back: the server closes the connection
             await error_response(chat_error, answer.call.request_id)(scope, receive, answer.send)
 
+    def _measure(self, call: Call, method: str, answer: _Answer, span: spans.Span) -> None:
+        facts: dict[str, Any] = {
+            "http__request__method": method,
+            "http__route": call.route,
+            "http__response__status_code": answer.status or None,
+            "error__type": call.code or None,
+        }
+        span.rename(f"{method} {call.route}")
+        span.set(**facts)
+        if answer.status >= 500:
+            span.fail(call.code or str(answer.status))
+        spans.record("http.server.request.duration", self._clock.now() - call.arrived_at, **facts)
+
     def _note(self, call: Call, method: str, answer: _Answer) -> None:
         if call.path in HEALTH_PATHS and answer.status == 200:
             return
         fields: dict[str, Any] = {
-            "method": method if method in _METHODS else "other",
+            "method": method,
             "route": call.route,
             "status": answer.status,
             "elapsed_ms": round((self._clock.now() - call.arrived_at) * 1000),
@@ -134,6 +154,10 @@ _KEPT = (
 )
 _OVERRIDABLE = frozenset({"cache-control", "vary"})  # a stream and a preflight say more
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 class _Answer:

@@ -8,11 +8,13 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+import functions
 from functions.asgi import server
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.instance.shutdown import Shutdown
 from shared.settings import Settings, SettingsError, load_settings
+from shared.telemetry import spans
 
 # Of the ten seconds between SIGTERM and SIGKILL on Cloud Run: what has not ended by then is left to another instance.
 SHUTDOWN_SECONDS = 6.0
@@ -43,6 +45,7 @@ def app_from(build: Build) -> ASGIApp:
     """The app, on the first request: the server has replaced our log handlers by then, so they are set again."""
     settings, shutdown = _settings(), Shutdown()
     logs.configure(settings.log_level)
+    measure(settings)
 
     def shut_down() -> None:
         if not shutdown.begun:
@@ -51,6 +54,18 @@ def app_from(build: Build) -> ASGIApp:
 
     server.when_shutting_down(shut_down)
     return build(settings, shutdown=shutdown)
+
+
+def measure(settings: Settings) -> None:
+    """Have traces and metrics sent where an endpoint is set for them; else nothing is imported for it."""
+    if settings.sends_traces or settings.sends_metrics:
+        from shared.telemetry import open_telemetry
+
+        backend = open_telemetry.exporting(
+            functions.__version__, traces=settings.sends_traces, metrics=settings.sends_metrics
+        )
+        spans.send_to(backend)
+        logs.listen(backend.count_event)
 
 
 @functools.cache

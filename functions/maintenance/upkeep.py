@@ -10,12 +10,14 @@ from typing import Protocol
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ChatError
+from shared.ports import OpenTurns
+from shared.telemetry import spans
 
 
 class CountedEvents(Protocol):
     """What the upkeep needs of the Store."""
 
-    async def tidy_events(self) -> None: ...
+    async def tidy_events(self) -> OpenTurns: ...
 
 
 class Telling(Protocol):
@@ -41,7 +43,9 @@ class Upkeep:
     async def _tidy(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._store.tidy_events()
+                left = await self._store.tidy_events()
+            spans.record("multi_agent_chat.turns.open", left.count)
+            spans.record("multi_agent_chat.turns.oldest_open", left.oldest_ms / 1000)
         except TimeoutError:
             pass
         except ChatError as error:

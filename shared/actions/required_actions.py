@@ -20,6 +20,7 @@ from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
 from shared.runs.submit import submit_outputs
+from shared.telemetry import spans
 from shared.tools.registry import Registry
 
 
@@ -159,7 +160,10 @@ class RequiredActions:
             first = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
             said = handoff.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
             update = replace(update, handoff=made, said=said)
-        await hold.intend_next_run(update)
+        with spans.span(
+            "next_run" if made is None else f"handoff {made.to_agent}", gen_ai__agent__name=hold.agent.slug
+        ):
+            await hold.intend_next_run(update)
         if made is not None and target is not None:
             hold.hand_over_to(target, self._providers(target.provider))
             hold.log(EventName.HANDOFF_MADE, from_agent=made.from_agent, to_agent=made.to_agent)

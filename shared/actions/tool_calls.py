@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from shared.actions.agent_as_tool import AgentAsTool, key_of
 from shared.core import tool_messages
@@ -23,8 +24,9 @@ from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
-from shared.ports import Provider, TurnUpdate
+from shared.ports import Clock, Provider, TurnUpdate
 from shared.runs.start import start_run
+from shared.telemetry import spans
 from shared.tools.registry import Registry, Tool, ToolContext, specs
 
 
@@ -96,7 +98,8 @@ class ToolCalls:
             output = tool_messages.OUTCOME_UNKNOWN
         else:
             context = ToolContext(turn.user_id, turn.conversation_id, turn.turn_id, key, store)
-            output = await tool.run(context, call.arguments)
+            with measured_tool(call, self._instance.clock) as measured:
+                output = measured.answered(await tool.run(context, call.arguments))
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
 
     def _ends_after(self, deadline: float, tool: Tool) -> bool:
@@ -130,6 +133,30 @@ class ToolCalls:
             )
             output = await asking.ask(question, tuple(specs(tools)), ticket.scratch, self._budget_seconds)
         return await store.finish_tool_call(hold.lease, turn.turn_id, key, output)
+
+
+class _MeasuredTool:
+    def __init__(self, span: spans.Span) -> None:
+        self.failed: str | None = None
+        self._span = span
+
+    def answered(self, output: str) -> str:
+        """The output as it is; of one that is an error only that it is one is told."""
+        if tool_messages.is_error(output):
+            self.failed = "tool_error"
+            self._span.fail(self.failed)
+        return output
+
+
+@contextmanager
+def measured_tool(call: ToolCall, clock: Clock) -> Iterator[_MeasuredTool]:
+    """A function of ours, whose name is one of the registry's."""
+    began = clock.now()
+    facts = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": call.name}
+    with spans.span(f"execute_tool {call.name}", **facts, gen_ai__tool__call__id=call.call_id) as span:
+        measured = _MeasuredTool(span)
+        yield measured
+        spans.record("gen_ai.execute_tool.duration", clock.now() - began, error__type=measured.failed, **facts)
 
 
 async def _together(*works: Awaitable[None]) -> None:

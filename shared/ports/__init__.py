@@ -27,3 +27,4 @@ from shared.ports.store import SCHEMA_VERSION as SCHEMA_VERSION
 from shared.ports.store import Store as Store
 from shared.ports.time import Clock as Clock
 from shared.ports.time import Wakeups as Wakeups
+from shared.ports.turn_statistics import OpenTurns as OpenTurns

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.model import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTurns:
+    """How many there are of all users, and how long the oldest has been open."""
+
+    count: int
+    oldest_ms: int
 
 
 class TurnStatistics(Protocol):
@@ -18,7 +27,7 @@ class TurnStatistics(Protocol):
         """Turns that are `open` (the longest waiting first), have `failed` or were `slow` (the newest first)."""
         ...
 
-    async def tidy_events(self) -> None:
+    async def tidy_events(self) -> OpenTurns:
         """Count what is over, and give up events that are a week old: once a minute is enough."""
         ...
 

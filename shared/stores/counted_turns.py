@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared.core.model import JsonObject
-from shared.stores.answers import by_outcome, list_of, nothing
+from shared.ports import OpenTurns
+from shared.stores.answers import by_outcome, list_of
 from shared.stores.rpc import DatabaseCalls
 
 SLICES = 60  # of five minutes, counted in one call of the scheduled function
@@ -31,8 +32,12 @@ class StatisticsStore:
     async def get_timeline(self, turn_id: str) -> tuple[JsonObject, list[JsonObject]]:
         return await self._rpc.call("chat_get_timeline", by_outcome({"ok": _timeline}), turn=turn_id)
 
-    async def tidy_events(self) -> None:
-        await self._rpc.call("chat_tidy_events", by_outcome({"ok": nothing}), slices=SLICES)
+    async def tidy_events(self) -> OpenTurns:
+        return await self._rpc.call("chat_tidy_events", by_outcome({"ok": _open}), slices=SLICES)
+
+
+def _open(answer: JsonObject) -> OpenTurns:
+    return OpenTurns(answer["open"], answer["oldest_open_ms"])
 
 
 def _all(answer: JsonObject) -> JsonObject:

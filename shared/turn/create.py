@@ -28,6 +28,7 @@ from shared.instance.instance import Instance
 from shared.instance.rate_limits import LimitKey
 from shared.ports import Provider, TurnUpdate
 from shared.runs.start import RunRequests, start_run
+from shared.telemetry import spans
 
 NOT_THE_SERVER = frozenset({None, 408, 502, 503, 504})  # no answer, or one of a gateway that waited no longer
 ANSWERED_SECONDS = 8.0  # a run in the foreground has ended with any answer; one in the background is soon to be seen
@@ -72,7 +73,8 @@ class RunCreate:
             await hold.secure()
             self._requests.note_sent()
             sent_at = clock.now()
-            run = await hold.keep(start_run(self._provider, start, stream=True), through_displacement=True)
+            with spans.span(f"start_run {hold.agent.slug}", "client", gen_ai__request__model=hold.agent.model):
+                run = await hold.keep(start_run(self._provider, start, stream=True), through_displacement=True)
             limits.accepted(self._limit)
             return run
         except ActiveRun as conflict:

@@ -28,6 +28,7 @@ from shared.tools.registry import Registry
 from shared.turn import outcome
 from shared.turn.admission import Admission
 from shared.turn.claim import peek_at
+from shared.turn.measured_run import measured_run
 from shared.turn.run_end import RunEnd
 from shared.turn.stop import TurnStop
 from shared.turn.wait_budget import WaitBudget
@@ -173,7 +174,7 @@ class TurnServer:
             # it has ended, and what it asked for is on record: some servers show it no more
             ended = RunState(step.run_id, RunStatus.REQUIRES_ACTION, text=step.text, tool_calls=step.calls)
             return await self._ended(hold, ended, deadline)
-        with self._instance.logs.fed(hold.turn):
+        with self._instance.logs.fed(hold.turn), measured_run(hold, provider, self._instance.clock) as measured:
             followed = await follow(
                 hold,
                 provider,
@@ -183,6 +184,7 @@ class TurnServer:
                 deadline=deadline,
                 run_budget_seconds=self._options.run_budget_seconds,
             )
+            measured.tell(followed)
         match followed.verdict, followed.run:
             case (Verdict.ENDED, RunState() as ended):
                 return await self._ended(hold, ended, deadline)

@@ -127,7 +127,10 @@ begin
       null;
     end;
   end if;
-  return jsonb_build_object('outcome', 'ok');
+  return (
+    select jsonb_build_object('outcome', 'ok', 'open', count(*), 'oldest_open_ms', coalesce(
+      chat_internal.ms(chat_internal.now() - min(t.created_at)), 0))
+    from public.chat_turns t where t.finished_at is null);
 end $$;
 
 -- Hours where they will do, then slices of five minutes, then the events that are in none yet.

@@ -14,7 +14,7 @@ from shared.core.errors import StoreUnavailable
 from shared.core.model import User
 from shared.core.runs import Thread
 from shared.core.turns import Turn, TurnStatus
-from shared.ports import LeftRun, Orphan
+from shared.ports import LeftRun, OpenTurns, Orphan
 from shared.settings import load_settings
 from tests.http import virtual
 from tests.http.fakes import make_turn
@@ -46,8 +46,9 @@ class Fake:
             raise self.error
         return self.orphans[:limit]
 
-    async def tidy_events(self) -> None:
+    async def tidy_events(self) -> OpenTurns:
         self.tidied += 1
+        return OpenTurns(0, 0)
 
     async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
         return []
