@@ -42,10 +42,13 @@ async def end_run(
     if run_id is None:
         return CancelResult(None)
     effort = _Effort(hold, provider, clock, pace, run_id, in_foreground=in_foreground)
-    with contextlib.suppress(TimeoutError):
+    try:
         async with asyncio.timeout(max(patience_seconds, LEAST_SECONDS)):
             return await effort.make(clock.now() + patience_seconds)
-    return CancelResult(None, effort.said)
+    except TimeoutError:
+        return CancelResult(None, effort.said)
+    finally:
+        await effort.close()
 
 
 class _Effort:
@@ -59,6 +62,8 @@ class _Effort:
         self._in_foreground = in_foreground
         self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
         self._thread, self._run_id = hold.thread_or_new(provider), run_id
+        self._turn_id = hold.turn.turn_id
+        self._listening: asyncio.Future[bool] | None = None
 
     async def make(self, give_up_at: float) -> CancelResult:
         hold, never = self._hold, False
@@ -79,8 +84,33 @@ class _Effort:
                 pass  # a look or a request that failed says nothing: the next one may not
             if (never and not self._in_foreground) or self._clock.now() >= give_up_at:
                 return CancelResult(None, self.said, never)
-            await hold.keep(self._clock.sleep(min(pause, max(give_up_at - self._clock.now(), 0))), stoppable=False)
+            seconds = min(pause, max(give_up_at - self._clock.now(), 0))
+            await hold.keep(self._until_heard(seconds), stoppable=False)
         raise AssertionError("the pauses have no end")
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
+
+    async def _until_heard(self, seconds: float) -> None:
+        """Let so much time pass, or less where the run's stream tells its end: the next look shows it."""
+        until = self._clock.now() + seconds
+        if self._listening is None and self._provider.attachable:
+            self._listening = asyncio.ensure_future(self._listen())
+        if self._listening is not None and not self._listening.done():
+            await asyncio.wait({self._listening}, timeout=seconds)
+            if self._listening.done() and self._listening.result():
+                return
+        await self._clock.sleep(max(until - self._clock.now(), 0))
+
+    async def _listen(self) -> bool:
+        """Whether the stream has told the run's end, and did not only break off."""
+        async with contextlib.aclosing(self._provider.listen(self._thread, self._run_id, self._turn_id)) as stream:
+            async for one in stream:
+                if isinstance(one, RunState):
+                    return True
+        return False
 
     async def _first_look(self) -> RunState:
         """What it has said is known already where it was heard until now: then its end is asked for at once."""
