@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import time
+import traceback
 from pathlib import Path
 
 from bench import cold_start, first_token, latency, load, plots, size, waiting
@@ -57,16 +59,23 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be given several times")
     parser.add_argument("--write", action="store_true", help="make today's figures the past")
     given = parser.parse_args()
-    figures, began = Figures(), time.monotonic()
+    figures, broken, began = Figures(), list[str](), time.monotonic()
     for name in given.only or PARTS:
-        figures.take(asyncio.run(PARTS[name].measure()))
+        try:
+            figures.take(asyncio.run(PARTS[name].measure()))
+        except Exception:  # what the other parts have measured is worth showing all the same
+            broken.append(name)
+            traceback.print_exc()
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     past = json.loads(PAST.read_text()) if PAST.exists() else {}
     _show(figures, past)
     print(f"\n{time.monotonic() - began:.0f} s")
     if not given.only:
         plots.write(figures)
     if given.write:
-        PAST.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
+        PAST.write_text(json.dumps(dict(sorted((past | figures).items())), indent=2) + "\n")
+    if broken:
+        sys.exit(f"could not be measured: {', '.join(broken)}")
 
 
 def _show(figures: Figures, past: dict[str, float]) -> None:
