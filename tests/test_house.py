@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HELD_TURN = ROOT / "shared" / "held_turn.py"
+HELD_TURN = {"TurnLease": ROOT / "shared" / "turn_lease.py", "HeldTurn": ROOT / "shared" / "held_turn.py"}
 WITHOUT_STATE = ("turn", "runs", "actions", "chat.py", "live_turn.py")  # of shared/: what works on held turns
 
 ENTRY_POINTS = {"main.py", "app.py"}  # each function has one of each, and their functions are called alike
@@ -59,12 +59,13 @@ def assigned(tree: ast.AST) -> Iterator[ast.Attribute]:
 
 
 def test_only_the_held_turn_assigns_its_attributes() -> None:
-    tree = ast.parse(HELD_TURN.read_text())
-    held = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "HeldTurn")
-    init = next(node for node in held.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    own = {node.attr for node in ast.walk(init) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own: set[str] = set()
+    for name, path in HELD_TURN.items():
+        held = next(n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef) and n.name == name)
+        init = next(node for node in held.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+        own |= {n.attr for n in ast.walk(init) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
     assert {"turn", "agent", "thread", "steps", "fresh", "displaced"} <= own
-    others = [path for path in (ROOT / "shared").rglob("*.py") if path != HELD_TURN]
+    others = [path for path in (ROOT / "shared").rglob("*.py") if path not in HELD_TURN.values()]
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
         for path in others

@@ -25,8 +25,6 @@ UNSEEN_SECONDS = 15.0  # one that was just made has been seen to be unknown for 
 STUCK_SECONDS = 20.0
 BELIEVED = (RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION)  # of a stream; any other end is asked for once more
 MOST_STREAMS = 5  # of one run that are listened to: a run whose streams break so often is looked at instead
-
-
 WORDS_LAG_SECONDS = 5.0  # how long a completed run is looked at that shows no words
 
 

@@ -17,7 +17,7 @@ from shared.core.handoff import TurnLimits
 from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
-from shared.held_turn import HeldTurn, Stopped
+from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import HeadRun, LeftRun, Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
@@ -32,6 +32,7 @@ from shared.turn.measured_run import measured_run
 from shared.turn.run_end import RunEnd
 from shared.turn.stop import TurnStop
 from shared.turn.wait_budget import WaitBudget
+from shared.turn_lease import Stopped
 
 
 @dataclass(frozen=True, slots=True)

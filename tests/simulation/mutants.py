@@ -156,7 +156,7 @@ LOST_ANSWER = "one lost answer"  # crashes.py: every single database call in tur
 DEATH = "one death in a chain"  # crashes.py: a team, at every boundary, or at those whose name begins so
 FENCED = ("if c.lease_epoch <> p_epoch then", "if false then")
 
-_KEPT_IN_DOUBT = in_python(HeldTurn, "end", ("if self._thread_in_doubt:", "if False:"))
+_KEPT_IN_DOUBT = in_python(HeldTurn, "_last_update", ("if self._thread_in_doubt", "if False"))
 
 MUTANTS = (
     Mutant("a stream that gives out is taken for an answer", "streams", (
