@@ -189,10 +189,15 @@ class Admission:
         found = await self._work.lookup.find()
         if not isinstance(found, RunState):
             return found
-        if found.status == RunStatus.COMPLETED and (repeat := self._open_repeat(found)) is not None:
-            self.run, self._answered = repeat, found
+        if found.status != RunStatus.COMPLETED or (repeat := self._open_repeat(found)) is None:
+            return await self._adopt(found)
+        answered = await self._work.lookup.find_beside(repeat)  # what was found may be the repeat's own
+        if isinstance(answered, events.RunNotFound):
+            return await self._adopt(found)
+        if isinstance(answered, RunState):
+            self.run, self._answered = repeat, answered
             return events.RunFound(repeated=True)
-        return await self._adopt(found)
+        return answered
 
     def _open_repeat(self, found: RunState) -> RunState | None:
         """The newest run on record, where a holder before this one was about to end it for the sake of `found`."""

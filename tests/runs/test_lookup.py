@@ -36,12 +36,16 @@ class Conversation:
         self.items = [item for answer in answers for item in (ASKED, answer)]
         self.ended = ended
         self.name, self.turn = "responses", SimpleNamespace(turn_id="turn", runs=())
+        self.keeps_threads, self.create_seconds = True, 8.0
 
     def thread_or_new(self, provider: Any) -> Thread:
         return THREAD
 
     async def keep(self, work: Coroutine[Any, Any, T]) -> T:
         return await work
+
+    def started(self) -> None:
+        """Nothing is to be brought along again."""
 
     async def lost_start(self, hold: Any) -> RunStart:
         return RunStart("turn", "turn.2", AGENT, THREAD, text="hello")
