@@ -24,14 +24,20 @@ language sql stable set search_path = '' as $$
                    from jsonb_array_elements(chat_internal.joined(p_named)) with ordinality j), p_named.text)
 $$;
 
+-- Who had control before that place; null where no agent had spoken.
+create function chat_internal.agent_before(c public.chat_conversations, p_named public.chat_turns) returns text
+language sql stable set search_path = '' as $$
+  select coalesce(m.handoff_to, m.agent) from public.chat_messages m
+  where m.user_id = c.user_id and m.conversation_id = c.id and m.role = 'assistant'
+    and not m.turn_id in (select t.id from chat_internal.turns_from(c, p_named) t)
+  order by m.seq desc limit 1
+$$;
+
 -- Who answers in that place: the agent that was asked for by name, else the one that had control before it.
 create function chat_internal.agent_at(c public.chat_conversations, p_named public.chat_turns) returns text
 language sql stable set search_path = '' as $$
-  select case when p_named.agent_named then coalesce(p_named.handoffs -> 0 ->> 'from', p_named.agent) else (
-    select coalesce(m.handoff_to, m.agent) from public.chat_messages m
-    where m.user_id = c.user_id and m.conversation_id = c.id and m.role = 'assistant'
-      and not m.turn_id in (select t.id from chat_internal.turns_from(c, p_named) t)
-    order by m.seq desc limit 1) end
+  select case when p_named.agent_named then coalesce(p_named.handoffs -> 0 ->> 'from', p_named.agent)
+    else chat_internal.agent_before(c, p_named) end
 $$;
 
 -- Ends what is open from there on, so that it can never answer: every later write of its holder is refused, and its run

@@ -155,7 +155,9 @@ begin
     returning * into c;
   end if;
   if named.id is not null then
-    perform chat_internal.displace_from(c, named, p_turn, p_text, agent.slug, v);
+    -- an agent that is only asked for by name has no control before it answers
+    perform chat_internal.displace_from(c, named, p_turn, p_text, coalesce(
+      (chat_internal.agent_or_default(p_user, chat_internal.agent_before(c, named))).slug, agent.slug), v);
     select * into c from public.chat_conversations where user_id = p_user and id = c.id;
   end if;
   insert into public.chat_turns (id, user_id, conversation_id, seq, place, text, agent, agent_named, strategy, metadata,

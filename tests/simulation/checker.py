@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from typing import Any
 
 from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS
 from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.failures import unjustified
-from tests.simulation.record import Record, name_of
+from tests.simulation.record import Record, name_of, order_of
+from tests.simulation.replacement_checks import REPLACEMENT_CHECKS
 from tests.simulation.run_checks import never_in_its_own_way, never_two_at_once, nothing_left, one_run, thread_history
 from tests.simulation.servers import answer_to, part_of
 from tests.simulation.strategy_checks import (
@@ -72,12 +72,12 @@ def own_reply(record: Record) -> Iterator[str]:
     for turn in record.turns:
         if turn["status"] == "completed" and _once(turn["reply"], record) != answer_to(record.whole_text(turn)):
             yield f"G1 {name_of(turn)} {turn['text']!r} got {turn['reply']!r}"
-        conversation, text = record.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
+        conversation, _ = record.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
         if turn["key"] is None or turn["conversation_id"] != conversation:
             if not _withdrawn(turn):
                 yield f"G4 {name_of(turn)} was never sent there"
-        elif turn["text"] not in (text, *record.world.edits.get(turn["turn_id"], ())):
-            yield f"G1 {name_of(turn)} says {turn['text']!r}, sent was {text!r}"
+        elif turn["text"] not in record.texts(turn):
+            yield f"G1 {name_of(turn)} says {turn['text']!r}, sent was {record.texts(turn)}"
 
 
 def explained_end(record: Record) -> Iterator[str]:
@@ -102,7 +102,7 @@ def in_order(record: Record) -> Iterator[str]:
         for earlier, later in itertools.combinations(turns, 2):
             if later["created"] < earlier["created"]:
                 yield f"G2 {name_of(later)} was accepted before {name_of(earlier)}"
-        for earlier, later in itertools.combinations(sorted(turns, key=_place), 2):
+        for earlier, later in itertools.combinations(sorted(turns, key=order_of), 2):
             first = min((one.sent_at for one in record.creates[later["turn_id"]]), default=None)
             ended = earlier["finished"]
             if first is not None and ended is not None and first < ended - SAME_MOMENT:
@@ -167,16 +167,17 @@ def bounded(record: Record) -> Iterator[str]:
 
 
 def transcript(record: Record) -> Iterator[str]:
-    """The lines have no gap, stand in the order of the turns, and say what the turns say."""
+    """The lines have no gap but those of replaced turns, stand in the order of the turns, and say what they say."""
     lines: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for line in record.lines:
         lines[line["user_id"], line["conversation_id"]].append(line)
     for place, turns in record.conversations.items():
         found = lines[place]
-        if [line["seq"] for line in found] != list(range(1, len(found) + 1)):
+        replaced = any(turn["turn_id"] in record.replaced_at for turn in turns)
+        if not replaced and [line["seq"] for line in found] != list(range(1, len(found) + 1)):
             yield f"lines {[line['seq'] for line in found]} have a gap"
         spoken = [(line["role"] == "assistant", record.by_id[line["turn_id"]]) for line in found]
-        order = [(_place(record.leader(turn)), answer, _place(turn)) for answer, turn in spoken]
+        order = [(order_of(record.leader(turn)), answer, order_of(turn)) for answer, turn in spoken]
         if order != sorted(order):
             yield f"lines of {place} are out of order"
         for turn in turns:
@@ -187,6 +188,8 @@ def transcript(record: Record) -> Iterator[str]:
 
 def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
     asked, joined = ("user", turn["text"]), turn["joined_to"] is not None
+    if turn["turn_id"] in record.replaced_at:
+        return [[]]
     if not joined and record.leader(turn)["handoffs"]:
         return lines_of_a_chain(turn, record)
     if turn["status"] == "completed" and not joined:
@@ -209,11 +212,6 @@ def _once(text: str, record: Record) -> str:
     return half if record.world.kind == "unlocked" and text == f"{half}\n\n{half}" else text
 
 
-def _place(turn: Row) -> tuple[Decimal, int]:
-    """The order of service."""
-    return turn["place"], turn["seq"]
-
-
 def _with_turn(record: Record) -> Iterator[Answer]:
     return (answer for answer in record.world.answers if answer.turn is not None)
 
@@ -225,6 +223,7 @@ def _withdrawn(turn: Row) -> bool:
 _EVERYWHERE = frozenset({"final", "open", "store_unavailable"})
 ALLOWED: dict[str, Any] = {
     "post": _EVERYWHERE | {"run_in_progress", "queue_full", "too_many_open", "idempotency_key_reused"},
+    "replace": _EVERYWHERE | {"not_found", "queue_full", "too_many_open"},
     "get": _EVERYWHERE | {"not_found", "run_in_progress"},
     "cancel": _EVERYWHERE | {"not_found", "run_in_progress"},
     "edit": _EVERYWHERE | {"not_found", "already_started"},
@@ -234,5 +233,6 @@ CHECKS: tuple[Check, ...] = (
     never_in_its_own_way, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
     displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,
+    *REPLACEMENT_CHECKS,
     *TEAM_CHECKS,
 )  # fmt: skip

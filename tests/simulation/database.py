@@ -24,7 +24,7 @@ $$
 TURNS = """
 select id::text as turn_id, user_id::text, conversation_id::text, seq, status, text, idempotency_key as key, reply,
   error, attempt, failures, conflicts, runs, strategy, cancel_requested, place, superseded_by::text, superseded_how,
-  joined_to::text, agent, agent_named, handoffs,
+  joined_to::text, replaced::text, agent, agent_named, handoffs,
   (extract(epoch from created_at) - 1800000000)::float8 as created,
   (extract(epoch from finished_at) - 1800000000)::float8 as finished
 from public.chat_turns order by user_id, conversation_id, seq

@@ -40,6 +40,7 @@ class Profile:
     pause_seconds: float = 8.0  # between two messages of a tab, at most
     cancels: float = 0.12
     edits: float = 0.08
+    replaces: float = 0.0  # of the messages, and of the replies: sent once more, edited or not, in their place
     mixes: tuple[Mapping[str, float], ...] = (PATIENT, HASTY, CHATTY)  # one of them a seed
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     team: float = 0.1  # messages that name the first of a team of agents
@@ -119,6 +120,8 @@ MODES: Mapping[str, Profile] = {
         cold_starts=0.1,
         cancels=0.05,
     ),
+    # messages and replies that are sent once more, edited or not, in their places
+    "replaced": Profile(replaces=0.3, crash=0.002, pause=0.002, call_late=0.01, answer_lost=0.01),
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(
         crash=0.004,

@@ -262,10 +262,33 @@ MUTANTS = (
     ), says="its lines are"),
     Mutant("a rollback leaves the thread as it is", "clean", (
         in_python(TurnStop, "stop", ("or hold.turn.superseded_how is Displacement.ROLLBACK", "")),
-    ), says="was rolled back and stands in"),
+    ), says="was rolled back or replaced and stands in"),
     Mutant("what was interrupted is not put back", "definite", (
         in_python(RunRequests, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
     ), says="was answered without"),
+    Mutant("a replaced message stays in the thread", "replaced", (
+        in_sql("chat_internal.displace_from",
+               ("thread_id = case when not begun then n.thread_id end", "thread_id = n.thread_id"),
+               ("thread_provider = case when not begun then n.thread_provider end",
+                "thread_provider = n.thread_provider")),
+    ), says="of what was displaced"),
+    Mutant("a replaced message stays in the transcript", "replaced", (
+        in_sql("chat_internal.displace_from", ("delete from public.chat_messages where turn_id = any (ids);", "")),
+    ), says="its lines are"),
+    Mutant("lines take the numbers of those that were replaced", "replaced", (
+        in_sql("chat_internal.displace_from", (
+            "active_agent = p_agent,",
+            "active_agent = p_agent, next_message_seq = 1 + coalesce((select max(m.seq) from public.chat_messages m"
+            " where m.user_id = n.user_id and m.conversation_id = n.id), 0),")),
+    ), says="has a number of one out of view"),
+    Mutant("a turn under way goes on though it was replaced", "replaced", (
+        in_sql("chat_internal.displace_from", ("where x.finished_at is null and x.joined_to is null",
+                                               "where x.status = 'queued' and x.joined_to is null")),
+    ), says="G1"),
+    Mutant("a conversation is known by its id alone", "clean", (
+        instead(ConversationKey, "__eq__", lambda one, other: one.conversation_id == other.conversation_id),
+        instead(ConversationKey, "__hash__", lambda one: hash(one.conversation_id)),
+    ), says="G"),
     Mutant("messages are joined after the first attempt", "clean", (
         in_sql("chat_internal.join_waiting", ("or t.attempt > 1", "")),
     ), says="G1"),

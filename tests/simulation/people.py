@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from shared.chat import NewMessage
@@ -50,6 +50,8 @@ class Person:
         elif isinstance(result, Turn):
             turn, code = result, "final" if result.status.final else "open"
             world.owners[turn.turn_id] = self.user.id
+            if all(one.turn_id != turn.turn_id for one in world.taken[turn.conversation]):
+                world.taken[turn.conversation].append(turn)
         answer = Answer(what, self.user.id, key, wait, world.now - sent, frozen, code, turn)
         world.answers.append(answer)
         return answer
@@ -64,13 +66,21 @@ class Person:
         message = NewMessage(
             text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent
         )
+        self.world.sent.setdefault((self.user.id, key), (conversation, text))
+        return await self._take_turn("post", message, wait)
+
+    async def replace(self, key: str, turn: Turn, text: str | None, wait: float) -> Answer:
+        """Send a message in the place of this turn; without a text the same one once more."""
+        self.world.sent.setdefault((self.user.id, key), (turn.conversation_id, text))
+        return await self._take_turn("replace", NewMessage(text=text, idempotency_key=key, replaces=turn.turn_id), wait)
+
+    async def _take_turn(self, what: str, message: NewMessage, wait: float) -> Answer:
 
         async def work(instance: Instance) -> Turn:
             turn, _ = await instance.chat.take_turn(self.user, message, self.world.now + wait)
             return turn
 
-        self.world.sent.setdefault((self.user.id, key), (conversation, text))
-        return await self.ask("post", work, wait, key)
+        return await self.ask(what, work, wait, message.idempotency_key)
 
     async def get(self, turn_id: str, wait: float, key: str | None = None) -> Answer:
         return await self.ask(
@@ -92,20 +102,31 @@ class Tab(Person):
             key = f"{self._name}.{number}"
             strategy = MultitaskStrategy(rng.choices([*world.strategies], [*world.strategies.values()])[0])
             done = await self._see_through(key, f"message {key}", strategy)
+            if done is not None and world.mind(world.profile.replaces):
+                await self._replace(done, f"{key}, again")
             if done is not None and world.chance(0.3):
                 await self._ask_again(key, f"message {key}", strategy, done)
 
     async def _see_through(self, key: str, text: str, strategy: MultitaskStrategy) -> Turn | None:
+        return await self._until_final(
+            key, lambda wait: self.post(key, self._conversation, text, strategy, wait),
+            lambda turn: self._change_mind(turn, text),
+        )  # fmt: skip
+
+    async def _until_final(
+        self, key: str, send: Callable[[float], Awaitable[Answer]], accepted: Callable[[Turn], None]
+    ) -> Turn | None:
+        """Send until there is an answer, within the person's patience; `accepted` is called once the turn is known."""
         world, rng, turn_id = self.world, self.world.rng, None
         for _ in range(TRIES):
             wait = rng.choice(world.profile.waits)
             if turn_id is not None and world.chance(0.5):
                 answer = await self.get(turn_id, wait, key)
             else:
-                answer = await self.post(key, self._conversation, text, strategy, wait)
+                answer = await send(wait)
             if answer.turn is not None:
                 if turn_id is None:
-                    self._change_mind(answer.turn.turn_id, text)
+                    accepted(answer.turn)
                 turn_id = answer.turn.turn_id
             if answer.code == "final":
                 return answer.turn  # type: ignore[no-any-return]
@@ -126,12 +147,33 @@ class Tab(Person):
         if other.turn is not None:
             self.world.blame(f"G4 key {key} took another body")
 
-    def _change_mind(self, turn_id: str, text: str) -> None:
-        world = self.world
+    def _change_mind(self, turn: Turn, text: str) -> None:
+        world, turn_id = self.world, turn.turn_id
         if world.chance(world.profile.cancels):
             world.spawn(self._cancel(turn_id))
         if world.chance(world.profile.edits):
             world.spawn(self._edit(turn_id, f"{text}, edited"))
+        if world.mind(world.profile.replaces):
+            world.spawn(self._replace_soon(turn))
+
+    async def _replace_soon(self, turn: Turn) -> None:
+        """While it waits or is answered, and perhaps from two tabs at once."""
+        await asyncio.sleep(self.world.minds.uniform(0, 8))
+        tabs = 2 if self.world.mind(0.3) else 1
+        await asyncio.gather(*(self._replace(turn, f"of {turn.turn_id[:8]}, {number}") for number in range(tabs)))
+
+    async def _replace(self, turn: Turn, key: str) -> None:
+        """Have this turn, or one before it, edited or answered once more; and cancelled, as any other may be."""
+        world = self.world
+        known = [one for one in world.taken[turn.conversation] if one.seq <= turn.seq]
+        turn = world.minds.choice(known) if world.mind(0.3) else turn
+        text = f"message {key}, instead" if world.mind(0.5) else None
+
+        def accepted(new: Turn) -> None:
+            if world.chance(world.profile.cancels):
+                world.spawn(self._cancel(new.turn_id))
+
+        await self._until_final(key, lambda wait: self.replace(key, turn, text, wait), accepted)
 
     async def _cancel(self, turn_id: str) -> None:
         world = self.world

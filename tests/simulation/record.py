@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tests.simulation.database import Row
 from tests.simulation.servers import Create, Run
@@ -24,6 +25,7 @@ class Record:
     asked: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))  # runs of agents asked as tools
     ledger: dict[tuple[str, str], Row] = field(default_factory=dict)  # tool calls, by turn and call
     joined: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))  # by the turn they were joined to
+    replaced_at: dict[str, float] = field(default_factory=dict)  # when a message was first sent in a turn's place
 
     def __post_init__(self) -> None:
         for turn in self.turns:
@@ -37,6 +39,11 @@ class Record:
         for run in self.world.server.runs.values():
             if run.create is not None:
                 (self.asked if run.asked else self.runs)[run.create.turn_id].append(run)
+        for new in self.turns:
+            if (named := self.named(new)) is not None:
+                for turn in self.conversations[new["user_id"], new["conversation_id"]]:
+                    if turn["seq"] < new["seq"] and order_of(self.leader(turn)) >= order_of(named):
+                        self.replaced_at.setdefault(turn["turn_id"], new["created"])
         self.ledger = {(call["turn_id"], call["call_id"]): call for call in self.world.database.tool_calls()}
 
     def group(self, turn: Row) -> list[Row]:
@@ -47,8 +54,31 @@ class Record:
     def leader(self, turn: Row) -> Row:
         return self.by_id[turn["joined_to"]] if turn["joined_to"] is not None else turn
 
+    def named(self, turn: Row) -> Row | None:
+        """The turn in whose place this one was sent: of joined ones the first."""
+        return None if turn["replaced"] is None else self.leader(self.by_id[turn["replaced"]])
+
+    def addressed(self, turn: Row) -> str | None:
+        """The agent that its sender named: in another's place, what was named there."""
+        own = self.world.addressed.get((turn["user_id"], turn["key"]))
+        named = self.named(turn)
+        return own if own is not None or named is None else self.addressed(named)
+
+    def texts(self, turn: Row) -> set[str]:
+        """What its sender meant it to say."""
+        _, text = self.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
+        if text is not None:
+            return {text, *self.world.edits.get(turn["turn_id"], ())}
+        named = self.named(turn)  # the same once more, as it stood: alone, or with all that were joined to it
+        return set() if named is None else {named["text"], self.whole_text(named)}
+
     def whole_text(self, turn: Row) -> str:
         return "\n\n".join(one["text"] for one in self.group(turn))
+
+
+def order_of(turn: Row) -> tuple[Decimal, int]:
+    """The order of service."""
+    return turn["place"], turn["seq"]
 
 
 def name_of(turn: Row) -> str:

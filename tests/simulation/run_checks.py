@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
 from tests.simulation.database import Row
 from tests.simulation.record import Record
-from tests.simulation.servers import FOREIGN, Run
+from tests.simulation.servers import FOREIGN, Create, Item, Run
 
 Place = tuple[Decimal, Decimal, int]
 
@@ -22,7 +23,7 @@ def one_run(record: Record) -> Iterator[str]:
     for create in record.world.server.creates:
         if create.repeats:
             yield f"G4 the create {create.run_key} was sent again"
-        if create.stale:
+        if create.stale and not _displaced_meanwhile(create, record):
             yield f"G4 the create {create.run_key} was sent at {create.sent_at:.2f}, its turn had moved on"
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
@@ -31,6 +32,12 @@ def one_run(record: Record) -> Iterator[str]:
             excused = failed or went_on or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
             if not excused and record.world.kind != "unlocked":
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
+
+
+def _displaced_meanwhile(create: Create, record: Record) -> bool:
+    """Its turn was ended by a message in its place, which its holder has not heard of yet; their thread is given up."""
+    at = record.replaced_at.get(create.turn_id)
+    return at is not None and (create.sender.was_paused or 0 <= create.sent_at - at <= LOOK_SECONDS)
 
 
 def never_two_at_once(record: Record) -> Iterator[str]:
@@ -62,7 +69,9 @@ def thread_history(record: Record) -> Iterator[str]:
     runs = list(itertools.chain(*record.runs.values()))
     if record.world.kind == "unlocked" or any(map(beyond, runs)):
         return
-    by_text = {(turn["user_id"], turn["text"]): turn for turn in record.turns}
+    by_text: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for one in record.turns:
+        by_text[one["user_id"], one["text"]].append(one)
     threads = set(record.world.database.threads().values())
     owner = {create.place_id: record.by_id.get(create.turn_id) for create in record.world.server.creates}
     for place in record.world.server.places.values():
@@ -70,7 +79,11 @@ def thread_history(record: Record) -> Iterator[str]:
         foreign = any(item.text == FOREIGN for item in place.items)
         if turn is None or (foreign and record.world.server.leaves_input):
             continue  # what a response of ours has left is not tidied up behind another program's message
-        asked = [_places(item.text, turn["user_id"], by_text, record) for item in place.items if item.role == "user"]
+        asked = [
+            _places(item, turn["user_id"], by_text, place.place_id, record)
+            for item in place.items
+            if item.role == "user"
+        ]
         if place.place_id not in threads:
             # given up for a repeat that could not be taken out of it, and read by no model any more
             asked = [one for one, _ in itertools.groupby(asked)]
@@ -79,10 +92,24 @@ def thread_history(record: Record) -> Iterator[str]:
             yield f"G2 {place.place_id} holds the messages {[seq for *_, seq in order]}"
 
 
-def _places(said: str, user_id: str, by_text: dict[tuple[str, str], Row], record: Record) -> list[Place]:
+def _places(
+    item: Item, user_id: str, by_text: dict[tuple[str, str], list[Row]], place_id: str, record: Record
+) -> list[Place]:
     """In the order of service: of the messages that were told as one."""
-    turns = [by_text[user_id, text] for text in said.split("\n\n") if (user_id, text) in by_text]
-    return [(record.leader(one)["place"], one["place"], one["seq"]) for one in turns]
+    texts = [item.text] if (user_id, item.text) in by_text else item.text.split("\n\n")
+    found = [_meant(by_text[user_id, text], item, place_id, record) for text in texts if (user_id, text) in by_text]
+    return [(record.leader(one)["place"], one["place"], one["seq"]) for one in found]
+
+
+def _meant(turns: list[Row], item: Item, place_id: str, record: Record) -> Row:
+    """Of turns with one text: the one that the item names, or that sent its message there."""
+    for turn in turns:
+        if item.turn_id == turn["turn_id"]:
+            return turn
+    for turn in turns:
+        if any(create.place_id == place_id for create in record.creates[record.leader(turn)["turn_id"]]):
+            return turn
+    return turns[0]
 
 
 def nothing_left(record: Record) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.simulation.database import Row
 from tests.simulation.instance import SETTINGS
-from tests.simulation.record import Record, name_of
+from tests.simulation.record import Record, name_of, order_of
 from tests.simulation.run_checks import beyond
 from tests.simulation.servers import Run, answer_to
 
@@ -18,6 +18,8 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
     """G1: a displaced turn is cancelled, by a later message of its conversation that was sent to displace."""
     for turn in record.turns:
         by = record.by_id.get(turn["superseded_by"] or "")
+        if turn["superseded_how"] == "edit":
+            continue  # replacement_checks
         if turn["superseded_by"] is None:
             if (turn["error"] or {}).get("code") == "superseded":
                 yield f"G1 {name_of(turn)} was superseded by no turn"
@@ -31,7 +33,7 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
             yield f"G1 {name_of(turn)} was displaced by {name_of(by)}, {by['strategy']}"
         else:
             for other in record.conversations[_place(turn)]:
-                waited = other["seq"] < by["seq"] and _order(turn) < _order(other) < _order(by)
+                waited = other["seq"] < by["seq"] and order_of(turn) < order_of(other) < order_of(by)
                 if waited and other["finished"] > by["created"] and other["turn_id"] != turn["turn_id"]:
                     yield f"G2 {name_of(by)} did not go before {name_of(other)}, which waited"
 
@@ -55,7 +57,7 @@ def one_reply_for_joined(record: Record) -> Iterator[str]:
                 yield f"G1 {name_of(turn)}, {turn['strategy']}, was joined to {name_of(leader)}"
             if record.creates[turn["turn_id"]]:
                 yield f"G4 {name_of(turn)} was joined and has runs of its own"
-            cancelled = turn["status"] == "cancelled" and turn["superseded_by"] is None
+            cancelled = turn["status"] == "cancelled" and (turn["error"] or {}).get("code") != "superseded"
             shared = ("status", "reply", "superseded_by", "finished")
             if not cancelled and [turn[name] for name in shared] != [leader[name] for name in shared]:
                 yield f"G1 {name_of(turn)} is {turn['status']}, what it was joined to {leader['status']}"
@@ -69,17 +71,21 @@ def one_reply_for_joined(record: Record) -> Iterator[str]:
 
 
 def rolled_back_is_gone(record: Record) -> Iterator[str]:
-    """What was rolled back stands in no thread that goes on."""
+    """What was rolled back or replaced stands in no thread that goes on."""
     if record.world.kind == "unlocked":
         return
     threads = record.world.database.threads()
     for turn in record.turns:
         place = record.world.server.places.get(threads.get((turn["user_id"], turn["conversation_id"])))
-        if turn["superseded_how"] != "rollback" or place is None or any(map(beyond, _runs(turn, record))):
+        out = turn["superseded_how"] == "rollback" or turn["turn_id"] in record.replaced_at
+        if not out or place is None or any(map(beyond, _runs(turn, record))):
             continue
-        texts = (turn["text"], record.whole_text(turn), answer_to(record.whole_text(turn)))
+        texts = {turn["text"], record.whole_text(turn), answer_to(record.whole_text(turn))}
+        there = [one for one in record.conversations[_place(turn)] if one["turn_id"] not in record.replaced_at]
+        if any({one["text"], record.whole_text(one)} & texts for one in there if one["superseded_how"] != "rollback"):
+            continue  # asked once more, and to be found there
         if any(item.text in texts for item in place.items):
-            yield f"{name_of(turn)} was rolled back and stands in {place.place_id}"
+            yield f"{name_of(turn)} was rolled back or replaced and stands in {place.place_id}"
 
 
 def told_to_the_model(record: Record) -> Iterator[str]:
@@ -106,7 +112,7 @@ def _lines_before(turn: Row, record: Record) -> list[Row]:
         for line in record.lines
         if (line["user_id"], line["conversation_id"]) == (turn["user_id"], turn["conversation_id"])
         and line["turn_id"] not in own
-        and _order(record.by_id[line["turn_id"]]) < _order(turn)
+        and order_of(record.by_id[line["turn_id"]]) < order_of(turn)
     ]
     return [line for line in lines[-CARRIED:] if not line["partial"] and _stays(record.by_id[line["turn_id"]])]
 
@@ -118,10 +124,6 @@ def _stays(turn: Row) -> bool:
 
 def _runs(turn: Row, record: Record) -> list[Run]:
     return record.runs[record.leader(turn)["turn_id"]]
-
-
-def _order(turn: Row) -> tuple[object, int]:
-    return turn["place"], turn["seq"]
 
 
 def _place(turn: Row) -> tuple[str, str]:

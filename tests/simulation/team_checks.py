@@ -86,7 +86,7 @@ def handed_over_once(record: Record) -> Iterator[str]:
         agents = [run.agent for run in runs]
         if made not in ([], [(BOSS, WRITER)]):
             yield f"{name_of(turn)} was handed over {made}"
-        named = record.world.addressed.get((turn["user_id"], turn["key"]))
+        named = record.addressed(turn)
         began = runs[0].agent if runs else named
         if named is not None and began != named:
             yield f"{name_of(turn)} was sent to {named}, its first run is of {began}"
@@ -109,11 +109,12 @@ def active_agent(record: Record) -> Iterator[str]:
     """Who answered last answers next, or who had control when the last turn was stopped."""
     active = record.world.database.active_agents()
     for place, turns in record.conversations.items():
-        done = [turn for turn in turns if turn["joined_to"] is None and (turn["status"] == "completed" or _moved(turn))]
+        leads = [turn for turn in turns if turn["joined_to"] is None and turn["turn_id"] not in record.replaced_at]
+        done = [turn for turn in leads if turn["status"] == "completed" or _moved(turn)]
         done.sort(key=lambda turn: turn["finished"])
         before: str | None = None
         for turn in done:
-            named = record.world.addressed.get((turn["user_id"], turn["key"]))
+            named = record.addressed(turn)
             if turn["status"] == "completed" and named is None and before not in (None, turn["agent"]):
                 yield f"{name_of(turn)} was answered by {turn['agent']}, {before} was active"
             before = turn["agent"]
@@ -131,6 +132,7 @@ def nobody_left_waiting(record: Record) -> Iterator[str]:
         for run in runs:
             # where a cancel does not get through, the thread is given up with its run
             gone = not record.world.provider_works or record.world.server.places[run.place_id].gone
+            gone = gone or (run.create is not None and run.create.turn_id in record.replaced_at)
             left = run.status == "expired" and run.calls and not run.ignores_cancel and not gone
             if left and not beyond(run) and run.create is not None and run.create.fate == "heard":
                 yield f"G5 {run.run_id} expired in requires_action"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.core.chat_events import EventName
+from shared.core.turns import ConversationKey, Turn
 from tests.simulation.database import Database
 from tests.simulation.loop import SimLoop
 from tests.simulation.modes import Profile
@@ -50,6 +51,7 @@ class World:
         self.kind = profile.kinds[seed % len(profile.kinds)]
         self.streams = random.Random(f"streams {seed}")  # dice of their own: whether they roll changes nothing else
         self.hears = self.streams.random() < profile.hears
+        self.minds = random.Random(f"minds {seed}")  # whether people edit and ask once more: dice of their own too
         self.strategies = self.rng.choice(profile.mixes)
         self.gather_seconds = self.rng.choice(profile.gathers)
         self.never: asyncio.Future[None] = loop.create_future()
@@ -74,7 +76,8 @@ class World:
         self.drained_in = 0.0
         # what people did, for the checker
         self.owners: dict[str, str] = {}  # turn id -> user id, of every turn a 2xx was sent for
-        self.sent: dict[tuple[str, str], tuple[str, str]] = {}  # user, key -> conversation, text
+        self.taken: dict[ConversationKey, list[Turn]] = defaultdict(list)  # turns that people know, as first shown
+        self.sent: dict[tuple[str, str], tuple[str, str | None]] = {}  # user, key -> conversation, text
         self.addressed: dict[tuple[str, str], str | None] = {}  # user, key -> the agent it names
         self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
         self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
@@ -91,6 +94,10 @@ class World:
 
     def chance(self, share: float) -> bool:
         return share > 0 and self.rng.random() < share
+
+    def mind(self, share: float) -> bool:
+        """As `chance`, for what a person makes up their mind to."""
+        return share > 0 and self.minds.random() < share
 
     def note(self, text: str) -> None:
         self.log.append((self.now, WHERE.get(), text))
