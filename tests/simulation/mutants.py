@@ -285,9 +285,9 @@ MUTANTS = (
         in_sql("chat_internal.displace_from", ("where x.finished_at is null and x.joined_to is null",
                                                "where x.status = 'queued' and x.joined_to is null")),
     ), says="G1"),
-    Mutant("a conversation is known by its id alone", "clean", (
-        instead(ConversationKey, "__eq__", lambda one, other: one.conversation_id == other.conversation_id),
-        instead(ConversationKey, "__hash__", lambda one: hash(one.conversation_id)),
+    Mutant("a conversation is found by its id alone", "clean", (
+        in_sql("chat_internal.find_conversation", ("where user_id = p_user and id = p_conversation for update",
+                                                   "where id = p_conversation order by user_id limit 1 for update")),
     ), says="G"),
     Mutant("messages are joined after the first attempt", "clean", (
         in_sql("chat_internal.join_waiting", ("or t.attempt > 1", "")),
@@ -352,6 +352,16 @@ TEAM_MUTANTS = (
 )  # fmt: skip
 
 HARMLESS = (
+    # turns have ids of their own, and a claim names its conversation whichever request it comes to: of two users'
+    # conversations with one id a process mixes up wake-ups and places in line, and nothing else
+    Mutant(
+        "a process knows a conversation by its id alone",
+        "clean",
+        (
+            instead(ConversationKey, "__eq__", lambda one, other: one.conversation_id == other.conversation_id),
+            instead(ConversationKey, "__hash__", lambda one: hash(one.conversation_id)),
+        ),
+    ),
     # a hint: without them everything takes longer and nothing breaks
     Mutant("wake-ups are lost", "storm", (instead(LocalWakeups, "notify", _unheard),)),
     # a head that waits and is marked is ended by its next holder, if not at once
