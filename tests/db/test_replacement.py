@@ -236,3 +236,12 @@ def test_regenerations_against_completions(chat: Chat) -> None:
         assert row["reply"] == ("answer" if status == "completed" else None)
         assert [line[1:] for line in one.lines()] == [("user", "hello")]
         check(one)
+
+
+def test_an_agent_that_was_only_asked_for_by_name_has_no_control_before_it_answers(chat: Chat) -> None:
+    answered(chat, "first")
+    named = answered(chat, "second", agent="script_writer")
+    again = chat.submit(text=None, replaces=named)
+    assert again["turn"]["agent"] == "script_writer"
+    chat.advance(again["claim"]["epoch"], turn_id(again), "cancelled", lease_ms=0)
+    assert chat.submit(owner=None)["turn"]["agent"] == "orchestrator", "control is where it was in that place"
