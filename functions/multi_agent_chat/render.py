@@ -76,7 +76,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
         "superseded_by": turn.superseded_by,
         "replaced": turn.replaced,
         "client_message_id": turn.client_message_id,
-        "error": None if turn.error is None else stored_error(turn.error),
+        "error": None if turn.error is None or _cancelled(turn.error) else stored_error(turn.error),
         "partial": None if turn.error is None else _partial(turn.error),
         "metadata": dict(turn.metadata),
         "created_at": turn.created_at,
@@ -85,6 +85,11 @@ def turn_state(turn: Turn) -> dict[str, Any]:
     if not turn.status.final:
         state["retry_after"] = next_poll_seconds(turn)
     return state
+
+
+def _cancelled(error: JsonObject) -> bool:
+    """Whether it says no more than the turn's status does."""
+    return error.get("code") == ErrorCode.CANCELLED
 
 
 def _partial(error: JsonObject) -> dict[str, str] | None:

@@ -75,6 +75,6 @@ class Message:
     agent: str | None
     text: str
     created_at: str
-    partial: bool = False  # cut off by a message that displaced its turn
+    partial: bool = False  # its turn was stopped, was displaced or failed before it had been said
     handoff_to: str | None = None  # the agent that this one handed over to after these words; `text` may be empty then
     client_message_id: str | None = None  # what its sender's chat calls it

@@ -117,7 +117,7 @@ class TurnUpdate:
     forget_thread: bool = False  # rotation: the next start seeds a new thread
     reply: str | None = None
     error: JsonObject | None = None
-    partial: str | None = None  # with CANCELLED: what a displaced turn had said
+    partial: str | None = None  # with CANCELLED: what had been said until then
     undisturbed: bool = False  # nothing can displace the turn after all: it goes on
     usage: Usage | None = None  # added to the turn's
     conflict: bool = False  # counts one conflict

@@ -14,6 +14,7 @@ from shared.held_turn import HeldTurn
 from shared.ports import Clock, Provider, TurnUpdate
 from shared.runs.start import RunRequests
 
+WORDS_SECONDS = 1.0  # for the words of a run that has ended and whose stream this holder has not heard until then
 LEAST_SECONDS = 2.0  # for one request and one look, also where patience was used up before this holder came
 
 
@@ -66,6 +67,29 @@ class _Effort:
         self._listening: asyncio.Future[bool] | None = None
 
     async def make(self, give_up_at: float) -> CancelResult:
+        """One that was not heard until now is heard meanwhile: some servers show its words only in its stream."""
+        if self._was_heard or not self._provider.attachable:
+            return await self._end(give_up_at)
+        hearing = asyncio.ensure_future(self._hear())
+        try:
+            ending = await self._end(give_up_at)
+            if ending.run is not None:
+                await asyncio.wait({hearing}, timeout=WORDS_SECONDS)
+            return replace(ending, said=self.said)
+        finally:
+            hearing.cancel()
+            await asyncio.wait({hearing})
+
+    async def _hear(self) -> None:
+        known = ""
+        async with contextlib.aclosing(self._provider.listen(self._thread, self._run_id)) as stream:
+            async for one in stream:
+                if isinstance(one, RunState):
+                    return
+                known = known[: one.at].ljust(one.at) + one.text
+                self.said = max(self.said, known, key=len)
+
+    async def _end(self, give_up_at: float) -> CancelResult:
         hold, never = self._hold, False
         for pause in self._pace.pauses(CANCEL_GROWTH):
             try:

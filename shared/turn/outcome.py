@@ -32,7 +32,8 @@ async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool
 
 async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, forget_thread: bool = False) -> None:
     """What the agent had said so far is kept beside it."""
-    words = said(hold, run)
+    run_id = hold.turn.run_id if run is None else run.run_id
+    words = said(hold, run, ("" if run_id is None else hold.heard_of(run_id)) or "")
     error: dict[str, str] = {"code": code}
     if code == ErrorCode.PROVIDER_MODEL:
         error["agent"] = hold.agent.slug  # whose row names the model

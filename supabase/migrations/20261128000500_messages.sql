@@ -14,7 +14,7 @@ create table public.chat_messages (
   part            int         not null default 0,      -- of the turn's answers: one for each agent that had control
   handoff_to      text        check (handoff_to is null or role = 'assistant'),  -- who this agent handed over to
   text            text        not null,
-  partial         boolean     not null default false,  -- cut off by a message that displaced its turn
+  partial         boolean     not null default false,  -- its turn ended before it had been said
   created_at      timestamptz not null,
   foreign key (user_id, conversation_id) references public.chat_conversations (user_id, id) on delete cascade,
   unique (user_id, conversation_id, seq),

@@ -41,7 +41,6 @@ declare
   waited bigint;
 begin
   if t.status = 'cancelled' and t.superseded_by is null then
-    perform chat_internal.take_back_lines(t, true);
     update public.chat_turns set joined_to = null, updated_at = p_now
     where user_id = t.user_id and joined_to = t.id and finished_at is null;
     return;

@@ -1,15 +1,27 @@
 -- What the end of a turn does beyond its row. The caller holds the conversation's row lock.
 
+-- What had been said by a turn that ends without a reply: providers refuse a message without anything to be seen in it.
+create function chat_internal.partial_text(p_partial text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select case when p_partial ~ '\S' then jsonb_build_object('partial_text', p_partial) else '{}' end
+$$;
+
 -- The error of a turn that another one displaced.
 create function chat_internal.superseded(t public.chat_turns, p_partial text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('code', 'superseded', 'superseded_by', t.superseded_by)
-    || case when p_partial ~ '\S' then jsonb_build_object('partial_text', p_partial) else '{}' end
+    || chat_internal.partial_text(p_partial)
+$$;
+
+-- The error of a turn that its user cancelled.
+create function chat_internal.cancelled(p_partial text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('code', 'cancelled') || chat_internal.partial_text(p_partial)
 $$;
 
 -- What the end of a turn means for its conversation: the agent that spoke last answers the next message, and the
 -- transcript shows what was said.
-create function chat_internal.close_turn(t public.chat_turns, p_from text, p_partial text, p_now timestamptz)
+create function chat_internal.close_turn(t public.chat_turns, p_from text, p_now timestamptz)
 returns void
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -39,15 +51,18 @@ begin
   where user_id = t.user_id and id = t.conversation_id;
   if t.status = 'completed' then
     perform chat_internal.add_line(t, 'assistant', speaker, t.reply, p_now);
-  elsif t.status = 'failed' then
-    perform chat_internal.add_line(t, 'user', null, t.text, p_now);
-  elsif t.superseded_how = 'interrupt' then
-    perform chat_internal.add_line(t, 'user', null, t.text, p_now);
-    if p_partial ~ '\S' then  -- providers refuse a message without anything to be seen in it
-      perform chat_internal.add_line(t, 'assistant', speaker, p_partial, p_now, true);
-    end if;
-  elsif t.superseded_how = 'rollback' or (p_from = 'queued' and t.runs = '[]' and t.joined_to is null) then
+  elsif t.superseded_how = 'rollback' or (
+      t.status = 'cancelled' and t.superseded_by is null and p_from = 'queued' and t.runs = '[]'
+      and t.joined_to is null) then
     perform chat_internal.take_back_lines(t);
+  elsif t.joined_to is null and t.superseded_how is distinct from 'edit' then
+    perform chat_internal.add_line(t, 'user', null, t.text, p_now);
+    if t.status = 'cancelled' and t.superseded_by is null then
+      perform chat_internal.take_back_lines(t, true);  -- the others are asked again, without it
+    end if;
+    if t.error ->> 'partial_text' is not null then
+      perform chat_internal.add_line(t, 'assistant', speaker, t.error ->> 'partial_text', p_now, true);
+    end if;
   end if;
   perform chat_internal.close_joined(t, p_now);
 end $$;
@@ -62,7 +77,7 @@ begin
     finished_at = p_now, updated_at = p_now,
     error = case when superseded_by is not null then chat_internal.superseded(t, null) end
   where id = t.id returning * into t;
-  perform chat_internal.close_turn(t, 'queued', null, p_now);
+  perform chat_internal.close_turn(t, 'queued', p_now);
   if t.superseded_how = 'rollback' and t.attempt > 0 then
     -- an attempt that was refused may have left its message behind
     update public.chat_conversations set thread_id = null, thread_provider = null, thread_cursor = null

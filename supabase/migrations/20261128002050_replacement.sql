@@ -63,7 +63,7 @@ begin
       superseded_by = p_by, superseded_how = 'edit', error = chat_internal.superseded(t, t.draft),
       finished_at = p_now, updated_at = p_now
     where id = t.id returning * into t;
-    perform chat_internal.close_turn(t, 'running', null, p_now);
+    perform chat_internal.close_turn(t, 'running', p_now);
   end loop;
   update public.chat_turns set superseded_by = coalesce(superseded_by, p_by), superseded_how = 'edit'
   where id = any (ids) and superseded_how is distinct from 'edit';

@@ -1,6 +1,6 @@
 -- One step of a turn, as a patch: what it changes in the turn and in its conversation. Every key is optional: run
--- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, partial (what a displaced turn
--- had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way), held_up_by (a code),
+-- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, partial (what a cancelled or
+-- displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way), held_up_by (a code),
 -- count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason,
 -- task, said}, asked (runs of agents that were asked as tools), draft.
 
@@ -85,7 +85,9 @@ language sql volatile set search_path = '' as $$
     reply = case when p_to = 'completed' then p_patch ->> 'reply' end,
     error = case when p_to = 'failed' then p_patch -> 'error'
                  when p_to = 'cancelled' and superseded_by is not null
-                   then chat_internal.superseded(t, p_patch ->> 'partial') end,
+                   then chat_internal.superseded(t, p_patch ->> 'partial')
+                 when p_to = 'cancelled' and p_patch ->> 'partial' is not null
+                   then chat_internal.cancelled(p_patch ->> 'partial') end,
     -- what came first stands: a turn that was to be displaced and has its outcome was not displaced
     superseded_by = case when p_to in ('completed', 'failed') or p_patch ? 'undisturbed' then null
                          else superseded_by end,

@@ -54,7 +54,7 @@ begin
     perform chat_internal.add_line(t, 'user', null, t.text, v);
     perform chat_internal.join_waiting(t, v);
   elsif t.finished_at is not null then
-    perform chat_internal.close_turn(t, was, patch ->> 'partial', v);
+    perform chat_internal.close_turn(t, was, v);
   end if;
   return chat_internal.hand_over(jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t)), t,
                                  p_next_owner, p_next_lease_ms, p_op);

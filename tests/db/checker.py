@@ -78,9 +78,9 @@ def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
             assert turn not in said
         if row["status"] == "completed" and row["lead"] is None:
             assert said[turn]["text"] == row["reply"]
-        elif turn in said:
-            assert row["superseded_how"] == "interrupt"
-            assert said[turn]["text"] == row["error"]["partial_text"]
+        elif row["superseded_how"] != "rollback":
+            partial = None if row["error"] is None else row["error"].get("partial_text")
+            assert (said[turn]["text"] if turn in said else None) == partial, "what was said before it ended stands"
         assert turn not in said or said[turn]["partial"] == (row["status"] != "completed")
     places = [turns[turns[turn]["lead"] or turn]["place"] for turn in asked]
     assert places == sorted(places), "asked in the order of service"

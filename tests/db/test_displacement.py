@@ -135,8 +135,10 @@ def test_one_that_its_user_cancelled_is_not_displaced(chat: Chat, strategy: str)
     chat.db.call("chat_cancel_turn", user=chat.user, turn=first)
     chat.submit(strategy=strategy)
     ended = chat.advance(epoch, first, "cancelled", SAID, lease_ms=0)["turn"]
-    assert (ended["superseded_by"], ended["superseded_how"], ended["error"]) == (None, None, None)
-    assert chat.lines() == [(1, "user", "hello")]
+    assert (ended["superseded_by"], ended["superseded_how"]) == (None, None)
+    assert ended["error"] == {"code": "cancelled", "partial_text": "once upon"}
+    assert chat.lines() == [(1, "user", "hello"), (2, "assistant", "once upon")]
+    check(chat)
 
 
 @pytest.mark.parametrize("strategy", DISPLACING)

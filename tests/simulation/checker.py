@@ -194,13 +194,14 @@ def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
         return lines_of_a_chain(turn, record)
     if turn["status"] == "completed" and not joined:
         return [[asked, ("assistant", _once(turn["reply"], record))]]
-    if turn["status"] in ("completed", "failed"):
-        return [[asked]]
     if turn["superseded_how"] == "rollback":
         return [[]]
-    if turn["superseded_how"] == "interrupt":
-        said = (part_of(record.whole_text(turn)), WORDS)
-        return [[asked]] if joined else [[asked], *([asked, ("assistant", text)] for text in said)]
+    partial = None if joined else (turn["error"] or {}).get("partial_text")
+    if partial is not None:  # what was said before it ended stands, and was said
+        whole = record.whole_text(turn)
+        return [[asked, ("assistant", partial)]] if partial in (part_of(whole), WORDS, answer_to(whole)) else []
+    if turn["status"] in ("completed", "failed") or turn["superseded_how"] == "interrupt":
+        return [[asked]]
     if joined:
         return [[asked], []]
     return [[asked], []] if record.creates[turn["turn_id"]] or turn["attempt"] else [[]]

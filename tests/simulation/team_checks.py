@@ -166,9 +166,10 @@ def lines_of_a_chain(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
         return [[asked, HANDOFF_LINE, ("assistant", answer_to(whole))]]
     if turn["superseded_how"] == "rollback":
         return [[]]
-    if turn["superseded_how"] == "interrupt":
-        return [[asked, HANDOFF_LINE], [asked, HANDOFF_LINE, ("assistant", part_of(whole))]]
-    return [[asked, HANDOFF_LINE]]
+    partial = (turn["error"] or {}).get("partial_text")
+    if partial is None:
+        return [[asked, HANDOFF_LINE]]
+    return [[asked, HANDOFF_LINE, ("assistant", partial)]] if partial in (part_of(whole), answer_to(whole)) else []
 
 
 TEAM_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
