@@ -110,7 +110,11 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             cancel_wait_seconds=settings.cancel_wait_seconds,
             max_handoffs=settings.max_handoffs,
             max_tool_calls=settings.max_tool_calls,
-            carry=HistoryLimits(seed_lines=settings.carry_over_messages, transcript_lines=200),
+            carry=HistoryLimits(
+                seed_lines=settings.carry_over_messages,
+                transcript_lines=200,
+                thread_lines=settings.archive_after_messages,
+            ),
         ),
         limits=QueueLimits(
             open_per_conversation=settings.max_open_turns,
@@ -118,6 +122,8 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             per_minute=settings.messages_per_minute,
         ),
         turn_ttl_seconds=TURN_TTL_SECONDS,
+        conversation_ttl_seconds=settings.conversation_ttl_hours * 3600,
+        retention_seconds=settings.retention_days * 86_400,
         gather_seconds=settings.coalesce_seconds,
         webhooks=settings.webhook_url is not None,
     )

@@ -21,7 +21,7 @@ from shared.core.turns import ChatRequest, Claim, ConversationKey, MultitaskStra
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
-from shared.ports import Accepted, Deletion, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
+from shared.ports import Accepted, Deletion, Expiry, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
 from shared.telemetry import spans
 from shared.tools.registry import Registry
 from shared.turn.serve import ServingOptions, TurnServer, rejected
@@ -52,7 +52,7 @@ class NewMessage:
         meaning: dict[str, Any] = {
             "text": self.text,
             "conversation_id": self.conversation_id,
-            "scope": None if self.scope is None else [self.scope.kind, self.scope.key],
+            "scope": None if self.scope is None else [one for one in astuple(self.scope) if one is not None],
             "agent": self.agent,
             "strategy": self.strategy,
             "metadata": dict(self.metadata or {}),
@@ -69,6 +69,8 @@ class ChatOptions:
     serving: ServingOptions
     limits: QueueLimits
     turn_ttl_seconds: float
+    conversation_ttl_seconds: float = 0.0  # CONVERSATION_TTL_HOURS
+    retention_seconds: float = 0.0  # RETENTION_DAYS
     gather_seconds: float = 0.0  # COALESCE_SECONDS
     cancel_answer_seconds: float = 10.0
     webhooks: bool = False  # the ends of turns are told to another service
@@ -136,6 +138,7 @@ class ChatService:
             request_hash=message.digest(),
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
+            conversation_ttl_seconds=self._options.conversation_ttl_seconds,
             replaces=message.replaces,
             webhook=self._options.webhooks,
             chat=message.chat,
@@ -233,6 +236,13 @@ class ChatService:
     async def end_left_run(self, run: LeftRun, deadline: float) -> bool:
         """Whether the run of a turn that is gone has ended by then."""
         return await self._server.end_left_run(run, deadline)
+
+    async def expire_conversations(self, limit: int) -> Expiry:
+        """Close and delete what is old by the settings, up to so many of each. Raises StoreUnavailable."""
+        options = self._options
+        return await self._instance.store.expire_conversations(
+            options.conversation_ttl_seconds, options.retention_seconds, limit
+        )
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""

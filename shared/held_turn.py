@@ -34,6 +34,7 @@ class HeldTurn(TurnLease):
         self.thread: Thread | None = claim.thread
         self.last_run_id = claim.last_run_id
         self.message_count = claim.message_count
+        self.thread_lines = claim.thread_lines
         self.displaced = claim.displaced
         self.steps = claim.steps
         self.rotations = 0  # threads that the provider made this holder give up

@@ -104,6 +104,8 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]  # 0 switches it off
+HoursOrNone = Annotated[float, Field(ge=0, le=876_000, allow_inf_nan=False)]  # 0 switches it off
+DaysOrNone = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]  # 0 switches it off
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]  # 0 switches it off
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
@@ -144,7 +146,8 @@ class Settings(BaseModel):
     max_concurrent_requests: Count = 500
     max_open_streams: CountOrNone = 100
     database_calls_at_once: Count = 16
-    conversation_ttl_hours: SecondsOrNone = 0.0
+    conversation_ttl_hours: HoursOrNone = 0.0
+    retention_days: DaysOrNone = 0.0
     archive_after_messages: CountOrNone = 0
     carry_over_messages: CountOrNone = 10
     maintenance_secret: LongSecret | None = None

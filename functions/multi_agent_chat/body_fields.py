@@ -22,6 +22,7 @@ DEFAULT_KEY = "default"  # of a user's scope that names none
 MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
 MAX_SLUG = 52
 MAX_TITLE = 200
+MAX_TTL_HOURS = 876_000  # a hundred years
 MAX_CHAT_ID = 200  # of a chat and of a message, by the ids that the AI SDK gives them
 MAX_COUNT = 2**53 - 1  # what a browser can count to
 MAX_SEQ = 2**31 - 1  # what the database counts lines with: no line has a higher number
@@ -140,11 +141,19 @@ def conversation_id(document: Mapping[str, Any]) -> str | None:
 def scope(document: Mapping[str, Any]) -> Scope | None:
     if "scope" not in document:
         return None
-    value = known(document["scope"], ("kind", "key"), "scope")
+    value = known(document["scope"], ("kind", "key", "ttl_hours"), "scope")
     kind = _word(ScopeKind, value.get("kind"), "scope.kind")
     if kind is ScopeKind.USER and "key" not in value:
-        return Scope(kind, DEFAULT_KEY)
-    return Scope(kind, short_text(value.get("key"), "scope.key", MAX_KEY))
+        return Scope(kind, DEFAULT_KEY, _ttl_hours(value))
+    return Scope(kind, short_text(value.get("key"), "scope.key", MAX_KEY), _ttl_hours(value))
+
+
+def _ttl_hours(scope: Mapping[str, Any]) -> float | None:
+    value = scope.get("ttl_hours", 0)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MAX_TTL_HOURS:
+        message = f"scope.ttl_hours must be a number from 0 to {MAX_TTL_HOURS}."
+        raise invalid("scope.ttl_hours", message, limit=MAX_TTL_HOURS)
+    return float(value) if "ttl_hours" in scope else None
 
 
 def agent(document: Mapping[str, Any]) -> str | None:

@@ -42,6 +42,12 @@ class ConversationRoutes:
         changed = await self._deps.read(self._deps.store.change_conversation(user.id, id_in(request), fields))
         return json_response(render.conversation_detail(changed))
 
+    async def rotate_conversation(self, request: Request) -> Response:
+        user = await self._deps.reader(request)
+        await read_nothing(request)
+        await self._deps.read(self._deps.store.rotate_conversation(user.id, id_in(request)))
+        return Response(status_code=204)
+
     async def delete_conversation(self, request: Request) -> Response:
         user = await self._deps.reader(request)
         await read_nothing(request)

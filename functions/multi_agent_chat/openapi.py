@@ -88,6 +88,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("DELETE", "/conversations/{id}"): Operation(
         "delete it for good: at once for its user, then at the provider", {204: {}}
     ),
+    ("POST", "/conversations/{id}/rotate"): Operation(
+        "have the next message start a new thread at the provider, seeded with the last lines", {204: {}}
+    ),
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
         {200: {**_json("MessageList"), MARKDOWN: None}},

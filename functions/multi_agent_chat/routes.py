@@ -38,6 +38,7 @@ def router(deps: Dependencies) -> Router:
             "PATCH": conversations.change_conversation,
             "DELETE": conversations.delete_conversation,
         },
+        "/conversations/{id}/rotate": {"POST": conversations.rotate_conversation},
         "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/me": {"DELETE": own_data.delete_all},

@@ -95,11 +95,12 @@ _PARTS = shaped(
 )
 _PARTS_OF_CHAT = _PARTS | {"properties": _PARTS["properties"] | {"id": _short(body_fields.MAX_CHAT_ID)}}
 MESSAGE: Schema = {"anyOf": [_MESSAGE_TEXT, _PARTS]}
+_TTL_HOURS: Schema = {"type": "number", "minimum": 0, "maximum": body_fields.MAX_TTL_HOURS}
 _SCOPE_KEY = _short(body_fields.MAX_KEY)
 SCOPE: Schema = {
     "anyOf": [
-        shaped({"kind": {"const": ScopeKind.USER.value}}, {"key": _SCOPE_KEY}),
-        shaped({"kind": {"enum": [kind.value for kind in ScopeKind]}, "key": _SCOPE_KEY}),
+        shaped({"kind": {"const": ScopeKind.USER.value}}, {"key": _SCOPE_KEY, "ttl_hours": _TTL_HOURS}),
+        shaped({"kind": {"enum": [kind.value for kind in ScopeKind]}, "key": _SCOPE_KEY}, {"ttl_hours": _TTL_HOURS}),
     ]
 }
 METADATA: Schema = {

@@ -22,6 +22,7 @@ class ScopeKind(StrEnum):
 class Scope:
     kind: ScopeKind
     key: str
+    ttl_hours: float | None = None  # without a message it opens a new conversation then; None: as is set; 0: never
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,7 @@ class Claim:
     message_count: int  # transcript lines of other turns
     displaced: tuple[Displaced, ...] = ()  # interrupted since the last answer
     steps: tuple[Step, ...] = ()  # of this turn, until now
+    thread_lines: int = 0  # lines of other turns since the thread was made
     # On the clock of the process that claimed, before it did: the lease is never thought longer than it is. The store
     # knows no such clock; a claim without this moment is taken for one that has lapsed.
     claimed_at: float = float("-inf")

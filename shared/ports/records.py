@@ -38,6 +38,7 @@ class Submission:
     ttl_seconds: float  # to the turn's deadline
     limits: QueueLimits
     gather_seconds: float = 0.0  # with coalesce: the pause in which quick messages gather
+    conversation_ttl_seconds: float = 0.0  # without a message it is closed then; 0: never
     replaces: str | None = None  # the turn that is displaced, with all behind it
     webhook: bool = False  # its end is told to another service
     chat: ChatRequest | None = None  # which may name that turn by other ids
@@ -165,6 +166,14 @@ class Deletion:
 
     runs: tuple[LeftRun, ...]
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """How many conversations were closed and deleted because they were old."""
+
+    archived: int
+    deleted: int
 
 
 @dataclass(frozen=True, slots=True)

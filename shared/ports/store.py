@@ -14,6 +14,7 @@ from shared.ports.records import (
     Busy,
     Deletion,
     Ended,
+    Expiry,
     Lease,
     LeftRun,
     Lessee,
@@ -158,6 +159,14 @@ class Store(TurnStatistics, Outbox, Protocol):
 
     async def delete_conversations(self, user_id: str, limit: int) -> Deletion:
         """As `delete_conversation`, up to so many of the user's; to be called until none is left."""
+        ...
+
+    async def rotate_conversation(self, user_id: str, conversation_id: str) -> None:
+        """Its next message starts a new thread, seeded with the last lines. Raises NotFound."""
+        ...
+
+    async def expire_conversations(self, ttl_seconds: float, retention_seconds: float, limit: int) -> Expiry:
+        """Close those without a message for so long, or for as long as their scope says, and delete; 0 is never."""
         ...
 
     async def was_deleted(self, user_id: str, conversation_id: str) -> bool:

@@ -82,7 +82,9 @@ class _Effort:
 
     async def _hear(self) -> None:
         known = ""
-        async with contextlib.aclosing(self._provider.listen(self._thread, self._run_id)) as stream:
+        async with contextlib.aclosing(
+            self._provider.listen(self._thread, self._run_id, self._hold.turn.turn_id)
+        ) as stream:
             async for one in stream:
                 if isinstance(one, RunState):
                     return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ContentsRefused, NotSent, OutcomeUnknown
 from shared.core.model import Message
@@ -12,7 +13,7 @@ from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
 from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
-from shared.ports import Provider, Store
+from shared.ports import Provider, Store, TurnUpdate
 from shared.tools.registry import Registry, specs
 
 CONTENTS = frozenset({ErrorCode.CONTEXT_TOO_LONG, ErrorCode.CONTENT_FLAGGED})
@@ -26,6 +27,7 @@ class HistoryLimits:
 
     seed_lines: int  # into a new thread (rotation)
     transcript_lines: int  # with every create, where the server keeps no thread
+    thread_lines: int = 0  # in a thread before the next message gets a new one; 0: as many as there are
 
 
 class RunRequests:
@@ -56,7 +58,13 @@ class RunRequests:
 
         True where one was made. Raises RateLimited, NotSent, ProviderRefused: nothing was started.
         """
-        if hold.thread is not None or not self._provider.keeps_threads:
+        if not self._provider.keeps_threads:
+            return False
+        most = self._carry.thread_lines
+        if hold.thread is not None and most and hold.thread_lines >= most and hold.turn.attempt == 1 and not hold.steps:
+            await hold.advance(TurnUpdate(forget_thread=True))
+            hold.log(EventName.THREAD_ROTATED, lines=hold.thread_lines)
+        if hold.thread is not None:
             return False
         seeds = await self._history(hold, self._carry.seed_lines)
         try:
@@ -142,14 +150,15 @@ class RunRequests:
 
     async def _fit_from(self, hold: HeldTurn, lines: Sequence[Message]) -> int:
         """Where the lines begin that may be carried along: behind the last turn that failed for what had been said."""
-        answered = {line.turn_id for line in lines if line.role == "assistant"}
+        answered = {line.turn_id for line in lines if line.role == "assistant" and not line.partial}
         for at in range(len(lines), 0, -1):
             line = lines[at - 1]
             if line.role != "user" or line.turn_id in answered:
                 continue
             turn = (await self._store.get_turn(hold.turn.user_id, line.turn_id)).turn
             if turn.error is not None and turn.error.get("code") in CONTENTS:
-                return at
+                said = (behind for behind, one in enumerate(lines[at:]) if one.turn_id != line.turn_id)
+                return at + next(said, len(lines) - at)
         return 0
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from shared.core.model import JsonObject
 from shared.core.runs import Thread
-from shared.ports import Deletion, LeftRun
+from shared.ports import Deletion, Expiry, LeftRun
 from shared.stores.answers import by_outcome, list_of, nothing
 from shared.stores.rpc import DatabaseCalls
+from shared.stores.turn_patch import ms
 
 
 class LeftRecords:
@@ -16,6 +17,15 @@ class LeftRecords:
 
     def __init__(self, rpc: DatabaseCalls) -> None:
         self._rpc = rpc
+
+    async def expire_conversations(self, ttl_seconds: float, retention_seconds: float, limit: int) -> Expiry:
+        return await self._rpc.call(
+            "chat_expire_conversations",
+            by_outcome({"ok": lambda answer: Expiry(answer["archived"], answer["deleted"])}),
+            ttl_ms=ms(ttl_seconds),
+            retention_ms=ms(retention_seconds),
+            limit=limit,
+        )
 
     async def list_ended_threads(self, limit: int) -> Sequence[Thread]:
         return await self._rpc.call(

@@ -119,6 +119,7 @@ def read_claim(row: JsonObject) -> Claim:
         fresh=row["fresh"],
         last_run_id=row["last_run_id"],
         message_count=row["message_count"],
+        thread_lines=row["thread_lines"],
         displaced=tuple(Displaced(one["turn_id"], one["text"], one["partial"]) for one in row["displaced"]),
         steps=tuple(_step(one) for one in row["steps"]),
     )

@@ -81,6 +81,8 @@ class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
             gather_ms=ms(s.gather_seconds),
             replaces=s.replaces,
             webhook=s.webhook,
+            scope_ttl_ms=None if s.scope is None or s.scope.ttl_hours is None else ms(s.scope.ttl_hours * 3600),
+            idle_ttl_ms=ms(s.conversation_ttl_seconds),
             trigger=None if s.chat is None else s.chat.trigger.value,
             names=None if s.chat is None else s.chat.names,
             message=None if s.chat is None else s.chat.message_id,
@@ -258,6 +260,11 @@ class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
     async def delete_conversations(self, user_id: str, limit: int) -> Deletion:
         return await self._rpc.call(
             "chat_delete_conversations", by_outcome({"ok": read_deletion}), user=user_id, limit=limit
+        )
+
+    async def rotate_conversation(self, user_id: str, conversation_id: str) -> None:
+        await self._rpc.call(
+            "chat_rotate_conversation", by_outcome({"ok": nothing}), user=user_id, conversation=conversation_id
         )
 
     async def was_deleted(self, user_id: str, conversation_id: str) -> bool:

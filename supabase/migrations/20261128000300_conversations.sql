@@ -16,6 +16,9 @@ create table public.chat_conversations (
   last_run_id      text,
   answered_at      timestamptz,  -- when the newest reply was recorded
   seeded_at        timestamptz,  -- when the thread was made: what was said before stands in it
+  seeded_seq       int         not null default 0,      -- the lines before that
+  rotate_asked     boolean     not null default false,  -- the thread goes with the turn that is being answered on it
+  ttl_ms           bigint      check (ttl_ms >= 0),     -- as its scope asks for; null: what the settings say; 0: for ever
   next_seq         int         not null default 1,
   next_message_seq int         not null default 1,
   lease_epoch      bigint      not null default 0,
@@ -45,6 +48,11 @@ create unique index chat_conversations_one_per_scope on public.chat_conversation
   where scope_kind is not null and archived_at is null;
 create index chat_conversations_newest
   on public.chat_conversations (user_id, (archived_at is not null), updated_at desc, id desc);
+
+create index chat_conversations_idle on public.chat_conversations (last_message_at) where archived_at is null;
+create index chat_conversations_own_ttl on public.chat_conversations (last_message_at)
+  where archived_at is null and ttl_ms is not null;
+create index chat_conversations_archived on public.chat_conversations (archived_at) where archived_at is not null;
 
 -- The words of a text, and whose it is, as a word that begins with a blank, as none in a text does: so one index finds
 -- what one user has said, and nothing of others. A vector has no room for more than a megabyte, so of a very long text

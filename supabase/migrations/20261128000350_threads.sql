@@ -9,7 +9,8 @@ create table public.chat_threads (
   generation      int         not null,      -- of the conversation's threads, from 1
   made_at         timestamptz not null,
   ended_at        timestamptz,               -- null: in use
-  ended_because   text        check (ended_because in ('given_up', 'archived', 'deleted', 'late', 'asked')),
+  ended_because   text        check (
+    ended_because in ('given_up', 'rotated', 'archived', 'deleted', 'late', 'asked')),
   failures        int         not null default 0,  -- deletions that the provider refused or did not answer
   not_before      timestamptz,
   primary key (provider, thread_id),
@@ -40,7 +41,8 @@ language plpgsql volatile set search_path = '' as $$
 begin
   if tg_op <> 'INSERT' and old.thread_id is not null then
     perform chat_internal.end_thread(old.thread_provider, old.thread_id, case
-      when tg_op = 'DELETE' then 'deleted' when new.archived_at is not null then 'archived' else 'given_up' end);
+      when tg_op = 'DELETE' then 'deleted' when new.archived_at is not null then 'archived'
+      when old.rotate_asked and not new.rotate_asked then 'rotated' else 'given_up' end);
   end if;
   if tg_op = 'DELETE' then
     update public.chat_threads set user_id = null, conversation_id = null

@@ -32,9 +32,10 @@ begin
   update public.chat_conversations set
     updated_at = p_now,
     -- closed for messages: its thread goes with each turn that was accepted before, and so with the last of them
-    thread_id = case when archived_at is null then thread_id end,
-    thread_provider = case when archived_at is null then thread_provider end,
-    thread_cursor = case when archived_at is null then thread_cursor end,
+    thread_id = case when archived_at is null and not rotate_asked then thread_id end,
+    thread_provider = case when archived_at is null and not rotate_asked then thread_provider end,
+    thread_cursor = case when archived_at is null and not rotate_asked then thread_cursor end,
+    rotate_asked = false,
     open_turns = open_turns - 1,
     runs = runs + jsonb_array_length(t.runs),
     conflicts = conflicts + t.conflicts,

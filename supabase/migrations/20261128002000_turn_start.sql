@@ -50,6 +50,9 @@ language sql stable set search_path = '' as $$
     'message_count', (select n.next_message_seq - 1 from public.chat_conversations n
                       where n.user_id = c.user_id and n.id = c.id)
                      - (select count(*) from public.chat_messages m where m.turn_id = t.id),
+    'thread_lines', (select n.next_message_seq - 1 - n.seeded_seq from public.chat_conversations n
+                     where n.user_id = c.user_id and n.id = c.id)
+                    - (select count(*) from public.chat_messages m where m.turn_id = t.id),
     'displaced', chat_internal.displaced(c),
     'agent', chat_internal.worker_json(t.user_id, chat_internal.agent_or_default(t.user_id, t.agent)),
     'steps', chat_internal.steps_json(t),

@@ -52,7 +52,8 @@ create function public.chat_submit_turn(
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,
   p_open_per_conversation int, p_open_per_user int, p_per_minute int, p_owner text, p_lease_ms int,
   p_gather_ms int default 0, p_replaces uuid default null, p_trigger text default null, p_names text default null,
-  p_message text default null, p_webhook boolean default false) returns jsonb
+  p_message text default null, p_webhook boolean default false, p_scope_ttl_ms bigint default null,
+  p_idle_ttl_ms bigint default 0) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
@@ -84,6 +85,12 @@ begin
     end if;
   end if;
   c := chat_internal.find_conversation(p_user, p_conversation, p_scope_kind, p_scope_key);
+  if chat_internal.expired(c, p_idle_ttl_ms, chat_internal.now()) then
+    c := chat_internal.archive(c, chat_internal.now());
+    if p_conversation is null then
+      c := null;  -- its scope goes on in a new one
+    end if;
+  end if;
   if c.archived_at is not null then
     return jsonb_build_object('outcome', 'archived');
   end if;
@@ -169,7 +176,8 @@ begin
           p_webhook)
   returning * into t;
   update public.chat_conversations set
-    next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v
+    next_seq = next_seq + 1, open_turns = open_turns + 1, last_message_at = v, updated_at = v,
+    ttl_ms = coalesce(p_scope_ttl_ms, ttl_ms)
   where user_id = p_user and id = c.id returning * into c;
 
   if p_strategy in ('interrupt', 'rollback') then

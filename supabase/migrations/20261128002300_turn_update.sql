@@ -33,7 +33,8 @@ begin
   return p_runs || jsonb_build_array(p_run);
 end $$;
 
-create function chat_internal.patch_conversation(c public.chat_conversations, p_patch jsonb) returns void
+create function chat_internal.patch_conversation(
+  c public.chat_conversations, t public.chat_turns, p_patch jsonb) returns void
 language sql volatile set search_path = '' as $$
   update public.chat_conversations set
     thread_provider = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'provider'
@@ -44,6 +45,9 @@ language sql volatile set search_path = '' as $$
                          when p_patch ? 'forget_thread' then null else thread_cursor end,
     seeded_at = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '') then chat_internal.now()
                      else seeded_at end,
+    seeded_seq = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '')
+                        then next_message_seq - 1 - (select count(*) from public.chat_messages m where m.turn_id = t.id)
+                      else seeded_seq end,
     last_run_id = coalesce(p_patch -> 'run' ->> 'run_id', last_run_id)
   where user_id = c.user_id and id = c.id
 $$;

@@ -43,7 +43,7 @@ begin
     return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
   end if;
   was := t.status;
-  perform chat_internal.patch_conversation(c, patch);
+  perform chat_internal.patch_conversation(c, t, patch);
   if patch ? 'handoff' then
     perform chat_internal.add_line(
       t, 'assistant', patch -> 'handoff' ->> 'from', coalesce(patch -> 'handoff' ->> 'said', ''), v, false,

@@ -42,6 +42,8 @@ select chat_internal.restrict_to_service_role(
   'public.chat_follow_conversation',
   'public.chat_note_stream',
   'public.chat_change_conversation',
+  'public.chat_rotate_conversation',
+  'public.chat_expire_conversations',
   'public.chat_list_messages',
   'public.chat_list_agents',
   'public.chat_get_agent',

@@ -273,6 +273,11 @@ class FakeChat:
         await self._obey()
         return replace(self._conversation(user_id, conversation_id), **fields)
 
+    async def rotate_conversation(self, user_id: str, conversation_id: str) -> None:
+        self.calls.append(("rotate", conversation_id))
+        await self._obey()
+        self._conversation(user_id, conversation_id)
+
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return {"title": None, "script": None, "scenes": []}
 

@@ -14,14 +14,14 @@ from shared.core.errors import StoreUnavailable
 from shared.core.model import User
 from shared.core.runs import Thread
 from shared.core.turns import Turn, TurnStatus
-from shared.ports import LeftRun, OpenTurns, Orphan
+from shared.ports import Expiry, LeftRun, OpenTurns, Orphan
 from shared.settings import load_settings
 from tests.http import virtual
 from tests.http.fakes import make_turn
 from tests.http.shapes import assert_answer, assert_error
 
 SECRET = "what-the-scheduler-shows"
-TIDIED = {"runs_ended": 0, "threads_deleted": 0}
+TIDIED = {"archived": 0, "deleted": 0, "runs_ended": 0, "threads_deleted": 0}
 RIGHT = {"authorization": f"Bearer {SECRET}"}
 ENVIRONMENT = {
     "OPENAI_API_KEY": "sk-canary",
@@ -70,6 +70,9 @@ class Fake:
 
     async def defer_left_run(self, run: LeftRun) -> None:
         raise AssertionError("no run to put off")
+
+    async def expire_conversations(self, limit: int) -> Expiry:
+        return Expiry(0, 0)
 
     async def end_left_run(self, run: LeftRun, deadline: float) -> bool:
         raise AssertionError("no run to end")

@@ -25,7 +25,16 @@ async def sweep(client: httpx.AsyncClient) -> dict[str, int]:
     answer = await client.post("/")
     assert answer.status_code == 200, answer.text
     report: dict[str, int] = answer.json()
-    assert list(report) == ["swept", "finished", "left", "runs_ended", "threads_deleted", "elapsed_ms"]
+    assert list(report) == [
+        "swept",
+        "finished",
+        "left",
+        "archived",
+        "deleted",
+        "runs_ended",
+        "threads_deleted",
+        "elapsed_ms",
+    ]
     return report
 
 

@@ -54,6 +54,7 @@ TABLE = [
     Row("GET", "/conversations", None, 200),
     Row("GET", "/conversations/{id}", "conversation", 200),
     Row("PATCH", "/conversations/{id}", "conversation", 200, {"title": "x"}),
+    Row("POST", "/conversations/{id}/rotate", "conversation", 204),
     Row("DELETE", "/conversations/{id}", "conversation", 204),
     Row("GET", "/conversations/{id}/messages", "conversation", 200),
     Row("GET", "/conversations/{id}/stream", "conversation", 200),

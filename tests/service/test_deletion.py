@@ -102,7 +102,7 @@ async def test_a_run_whose_holder_is_gone_is_ended_by_the_sweep(
     await asyncio.wait({sent})
     await one.store.delete_conversation(user.id, conversation)
     report = await tidy(one)
-    assert report == {"runs_ended": 1, "threads_deleted": 1}
+    assert (report["runs_ended"], report["threads_deleted"]) == (1, 1)
     assert await emulator.reached(run) == "cancelled"
     assert await left_at_provider(emulator) == []
     assert db.rows("select 1 from public.chat_left_runs") == db.rows("select 1 from public.chat_threads") == []
