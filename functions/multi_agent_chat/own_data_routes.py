@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -79,7 +78,7 @@ class OwnDataRoutes:
                 self._deps.store.list_messages(user_id, conversation_id, after_seq=after_seq, limit=LINES)
             )
             if found:
-                yield ("," if after_seq else "") + ",".join(_text(asdict(line)) for line in found)
+                yield ("," if after_seq else "") + ",".join(_text(render.line(one)) for one in found)
                 after_seq = found[-1].seq
             full = len(found) == LINES
 

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from functions.asgi.errors import sentence_of
+from functions.multi_agent_chat.stream import tool_values
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
-from shared.core.model import Agent, JsonObject, Message
+from shared.core.model import Agent, JsonObject, Message, PlacedCall
 from shared.core.runs import Handoff
+from shared.core.tool_messages import is_error
 from shared.core.turns import Conversation, RunRecord, Turn, TurnStatus
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
@@ -149,11 +151,28 @@ def conversation_list(values: Sequence[Conversation], limit: int) -> dict[str, A
     return {"conversations": [conversation(value) for value in values], "next_before": following}
 
 
+def line(value: Message) -> dict[str, Any]:
+    """A line of the transcript, with its calls as a stream tells of them."""
+    return asdict(value) | {"calls": [placed_call(call) for call in value.calls]}
+
+
+def placed_call(call: PlacedCall) -> dict[str, Any]:
+    failed = call.output is not None and is_error(call.output)
+    return {
+        "call_id": call.call_id,
+        "name": call.name,
+        "state": "open" if call.output is None else "failed" if failed else "done",
+        "input": tool_values.given(call.arguments),
+        "output": None if call.output is None else call.output if failed else tool_values.came_of_it(call.output),
+        "at": call.at,
+    }
+
+
 def message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
     """Where a full page may have another one behind it, its last number is the next `after_seq` or `before_seq`."""
     full = len(values) >= limit
     return {
-        "messages": [asdict(value) for value in values],
+        "messages": [line(value) for value in values],
         "next_after_seq": values[-1].seq if full and not backwards else None,
         "next_before_seq": values[0].seq if full and backwards and values[0].seq > 1 else None,
     }

@@ -247,6 +247,16 @@ CONVERSATION = shaped(
     }
 )
 CONVERSATION_LIST = shaped({"conversations": listed(shaped(_CONVERSATION)), "next_before": nullable(UUID)})
+_CALL = shaped(
+    {
+        "call_id": TEXT,
+        "name": TEXT,
+        "state": {"enum": ["open", "done", "failed"]},
+        "input": {},
+        "output": {},
+        "at": COUNT,
+    }
+)
 _LINE = shaped(
     {
         "id": UUID,
@@ -260,6 +270,7 @@ _LINE = shaped(
         "partial": FLAG,
         "handoff_to": nullable(TEXT),
         "client_message_id": nullable(TEXT),
+        "calls": listed(_CALL),
     }
 )
 _UI_MESSAGE = shaped(

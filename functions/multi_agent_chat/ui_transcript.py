@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from shared.core.model import Message
+from functions.multi_agent_chat.stream import tool_values
+from shared.core.model import Message, PlacedCall
+from shared.core.tool_messages import is_error
 
 
 def ui_message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
@@ -41,7 +43,26 @@ def _message(lines: Sequence[Message]) -> dict[str, Any]:
 
 
 def _parts(line: Message) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = [{"type": "text", "text": line.text, "state": "done"}] if line.text else []
+    parts: list[dict[str, Any]] = []
+    said = 0
+    for call in line.calls:
+        parts += _words(line.text[said : call.at])
+        said = max(said, call.at)
+        parts.append(_tool(line, call))
+    parts += _words(line.text[said:])
     if line.handoff_to is not None:
         parts.append({"type": "data-handoff", "data": {"from": line.agent, "to": line.handoff_to}})
     return parts
+
+
+def _words(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text.strip("\n"), "state": "done"}] if text.strip("\n") else []
+
+
+def _tool(line: Message, call: PlacedCall) -> dict[str, Any]:
+    """As the AI SDK keeps a tool that its page does not define. One that was never answered counts as failed there."""
+    part: dict[str, Any] = {"type": "dynamic-tool", "toolName": call.name, "toolCallId": f"{line.id}:{call.call_id}"}
+    part |= {"providerExecuted": True, "input": tool_values.given(call.arguments)}
+    if call.output is None or is_error(call.output):
+        return part | {"state": "output-error", "errorText": call.output or "It was not answered."}
+    return part | {"state": "output-available", "output": tool_values.came_of_it(call.output)}

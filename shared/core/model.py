@@ -65,6 +65,17 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """A call of a function, or of an agent as tool, at its place in a line of the transcript."""
+
+    call_id: str
+    name: str
+    arguments: str  # the model's own text, cut where it is long
+    output: str | None  # cut where it is long; None: it was under way when its turn ended
+    at: int  # how many characters of the line were said before it
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One line of the transcript. `seq` is gapless per conversation, in the order people read it."""
 
@@ -79,3 +90,4 @@ class Message:
     partial: bool = False  # its turn was stopped, was displaced or failed before it had been said
     handoff_to: str | None = None  # the agent that this one handed over to after these words; `text` may be empty then
     client_message_id: str | None = None  # what its sender's chat calls it
+    calls: tuple[PlacedCall, ...] = ()  # that its agent made meanwhile, in order

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.core.model import Agent, JsonObject, Message, Peer, Scope, ScopeKind
+from shared.core.model import Agent, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
 from shared.core.turns import (
     Claim,
@@ -153,6 +153,10 @@ def read_message(row: JsonObject) -> Message:
         partial=row["partial"],
         handoff_to=row["handoff_to"],
         client_message_id=row["client_message_id"],
+        calls=tuple(
+            PlacedCall(call["call_id"], call["name"], call["arguments"], call["output"], call["at"])
+            for call in row["calls"]
+        ),
     )
 
 

@@ -1,10 +1,36 @@
 -- Reading the transcript, from its beginning or only its newest lines.
 
+-- What an agent called while it said this line: the calls of the steps since control came to it, but for the handoff itself.
+-- `at` is how many characters of the line were said before. A run that goes on after its calls shows its text in several
+-- steps, each with more of it. Arguments and outputs are cut where they are long.
+create function chat_internal.calls_json(m public.chat_messages) returns jsonb
+language sql stable set search_path = '' as $$
+  with steps as (
+    select s.value as step, s.ordinality as n, t,
+      count(*) filter (where jsonb_typeof(s.value -> 'handoff') = 'object')
+        over (order by s.ordinality rows between unbounded preceding and 1 preceding) as segment
+    from public.chat_turns t cross join lateral jsonb_array_elements(t.steps) with ordinality s
+    where m.role = 'assistant' and t.id = m.turn_id)
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'call_id', k.key, 'name', c.value ->> 'name', 'arguments', left(c.value ->> 'arguments', 4000),
+    'output', left(coalesce(c.value ->> 'output', l.output), 4000), 'at', (
+      select coalesce(sum(w.chars), 0) + 2 * greatest(count(*) - 1, 0) from (
+        select max(length(e.step ->> 'text')) as chars from steps e
+        where e.segment = o.segment and e.n <= o.n and e.step ->> 'text' ~ '\S' group by e.step ->> 'run_id') w))
+    order by o.n, c.ordinality), '[]')
+  from steps o
+  cross join lateral jsonb_array_elements(o.step -> 'calls') with ordinality c
+  cross join lateral chat_internal.ledger_key(o.t, o.n, c.value ->> 'call_id') k (key)
+  left join public.chat_tool_calls l on l.turn_id = (o.t).id and l.call_id = k.key
+  where o.segment = m.part and c.value ->> 'name' not like 'transfer\_to\_%'
+$$;
+
 create function chat_internal.message_json(m public.chat_messages) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
     'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at),
+    'calls', chat_internal.calls_json(m),
     'client_message_id', case when m.role = 'user' then (
       select t.client_message_id from public.chat_turns t where t.id = m.turn_id) end)
 $$;

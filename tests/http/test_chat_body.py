@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.multi_agent_chat import render, ui_transcript
 from functions.multi_agent_chat.chat_body import conversation_of
-from shared.core.model import User
+from shared.core.model import Message, PlacedCall, User
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger, TurnStatus
 from tests.http.fakes import FakeChat
 from tests.http.shapes import assert_answer, assert_error
@@ -158,6 +159,33 @@ async def test_the_transcript_as_messages(http: httpx.AsyncClient, chat: FakeCha
     assert found == [("user", 3), ("assistant", 4)], "an answer without its question is left to the next page"
     assert newest["next_before_seq"] == 3
     assert_error(await http.get(f"{path}x", headers=bearer()), 422, "invalid_request", "format")
+
+
+def test_calls_stand_among_the_words_of_a_message() -> None:
+    failed = '{"error": {"code": "unknown_tool", "message": "x"}}'
+    calls = (
+        PlacedCall("a", "read_project", "", '{"title": "Owls"}', 0),
+        PlacedCall("b", "ask_clerk", '{"question": "?"}', failed, 6),
+        PlacedCall("c", "write_project", "no JSON", None, 6),
+    )
+    line = Message("m", 2, "t", 1, "assistant", "boss", "First.\n\nDone.", "", partial=True, calls=calls)
+    (message,) = ui_transcript.ui_message_list([line], 9, backwards=False)["messages"]
+    tool = {"type": "dynamic-tool", "providerExecuted": True}
+    assert message["parts"] == [
+        tool
+        | {"toolName": "read_project", "toolCallId": "m:a", "input": {}}
+        | {"state": "output-available", "output": {"title": "Owls"}},
+        {"type": "text", "text": "First.", "state": "done"},
+        tool
+        | {"toolName": "ask_clerk", "toolCallId": "m:b", "input": {"question": "?"}}
+        | {"state": "output-error", "errorText": failed},
+        tool
+        | {"toolName": "write_project", "toolCallId": "m:c", "input": "no JSON"}
+        | {"state": "output-error", "errorText": "It was not answered."},
+        {"type": "text", "text": "Done.", "state": "done"},
+    ]
+    assert [call["state"] for call in render.line(line)["calls"]] == ["done", "failed", "open"]
+    assert render.line(line)["calls"][1]["output"] == failed
 
 
 async def test_a_chat_that_is_sent_whole_may_be_long(http: httpx.AsyncClient, chat: FakeChat) -> None:
