@@ -78,7 +78,7 @@ class OwnDataRoutes:
                 self._deps.store.list_messages(user_id, conversation_id, after_seq=after_seq, limit=LINES)
             )
             if found:
-                yield ("," if after_seq else "") + ",".join(_text(render.line(one)) for one in found)
+                yield ("," if after_seq else "") + ",".join(_text(render.transcript_line(one)) for one in found)
                 after_seq = found[-1].seq
             full = len(found) == LINES
 

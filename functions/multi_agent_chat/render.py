@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from functions.asgi.errors import sentence_of
-from functions.multi_agent_chat.stream import tool_values
+from functions.multi_agent_chat import tool_values
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message, PlacedCall
@@ -151,7 +151,7 @@ def conversation_list(values: Sequence[Conversation], limit: int) -> dict[str, A
     return {"conversations": [conversation(value) for value in values], "next_before": following}
 
 
-def line(value: Message) -> dict[str, Any]:
+def transcript_line(value: Message) -> dict[str, Any]:
     """A line of the transcript, with its calls as a stream tells of them."""
     return asdict(value) | {"calls": [placed_call(call) for call in value.calls]}
 
@@ -172,7 +172,7 @@ def message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> d
     """Where a full page may have another one behind it, its last number is the next `after_seq` or `before_seq`."""
     full = len(values) >= limit
     return {
-        "messages": [line(value) for value in values],
+        "messages": [transcript_line(value) for value in values],
         "next_after_seq": values[-1].seq if full and not backwards else None,
         "next_before_seq": values[0].seq if full and backwards and values[0].seq > 1 else None,
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from functions.multi_agent_chat.stream import tool_values
+from functions.multi_agent_chat import tool_values
 from shared.core.model import Message, PlacedCall
 from shared.core.tool_messages import is_error
 

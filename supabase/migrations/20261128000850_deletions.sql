@@ -8,12 +8,12 @@ create table public.chat_deleted_conversations (
   primary key (user_id, id)
 );
 
--- The keys of its messages, as hashes, for a day: a message that is repeated then is told what has become of it.
+-- The keys of its messages, hashed with their user's id, for a day: a message that is repeated then is told what has become
+-- of it.
 create table public.chat_deleted_keys (
+  key_hash   text        primary key,
   user_id    uuid        not null,
-  key_hash   text        not null,
-  deleted_at timestamptz not null,
-  primary key (user_id, key_hash)
+  deleted_at timestamptz not null
 );
 
 create index chat_deleted_keys_by_age on public.chat_deleted_keys (deleted_at);

@@ -12,7 +12,7 @@ language sql stable set search_path = '' as $$
     select 1 from public.chat_deleted_conversations d where d.user_id = p_user and d.id = any (p_conversations))
   or (p_key is not null and exists (
     select 1 from public.chat_deleted_keys k
-    where k.user_id = p_user and k.key_hash = chat_internal.key_hash(p_user, p_key)
+    where k.key_hash = chat_internal.key_hash(p_user, p_key)
       and k.deleted_at > chat_internal.now() - interval '1 day'))
 $$;
 

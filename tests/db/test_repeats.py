@@ -148,6 +148,9 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_note_stream", lambda chat: queued(chat) | {"whole": False}),
     ("chat_note_stream", lambda chat: queued(chat) | {"whole": True}),
     ("chat_write_project", project),
+    ("chat_rotate_conversation", without("patch", project)),
+    ("chat_delete_conversation", without("turn", lambda chat: queued(chat) | {"conversation": chat.conversation})),
+    ("chat_delete_conversations", without("turn", lambda chat: queued(chat) | {"limit": 9})),
     ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"title": "T", "archived": true}'}),
 ]
 
@@ -171,11 +174,10 @@ def test_all_writers_are_repeated_here(chat: Chat) -> None:
         "chat_tidy_events",
         "chat_take_webhooks",
         "chat_drop_webhook",
-        "chat_delete_conversation",
-        "chat_delete_conversations",
         "chat_list_left_runs",
         "chat_drop_left_run",
         "chat_defer_left_run",
+        "chat_expire_conversations",
     }
     assert {row["proname"] for row in rows} == {name for name, _ in CASES} | elsewhere
 

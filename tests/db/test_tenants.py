@@ -39,7 +39,10 @@ select jsonb_build_array(
      e.ms is not null) order by e.number) from public.chat_turns r join public.chat_turn_events e on e.turn_id = r.id
    where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
-   where r.thread_id = %(user)s::text)) as rows"""
+   where r.thread_id = %(user)s::text),
+  (select count(*) from public.chat_deleted_conversations r where r.user_id = %(user)s),
+  (select count(*) from public.chat_deleted_keys r where r.user_id = %(user)s)) as rows"""
+GONE = "99999999-9999-4999-8999-999999999999"  # a conversation that the twin has deleted
 
 
 @dataclass
@@ -226,6 +229,12 @@ def first(chat: Case) -> str:
     return str(chat.db.rows(query, chat.user)[0]["id"])
 
 
+def expired(chat: Case) -> None:
+    answered(chat)
+    older = "update public.chat_conversations set last_message_at = last_message_at - interval '1 day'"
+    chat.db.run(f"{older} where user_id = %s", chat.user)
+
+
 def project(chat: Case) -> None:
     running(chat)
     chat.db.call("chat_write_project", **chat.here(patch='{"title": "mine"}'))
@@ -379,6 +388,18 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "no project read": of("chat_read_project"),
     "a project written": then(running, of("chat_write_project", patch='{"script": "mine"}')),
     "a project of no conversation written": of("chat_write_project", patch='{"script": "mine"}'),
+    "a message to what the twin deleted": lambda chat: chat.message(conversation=GONE),
+    "a first message with a key of what the twin deleted": lambda chat: chat.message(key="gone key"),
+    "a message to one that has expired": then(expired, lambda chat: chat.message(idle_ttl_ms=1000)),
+    "a conversation deleted": then(running, of("chat_delete_conversation")),
+    "what the twin deleted deleted": lambda chat: (
+        "chat_delete_conversation", {"user": chat.user, "conversation": GONE}
+    ),
+    "whether what the twin deleted is": lambda chat: ("chat_was_deleted", {"user": chat.user, "conversation": GONE}),
+    "everything deleted": then(running, lambda chat: ("chat_delete_conversations", {"user": chat.user, "limit": 9})),
+    "an idle conversation rotated": then(answered, of("chat_rotate_conversation")),
+    "a busy conversation rotated": then(running, of("chat_rotate_conversation")),
+    "no conversation rotated": of("chat_rotate_conversation"),
     "a thread given up": lambda chat: step(chat, threaded(chat), "queued", '{"forget_thread": true}'),
     "a thread given up for an edit": edited_with_thread,
     "a timeline read": lambda chat: ("chat_get_timeline", {"turn": waiting(chat)}),
@@ -406,9 +427,16 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     db.call("chat_note_stream", user=twin.user, turn=first["turn"]["turn_id"], whole=False)
     head = twin.claim(lease_ms=3_600_000)
     fence = {"turn": head["turn"]["turn_id"], "epoch": head["epoch"]}
-    thread = json.dumps({"thread": {"provider": "assistants", "thread_id": twin.user, "cursor": None}})
+    thread = json.dumps(
+        {"thread": {"provider": "assistants", "thread_id": twin.user, "cursor": None}}
+        | {"run": {"run_id": "twin's", "agent": "orchestrator", "status": "in_progress"}}
+    )
     twin.advance(head["epoch"], head["turn"]["turn_id"], "running", thread, lease_ms=3_600_000)
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
+    twin.fenced("chat_keep_scratch", **fence, call="twin's", provider="responses", thread=twin.user, run=twin.user)
+    gone = Chat(db, twin.user, GONE)
+    gone.submit(key="gone key", owner=None)
+    gone.fenced("chat_delete_conversation")
     twin.fenced("chat_write_project", patch='{"title": "twin\'s"}')
     for _ in range(2):
         twin.submit(strategy="coalesce", text="twin's", message="same message")

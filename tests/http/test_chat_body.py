@@ -184,8 +184,8 @@ def test_calls_stand_among_the_words_of_a_message() -> None:
         | {"state": "output-error", "errorText": "It was not answered."},
         {"type": "text", "text": "Done.", "state": "done"},
     ]
-    assert [call["state"] for call in render.line(line)["calls"]] == ["done", "failed", "open"]
-    assert render.line(line)["calls"][1]["output"] == failed
+    assert [call["state"] for call in render.transcript_line(line)["calls"]] == ["done", "failed", "open"]
+    assert render.transcript_line(line)["calls"][1]["output"] == failed
 
 
 async def test_a_chat_that_is_sent_whole_may_be_long(http: httpx.AsyncClient, chat: FakeChat) -> None:

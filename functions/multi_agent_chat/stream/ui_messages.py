@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.multi_agent_chat import render
-from functions.multi_agent_chat.stream import tool_values
+from functions.multi_agent_chat import render, tool_values
 from functions.multi_agent_chat.stream.frames import DONE, frame, whole
 from shared.core.chat_events import (
     ChatEvent,
