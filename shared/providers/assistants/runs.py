@@ -79,13 +79,17 @@ def _additions(start: RunStart, present: Collection[Mark]) -> Iterator[dict[str,
     own: list[dict[str, Any]] = []
     if start.text is not None:
         own.append(_message(start.turn_id, "user", start.text))
-    for at, step in enumerate(start.steps):
-        own.append(_message(start.turn_id, "assistant", _told(step), step=str(at)))
+    own += [_message(start.turn_id, "assistant", _told(step), step=_step_mark(step)) for step in start.steps]
     if start.handoff is not None:
         # The same agent may be brought in again: the runs before it tell one time from another.
         marks = {"handoff": start.handoff.to_agent, "after": str(len(start.known_run_ids))}
         own.append(_message(start.turn_id, "assistant", _brought_in(start.handoff), **marks))
     yield from (message for message in own if mark(message) not in present)
+
+
+def _step_mark(step: Step) -> str:
+    """What tells a step from the turn's others, whichever of them are told: a run may have several."""
+    return " ".join([step.run_id or "", *(call.call_id for call in step.calls[:1])])
 
 
 def _told(step: Step) -> str:

@@ -153,7 +153,7 @@ async def test_steps_and_the_handoff_are_told_as_messages(provider: AssistantsPr
     handoff = "Handoff from orchestrator to writer: It is a script.\n\nTask: Write it."
     assert [(m["role"], m["content"], m["metadata"]) for m in sent(route)["additional_messages"]] == [
         ("user", "Hello", {"turn_id": "turn-1"}),
-        ("assistant", "Let me see.\nCalled look with {}: seen", {"turn_id": "turn-1", "step": "0"}),
+        ("assistant", "Let me see.\nCalled look with {}: seen", {"turn_id": "turn-1", "step": "run_0 call_1"}),
         ("assistant", handoff, {"turn_id": "turn-1", "handoff": "writer", "after": "1"}),
     ]
 
