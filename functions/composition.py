@@ -115,6 +115,7 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
                 transcript_lines=200,
                 thread_lines=settings.archive_after_messages,
             ),
+            approval_seconds=settings.approval_ttl_hours * 3600,
         ),
         limits=QueueLimits(
             open_per_conversation=settings.max_open_turns,

@@ -14,10 +14,11 @@ from typing import Any
 
 from shared import logs
 from shared.core.chat_events import EventName
-from shared.core.errors import ChatError, ConversationDeleted, Fenced, NotFound, StoreUnavailable
+from shared.core.errors import ChatError, Conflict, ConversationDeleted, Fenced, NotFound, StoreUnavailable
 from shared.core.model import Scope, User
+from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Thread
-from shared.core.turns import ChatRequest, Claim, ConversationKey, MultitaskStrategy, Turn
+from shared.core.turns import ChatRequest, Claim, ConversationKey, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
@@ -254,6 +255,38 @@ class ChatService:
         self._instance.reads.forget(turn.conversation)
         return turn
 
+    async def answer_call(self, user: User, turn_id: str, answer: PersonAnswer, deadline: float) -> Turn:
+        """Say to a call what the user says, and carry the turn on. Raises as `Store.answer_call`."""
+        turn = await self._answer(user, turn_id, answer)
+        return await self._see_through(turn, None, deadline)
+
+    async def open_answers(
+        self, user: User, turn_id: str, answers: Sequence[PersonAnswer], deadline: float
+    ) -> LiveTurn:
+        """Say all of these, and watch the turn go on. What was answered before stays as it is.
+
+        Raises NotFound, InvalidRequest, StoreUnavailable.
+        """
+        for answer in answers:
+            with contextlib.suppress(Conflict, NotFound):  # a chat repeats what it knows with what is new
+                await self._answer(user, turn_id, answer)
+        turn = (await self._instance.store.get_turn(user.id, turn_id)).turn
+        work = functools.partial(self._see_through, turn, None, deadline)
+        return LiveTurn(self._instance, self._server.provider, turn, work)
+
+    async def _answer(self, user: User, turn_id: str, answer: PersonAnswer) -> Turn:
+        turn = await self._instance.store.answer_call(user.id, turn_id, answer)
+        self._instance.reads.forget(turn.conversation)
+        self._instance.notify(turn.conversation)
+        logs.event(
+            EventName.PERSON_ANSWERED,
+            turn_id=turn.turn_id,
+            conversation_id=turn.conversation_id,
+            seq=turn.seq,
+            waiting=len(turn.calls),
+        )
+        return turn
+
     async def _see_through(
         self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool = False
     ) -> Turn:
@@ -276,9 +309,11 @@ class ChatService:
                     ours, claim = claim, None
                     try:
                         served = await self._server.serve(turn, ours, budget)
-                        turn = served or (await self._server.peek(turn)).turn
-                        if turn.status.final or shutdown.begun:
-                            break  # what came to a stop here goes on elsewhere at once
+                        peek = None if served is not None else await self._server.peek(turn)
+                        turn = served or turn if peek is None else peek.turn
+                        waits = peek is not None and turn.status is TurnStatus.WAITING and not peek.claimable
+                        if turn.status.final or shutdown.begun or waits:
+                            break  # what came to a stop here goes on elsewhere at once, or once a person has spoken
                         await self._instance.wakeups.wait(turn.conversation, STUMBLE_SECONDS)
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)

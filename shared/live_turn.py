@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
 
-from shared.core.chat_events import ChatEvent, HandoffMade, RunStarted, TurnQueued
+from shared.core.chat_events import ChatEvent, HandoffMade, PersonAsked, RunStarted, ToolCalled, TurnQueued
 from shared.core.errors import ChatError, NotFound, StoreUnavailable
+from shared.core.person_calls import PersonCallKind
 from shared.core.runs import Handoff, RunState, Thread
 from shared.core.turns import Turn, TurnStatus
 from shared.instance.instance import Instance
@@ -149,6 +150,10 @@ def retell(log: TurnLog, turn: Turn) -> None:
             log.say(run_id, run.agent, 0, run.text)
     for handoff in handoffs:
         _tell_handoff(log, handoff)
+    for call in turn.calls:
+        by_client = call.kind is not PersonCallKind.APPROVAL
+        log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, by_client))
+        log.add(PersonAsked(call))
 
 
 def _tell_handoff(log: TurnLog, made: Handoff) -> None:

@@ -150,6 +150,7 @@ class Settings(BaseModel):
     retention_days: DaysOrNone = 0.0
     archive_after_messages: CountOrNone = 0
     carry_over_messages: CountOrNone = 10
+    approval_ttl_hours: Annotated[float, Field(gt=0, le=8_760, allow_inf_nan=False)] = 24.0
     maintenance_secret: LongSecret | None = None
     sweep_seconds: Annotated[float, Field(ge=2, le=3600)] = 50.0
     operator_role: Word | None = None

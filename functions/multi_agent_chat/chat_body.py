@@ -6,13 +6,15 @@ Of `messages` only the last is read: what was said before is known here, and a c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from functions.multi_agent_chat import body_fields
+from functions.multi_agent_chat import answer_fields, body_fields
 from functions.multi_agent_chat.body_fields import MAX_CHAT_ID, invalid, is_uuid
 from shared.chat import NewMessage
+from shared.core.errors import NotFound
 from shared.core.model import User
+from shared.core.person_calls import PersonAnswer
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger
 
 FIELDS = ("id", "messages", "trigger", "messageId", "agent", "multitask_strategy", "wait_seconds", "metadata")
@@ -48,6 +50,47 @@ def new_message(
         idempotency_key=None if trigger is Trigger.REGENERATE else key,
         chat=ChatRequest(trigger, _id(document, "messageId") if "messageId" in document else None, message_id),
     )
+
+
+def carries_answers(document: Any) -> bool:
+    """Whether the last message is the agent's: the chat sends it with what the user has said to its calls."""
+    if not is_chat_body(document) or document.get("trigger") != Trigger.SUBMIT:
+        return False
+    messages = document.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
+
+
+def answers(document: Mapping[str, Any]) -> tuple[str, Sequence[PersonAnswer]]:
+    """The turn, whose id the agent's message has, and what its parts answer. Raises NotFound where it has no turn's id.
+
+    A chat repeats what it knows: calls that were carried out here, and answers that were taken before, are among them.
+    """
+    body_fields.known(document, FIELDS)
+    _id(document, "id")
+    last = _last(document)
+    parts = last.get("parts")
+    if not isinstance(parts, list):
+        raise invalid("messages.parts", "messages.parts must be a list.")
+    if not is_uuid(last.get("id")):
+        raise NotFound()
+    found = [answer for part in parts if isinstance(part, dict) and (answer := _answer(part)) is not None]
+    return str(last["id"]), found
+
+
+def _answer(part: Mapping[str, Any]) -> PersonAnswer | None:
+    kind, state, approval = part.get("type"), part.get("state"), part.get("approval")
+    if not isinstance(kind, str) or not (kind == "dynamic-tool" or kind.startswith("tool-")):
+        return None
+    if state == "approval-responded" and isinstance(approval, dict):
+        given = {"call_id": approval.get("id"), "approve": approval.get("approved")}
+        return answer_fields.answer(given | ({"reason": approval["reason"]} if approval.get("reason") else {}))
+    if part.get("providerExecuted") is True or state not in ("output-available", "output-error"):
+        return None
+    if state == "output-available":
+        return answer_fields.answer({"call_id": part.get("toolCallId"), "output": part.get("output")})
+    reason = str(part.get("errorText", ""))[: answer_fields.MAX_REASON]
+    return answer_fields.answer({"call_id": part.get("toolCallId"), "approve": False, "reason": reason})
 
 
 def _trigger(document: Mapping[str, Any]) -> Trigger:

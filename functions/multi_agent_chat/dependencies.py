@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from shared.chat import NewMessage
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Forbidden, StoreUnavailable
 from shared.core.model import User
+from shared.core.person_calls import PersonAnswer
 from shared.core.turns import MultitaskStrategy, Turn
 from shared.ports import Accepted, Clock, Store
 
@@ -43,6 +44,10 @@ class Service(Protocol):
     async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None: ...
     async def delete_conversations(self, user: User, deadline: float) -> None: ...
     async def carry_on(self, run_id: str, deadline: float) -> None: ...
+    async def answer_call(self, user: User, turn_id: str, answer: PersonAnswer, deadline: float) -> Turn: ...
+    async def open_answers(
+        self, user: User, turn_id: str, answers: Sequence[PersonAnswer], deadline: float
+    ) -> TurnStream: ...
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn: ...
     async def open_stream(self, user: User, message: NewMessage, deadline: float) -> TurnStream: ...
     async def attach(self, user: User, conversation_id: str, deadline: float) -> TurnStream | None: ...

@@ -14,6 +14,7 @@ from functions.multi_agent_chat.schemas import Schema, reference
 COMPONENTS: Mapping[str, Schema] = {
     "NewMessage": schemas.NEW_MESSAGE,
     "ChatBody": schemas.CHAT_BODY,
+    "CallAnswer": schemas.CALL_ANSWER,
     "TurnAnswer": schemas.TURN_ANSWER,
     "TurnHandle": schemas.TURN_HANDLE,
     "TurnState": schemas.TURN_STATE,
@@ -72,6 +73,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         body=schemas.shaped({"message": schemas.MESSAGE}),
     ),
     ("POST", "/turns/{id}/cancel"): Operation("stop the turn, or take it out of the queue", {200: _json("TurnState")}),
+    ("POST", "/turns/{id}/answers"): Operation(
+        "what the user says to a call that waits: whether it may run, or its output; counted once",
+        {200: _json("TurnState"), 202: _json("TurnState")},
+        body=reference("CallAnswer"),
+    ),
     ("GET", "/conversations"): Operation(
         "the user's conversations, newest first",
         {200: _json("ConversationList")},

@@ -11,12 +11,14 @@ from functions.multi_agent_chat import tool_values
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message, PlacedCall
+from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff
 from shared.core.tool_messages import is_error
 from shared.core.turns import Conversation, RunRecord, Turn, TurnStatus
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
+WAITING_RETRY_SECONDS = 15  # for one that waits for a person
 
 
 def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str, Any]:
@@ -63,6 +65,21 @@ def turn_handle(turn: Turn) -> dict[str, Any]:
         "status": turn.status.value,
         "position": turn.position,
         "retry_after": next_poll_seconds(turn),
+    } | _calls(turn)
+
+
+def _calls(turn: Turn) -> dict[str, Any]:
+    """What the turn waits for."""
+    return {"calls": [person_call(call) for call in turn.calls]} if turn.status is TurnStatus.WAITING else {}
+
+
+def person_call(call: PersonCall) -> dict[str, Any]:
+    return {
+        "call_id": call.call_id,
+        "kind": call.kind.value,
+        "name": call.name,
+        "arguments": tool_values.given(call.arguments),
+        "expires_at": call.expires_at,
     }
 
 
@@ -86,7 +103,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
     }
     if not turn.status.final:
         state["retry_after"] = next_poll_seconds(turn)
-    return state
+    return state | _calls(turn)
 
 
 def _cancelled(error: JsonObject) -> bool:
@@ -101,6 +118,8 @@ def _partial(error: JsonObject) -> dict[str, str] | None:
 
 
 def next_poll_seconds(turn: Turn) -> int:
+    if turn.status is TurnStatus.WAITING:
+        return WAITING_RETRY_SECONDS
     return QUEUED_RETRY_SECONDS if turn.position else HEAD_RETRY_SECONDS
 
 

@@ -32,6 +32,7 @@ def router(deps: Dependencies) -> Router:
         "/{id}/stream": {"GET": turns.follow_chat},  # first: a chat's id may be the name of a route
         "/turns/{id}": {"GET": turns.get_turn, "PATCH": turns.edit_turn},
         "/turns/{id}/cancel": {"POST": turns.cancel_turn},
+        "/turns/{id}/answers": {"POST": turns.answer_call},
         "/conversations": {"GET": conversations.list_conversations},
         "/conversations/{id}": {
             "GET": conversations.get_conversation,

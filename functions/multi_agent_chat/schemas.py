@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.multi_agent_chat import body_fields, url_fields
+from functions.multi_agent_chat import answer_fields, body_fields, url_fields
 from shared.core.error_codes import ErrorCode
 from shared.core.model import ScopeKind
+from shared.core.person_calls import PersonCallKind
 from shared.core.turns import MultitaskStrategy, Trigger, TurnStatus
 
 Schema = dict[str, Any]
@@ -109,6 +110,7 @@ METADATA: Schema = {
     "propertyNames": _short(body_fields.MAX_PAIR_KEY),
     "additionalProperties": {"type": "string", "maxLength": body_fields.MAX_PAIR_VALUE, "pattern": f"^{_PASTED}*$"},
 }
+WAIT_NUMBER: Schema = {"type": "number", "minimum": 0}
 STRATEGY: Schema = {"enum": [strategy.value for strategy in MultitaskStrategy]}
 NEW_MESSAGE = shaped(
     {},
@@ -151,6 +153,14 @@ CHAT_BODY = shaped(
         "metadata": METADATA,
     },
 )
+_CALL_ID = _short(answer_fields.MAX_CALL_ID)
+_REASON: Schema = {"type": "string", "maxLength": answer_fields.MAX_REASON, "pattern": f"^{_PASTED}*$"}
+CALL_ANSWER: Schema = {
+    "anyOf": [
+        shaped({"call_id": _CALL_ID, "approve": FLAG}, {"reason": _REASON, "wait_seconds": WAIT_NUMBER}),
+        shaped({"call_id": _CALL_ID, "output": reference("AnyValue")}, {"wait_seconds": WAIT_NUMBER}),
+    ]
+}
 CONVERSATION_CHANGE = shaped(
     {},
     {
@@ -190,6 +200,15 @@ _TURN = {
     "conflicts": COUNT,
     "usage": shaped({"input_tokens": COUNT, "output_tokens": COUNT}),
 }
+_PERSON_CALL = shaped(
+    {
+        "call_id": TEXT,
+        "kind": {"enum": [kind.value for kind in PersonCallKind]},
+        "name": TEXT,
+        "arguments": {},
+        "expires_at": TIME,
+    }
+)
 _STORED_ERROR = shaped({"code": TEXT, "message": TEXT, "retryable": FLAG}, {"details": SOME_OBJECT})
 TURN_ANSWER = shaped(_TURN | {"replayed": FLAG}, {"covers": listed(UUID)})
 TURN_HANDLE = shaped(
@@ -201,7 +220,8 @@ TURN_HANDLE = shaped(
         "position": COUNT,
         "retry_after": COUNT,
         "replayed": FLAG,
-    }
+    },
+    {"calls": listed(_PERSON_CALL)},
 )
 TURN_STATE = shaped(
     _TURN
@@ -219,7 +239,7 @@ TURN_STATE = shaped(
         "created_at": TIME,
         "finished_at": nullable(TIME),
     },
-    {"covers": listed(UUID), "retry_after": COUNT},
+    {"covers": listed(UUID), "retry_after": COUNT, "calls": listed(_PERSON_CALL)},
 )
 _CONVERSATION = {
     "conversation_id": UUID,

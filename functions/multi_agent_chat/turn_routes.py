@@ -13,9 +13,10 @@ from functions.asgi.call import EVENT_STREAM, JSON, base_of, call_of
 from functions.asgi.errors import json_response
 from functions.asgi.presence import while_connected
 from functions.asgi.request_checks import chosen
-from functions.multi_agent_chat import body_fields, chat_body, render, url_fields
+from functions.multi_agent_chat import answer_fields, body_fields, chat_body, render, url_fields
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
+from functions.multi_agent_chat.stream.ui_messages import UiStream
 from functions.multi_agent_chat.url_fields import id_in
 from shared.chat import NewMessage
 from shared.core.errors import NotFound, StoreUnavailable
@@ -46,6 +47,8 @@ class TurnRoutes:
         user = await self._deps.user(request)
         key = body_fields.idempotency_key(request.headers.get("idempotency-key"))
         document = await read_json(request)
+        if chat_body.carries_answers(document):
+            return await self._take_answers(request, user, document)
         if chat_body.is_chat_body(document):  # which reads streams and says so nowhere
             message = chat_body.new_message(user, document, key, self._deps.default_strategy)
             call_of(request).media_type = chosen(request.headers, (EVENT_STREAM, JSON))
@@ -96,8 +99,38 @@ class TurnRoutes:
             raise error
         return self._event_stream(request, stream, deadline)
 
-    def _event_stream(self, request: Request, stream: TurnStream, deadline: float) -> Response:
-        return EventStream(stream, call_of(request), clock=self._deps.clock, limit=deadline + OVERTIME_SECONDS)
+    def _event_stream(
+        self, request: Request, stream: TurnStream, deadline: float, *, continues: bool = False
+    ) -> Response:
+        ui = UiStream(approvals=url_fields.reads_approvals(request), continues=continues)
+        limit = deadline + OVERTIME_SECONDS
+        return EventStream(stream, call_of(request), clock=self._deps.clock, limit=limit, ui=ui)
+
+    async def _take_answers(self, request: Request, user: User, document: Mapping[str, Any]) -> Response:
+        """A chat's last message is the agent's, with what the user has said to its calls: no new turn comes of it."""
+        turn_id, answers = chat_body.answers(document)
+        deadline = call_of(request).arrived_at + body_fields.wait_in_body(document, self._deps.longest_wait(request))
+        call_of(request).media_type = chosen(request.headers, (EVENT_STREAM, JSON))
+        opening = self._deps.service.open_answers(user, turn_id, answers, deadline)
+        stream = await self._deps.in_time(opening, deadline)
+        if call_of(request).media_type == EVENT_STREAM:
+            return self._event_stream(request, stream, deadline, continues=True)
+        await self._deps.in_time(stream.close(), deadline)
+        turn = (await self._deps.read(self._deps.store.get_turn(user.id, turn_id))).turn
+        return json_response(render.state_of(turn), 200 if turn.status.final else 202)
+
+    async def answer_call(self, request: Request) -> Response:
+        """What the user says to one call that waits. Unless asked to, it does not wait for what comes of it."""
+        user, turn_id = await self._deps.reader(request), id_in(request)
+        document = body_fields.known(await read_json(request), (*answer_fields.FIELDS, "wait_seconds"))
+        answer = answer_fields.answer(document)
+        budget = self._deps.longest_wait(request)
+        wait = body_fields.wait_in_body(document, budget) if "wait_seconds" in document else 0.0
+        deadline = call_of(request).arrived_at + wait
+        answering = self._deps.service.answer_call(user, turn_id, answer, deadline)
+        turn = await self._deps.in_time(answering, deadline)
+        headers = {"location": f"{base_of(request)}/turns/{turn.turn_id}"}
+        return json_response(render.state_of(turn), 200 if turn.status.final else 202, headers)
 
     async def follow_conversation(self, request: Request) -> Response:
         """The turn that is being answered now, from its beginning; or the last one where a stream of it broke off."""

@@ -135,6 +135,12 @@ def chat_id_in(request: Request) -> str:
         raise NotFound() from None
 
 
+def reads_approvals(request: Request) -> bool:
+    """Whether the caller knows the AI SDK's parts of calls that wait for a person: younger than the SDK itself."""
+    given = ",".join(request.headers.getlist("x-chat-parts"))
+    return "approval" in [part.strip().lower() for part in given.split(",")]
+
+
 def as_ui_messages(query: QueryParams) -> bool:
     """Whether the transcript is wanted as the AI SDK's messages."""
     value = _single(query, "format")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.actions.agent_as_tool import key_of
 from shared.actions.tool_calls import OutOfTime, ToolCalls
 from shared.core import handoff
-from shared.core.chat_events import EventName, HandoffMade
+from shared.core.chat_events import EventName, HandoffMade, PersonAsked
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderError
 from shared.core.handoff import Plan, Stop, TurnLimits
 from shared.core.model import Agent
 from shared.core.pace import Pace
-from shared.core.runs import RunState, RunStatus, Step, ToolOutput
+from shared.core.person_calls import PersonCall, PersonCallKind
+from shared.core.runs import RunState, RunStatus, Step, ToolCall, ToolOutput
 from shared.core.turns import RunRecord, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
@@ -28,6 +30,7 @@ class NextStep(StrEnum):
     START = "start"  # the intent to start the turn's next run is committed
     FOLLOW = "follow"  # the same run goes on
     STOP = "stop"  # the turn ends here, for `code`
+    WAIT = "wait"  # it waits for the user, which is on record
     LATER = "later"  # what is to be done now does not fit into this request
 
 
@@ -73,14 +76,29 @@ class RequiredActions:
                 return ActionResult(NextStep.STOP, code=ErrorCode.TOOL_LIMIT)
             await hold.sleep(self._pace.min_seconds)
         hold.check()
+        approved = tuple(call for call, _ in planned.person if call.call_id in step.approved)
+        planned = replace(planned, functions=(*planned.functions, *approved))
         try:
             outputs = await hold.keep(self._tool_calls.perform(hold, step, planned, deadline))
         except OutOfTime:
             return ActionResult(NextStep.LATER)
+        given = {output.call_id for output in outputs}
+        if waiting := [(call, kind) for call, kind in planned.person if call.call_id not in given]:
+            return await self._wait_for_user(hold, waiting)
         hold.give_outputs(outputs)
-        if provider.outputs_start_run:
+        if provider.outputs_start_run or (step.waited and hold.turn.status is TurnStatus.REQUIRES_ACTION):
             return await self._move_on(hold, TurnUpdate(), target)
         return await self._submit(hold, provider, run, outputs)
+
+    async def _wait_for_user(self, hold: HeldTurn, waiting: Sequence[tuple[ToolCall, PersonCallKind]]) -> ActionResult:
+        """Put these calls before the user: from now on nothing is held for the turn."""
+        before = hold.steps[:-1]
+        calls = tuple(PersonCall(key_of(call, before), kind, call.name, call.arguments) for call, kind in waiting)
+        update = TurnUpdate(to=TurnStatus.WAITING, person=calls, person_seconds=self._limits.person_seconds)
+        for call in (await hold.advance(update)).calls:
+            self._instance.tell(hold.turn, PersonAsked(call))
+        hold.log(EventName.TURN_WAITING, calls=len(calls))
+        return ActionResult(NextStep.WAIT)
 
     async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:
         """The run that has handed over is over, however it ended: the next agent's may start."""

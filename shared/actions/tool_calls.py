@@ -19,6 +19,7 @@ from shared.core.errors import NotFound
 from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
 from shared.core.pace import Pace
+from shared.core.person_calls import PersonCallKind
 from shared.core.runs import Step, ToolCall, ToolOutput, Usage
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
@@ -56,18 +57,18 @@ class ToolCalls:
             return None
 
     async def perform(self, hold: HeldTurn, step: Step, planned: Plan, deadline: float) -> tuple[ToolOutput, ...]:
-        """All outputs, in the order of the calls. Raises OutOfTime, Fenced, StoreUnavailable.
+        """The outputs that there are, in the order of the calls: all but those that wait for the user.
 
-        Functions run one after the other, agents are asked side by side.
+        Raises OutOfTime, Fenced, StoreUnavailable. Functions run one after the other, agents are asked side by side.
         """
         given = {answer.call_id: answer.output for answer in (*planned.answers, *step.outputs)}
         tools = self._registry.of(hold.agent)
         keys = {call.call_id: key_of(call, hold.steps[:-1]) for call in step.calls}
+        by_client = {call.call_id for call, kind in planned.person if kind is not PersonCallKind.APPROVAL}
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
-                self._instance.tell(
-                    hold.turn, ToolCalled(keys[call.call_id], call.name, call.arguments, hold.agent.slug)
-                )
+                key, by = keys[call.call_id], call.call_id in by_client
+                self._instance.tell(hold.turn, ToolCalled(key, call.name, call.arguments, hold.agent.slug, by))
 
         async def functions() -> None:
             for call in planned.functions:
@@ -79,12 +80,13 @@ class ToolCalls:
                 given[one.call.call_id] = await self._ask(hold, one, keys[one.call.call_id], deadline)
 
         await _together(functions(), *(question(one) for one in planned.questions))
-        for call in step.calls:
+        done = [call for call in step.calls if call.call_id in given]
+        for call in done:
             if not call.name.startswith(TRANSFER):
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
                 self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed))
-        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in step.calls)
+        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in done)
 
     async def _run(self, hold: HeldTurn, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
         """One function through the ledger, where the call is known as `key`."""
@@ -115,7 +117,8 @@ class ToolCalls:
         if agent is None:
             output = error_output("unknown_agent", "There is no such agent any more.")
         else:
-            tools = self._registry.of(agent)
+            # the user sees nothing of what an asked agent calls, and so cannot allow it
+            tools = {name: one for name, one in self._registry.of(agent).items() if name not in agent.approvals}
 
             async def run(inner: ToolCall, inner_key: str) -> str:
                 if inner.name not in tools:

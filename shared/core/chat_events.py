@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.core.person_calls import PersonCall
+
 
 class EventName(StrEnum):
     TURN_ACCEPTED = "turn.accepted"
@@ -19,6 +21,7 @@ class EventName(StrEnum):
     TURN_JOINED = "turn.joined"
     TURN_DISPLACED = "turn.displaced"
     TURN_DETACHED = "turn.detached"
+    TURN_WAITING = "turn.waiting"
     TURN_WITHDRAWN = "turn.withdrawn"
     TURN_COMPLETED = "turn.completed"
     TURN_FAILED = "turn.failed"
@@ -36,6 +39,8 @@ class EventName(StrEnum):
     MESSAGE_DELTA = "message.delta"
     TOOL_CALLED = "tool.called"
     TOOL_ANSWERED = "tool.answered"
+    PERSON_ASKED = "person.asked"
+    PERSON_ANSWERED = "person.answered"
     HANDOFF_MADE = "handoff.made"
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"
@@ -104,6 +109,15 @@ class ToolCalled:
     tool: str
     arguments: str
     agent: str
+    by_client: bool = False  # the user, or the user's browser, is to answer it
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAsked:
+    """A call waits for the user; nothing goes on before it is answered."""
+
+    name: ClassVar[EventName] = EventName.PERSON_ASKED
+    call: PersonCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +142,6 @@ class HandoffMade:
     task: str
 
 
-ChatEvent = TurnQueued | RunConflicted | RunStarted | MessageDelta | ToolCalled | ToolAnswered | HandoffMade
+ChatEvent = (
+    TurnQueued | RunConflicted | RunStarted | MessageDelta | ToolCalled | PersonAsked | ToolAnswered | HandoffMade
+)

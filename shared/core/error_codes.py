@@ -28,6 +28,7 @@ class ErrorCode(StrEnum):
     CONVERSATION_ARCHIVED = "conversation_archived"
     CONVERSATION_DELETED = "conversation_deleted"
     ALREADY_STARTED = "already_started"
+    ALREADY_ANSWERED = "already_answered"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     BODY_TOO_LARGE = "body_too_large"

@@ -14,20 +14,23 @@ from typing import Any
 
 from shared.core.error_codes import ErrorCode
 from shared.core.model import Agent, Peer
+from shared.core.person_calls import PersonCallKind, is_question, kind_of
 from shared.core.runs import Handoff, Step, ToolCall, ToolOutput
 from shared.core.tool_messages import ASK, TRANSFER, refused_call
 
+QUESTION = PersonCallKind.QUESTION
 MAX_WORDS = 8_000
 """Characters of a reason, task or question that travel on."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """Most of one turn. The budget is in seconds since its first run."""
+    """Most of one turn. The budget is in seconds since its first run, without those that it waits for a person."""
 
     handoffs: int
     tool_calls: int
     budget_seconds: float
+    person_seconds: float  # that it waits for a person before its calls count as denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Plan:
     answers: tuple[ToolOutput, ...] = ()  # given at once: what cannot be done, and what needs no doing
     functions: tuple[ToolCall, ...] = ()
     questions: tuple[Question, ...] = ()
+    person: tuple[tuple[ToolCall, PersonCallKind], ...] = ()  # that wait for the user
     handoff: Handoff | None = None
 
 
@@ -75,11 +79,17 @@ def plan(
     answers: list[ToolOutput] = []
     wanted: list[ToolCall] = []
     questions: list[Question] = []
+    person: list[tuple[ToolCall, PersonCallKind]] = []
     handoff: Handoff | None = None
     for call in calls:
         arguments = _arguments(call)
         peer = _peer(agent, call.name)
-        if peer is None and call.name in functions:
+        kind = kind_of(agent, call.name, functions)
+        if kind is not None and (arguments is None or (kind is QUESTION and not is_question(arguments))):
+            answers.append(refused_call(call, "invalid_arguments", "The arguments do not fit the function."))
+        elif kind is not None:
+            person.append((call, kind))
+        elif peer is None and call.name in functions:
             wanted.append(call)
         elif peer is None:
             answers.append(refused_call(call, "unknown_tool", _UNKNOWN_TOOL))
@@ -99,9 +109,9 @@ def plan(
     if handoff is not None:
         if len(handoffs) + 1 > limits.handoffs:
             return Stop(ErrorCode.HANDOFF_LIMIT)
-        if not (text.strip() or wanted or questions) and _goes_round(handoff.to_agent, steps, handoffs):
+        if not (text.strip() or wanted or questions or person) and _goes_round(handoff.to_agent, steps, handoffs):
             return Stop(ErrorCode.HANDOFF_LOOP)
-    return Plan(tuple(answers), tuple(wanted), tuple(questions), handoff)
+    return Plan(tuple(answers), tuple(wanted), tuple(questions), tuple(person), handoff)
 
 
 def after_handoff(calls: Sequence[ToolCall]) -> Plan:

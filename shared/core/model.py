@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.core.runs import ToolSpec
+
 JsonObject = Mapping[str, Any]
 
 
@@ -60,6 +62,9 @@ class Agent:
     handoffs: tuple[str, ...] = ()
     agent_id: str = ""  # the row's own id: slugs of two owners may be alike
     as_tool: bool = False  # others may ask it
+    approvals: tuple[str, ...] = ()  # of its tools, those that need the user's word
+    client_tools: tuple[ToolSpec, ...] = ()  # functions that the user's browser carries out
+    ask_user: bool = False  # it may put questions to the user
     assistant_made: bool = False  # by us: one that was deleted is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
 

@@ -83,6 +83,8 @@ class Step:
     outputs: tuple[ToolOutput, ...] = ()
     thread_id: str | None = None  # where its calls stand
     handoff: Handoff | None = None  # what it asked for among them, found to be allowed
+    waited: bool = False  # for a person: on a wire where outputs continue a run, this one was ended meanwhile
+    approved: tuple[str, ...] = ()  # the calls that the person has allowed, by their ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from shared.core.model import Agent, Peer
+from shared.core.person_calls import ASK_USER
 from shared.core.runs import ToolCall, ToolOutput, ToolSpec
 
 TRANSFER, ASK = "transfer_to_", "ask_"
@@ -14,8 +15,10 @@ TRANSFER, ASK = "transfer_to_", "ask_"
 def offers(agent: Agent, functions: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
     """Everything this agent may call."""
     handoffs = [_transfer_spec(peer) for peer in agent.peers if peer.handoff]
+    to_user = [ASK_USER] if agent.ask_user else []
     questions = [_ask_spec(peer) for peer in agent.peers if peer.ask]
-    return (*functions, *handoffs, *questions)
+    questions = [spec for spec in questions if spec.name not in [one.name for one in to_user]]
+    return (*functions, *agent.client_tools, *to_user, *handoffs, *questions)
 
 
 def refused_call(call: ToolCall, code: str, message: str) -> ToolOutput:
@@ -31,9 +34,9 @@ def error_output(code: str, message: str) -> str:
 OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
 
 
-def is_error(output: str) -> bool:
-    """Whether this is an output of `error_output`."""
-    return output.startswith('{"error": {"code": ')
+def is_error(output: str, code: str | None = None) -> bool:
+    """Whether this is an output of `error_output`; with this code, where one is named."""
+    return output.startswith('{"error": {"code": ' + ("" if code is None else f'"{code}", '))
 
 
 def _transfer_spec(peer: Peer) -> ToolSpec:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shared.core.model import Agent, JsonObject, Message, Scope
+from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff, Step, Thread, ToolOutput, ToolSpec, Usage
 
 
@@ -17,6 +18,7 @@ class TurnStatus(StrEnum):
     STARTING = "starting"  # the intent to start a run is committed; whether the provider has it may be unknown
     RUNNING = "running"
     REQUIRES_ACTION = "requires_action"
+    WAITING = "waiting"  # for a person: no instance holds it
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -156,6 +158,7 @@ class Turn:
     superseded_how: Displacement | None = None
     replaced: str | None = None  # the turn in whose place this one was sent
     client_message_id: str | None = None  # what its sender's chat calls its message
+    calls: tuple[PersonCall, ...] = ()  # that it waits for
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
     created_at: str = ""
     finished_at: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shared.core.error_codes import ErrorCode
 from shared.core.model import JsonObject, Scope
+from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff, Step, Thread, Usage
 from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
 
@@ -131,6 +132,8 @@ class TurnUpdate:
     said: str = ""
     asked: tuple[RunRecord, ...] = ()  # runs of agents that were asked as tools
     draft: str | None = None
+    person: tuple[PersonCall, ...] = ()  # with WAITING: the calls that are put before the user
+    person_seconds: float = 0.0  # and how long they may wait
 
 
 @dataclass(frozen=True, slots=True)

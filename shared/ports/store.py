@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shared.core.model import Agent, JsonObject, Message
+from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports.outbox import Outbox
@@ -123,6 +124,13 @@ class Store(TurnStatistics, Outbox, Protocol):
 
     async def edit_turn(self, user_id: str, turn_id: str, text: str) -> Turn:
         """Raises NotFound, Conflict (`already_started`)."""
+        ...
+
+    async def answer_call(self, user_id: str, turn_id: str, answer: PersonAnswer) -> Turn:
+        """Record what the user says to a call that waits, once; the turn goes on when none of its calls waits any more.
+
+        Raises NotFound, InvalidRequest (of the wrong kind), Conflict (`already_answered`).
+        """
         ...
 
     async def list_conversations(

@@ -97,6 +97,8 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "deleted": ConversationDeleted,
     "archived": lambda: Conflict(code=ErrorCode.CONVERSATION_ARCHIVED),
     "already_started": lambda: Conflict(code=ErrorCode.ALREADY_STARTED),
+    "already_answered": lambda: Conflict(code=ErrorCode.ALREADY_ANSWERED),
+    "wrong_answer": lambda: InvalidRequest(details={"field": "approve"}),
     "fenced": Fenced,
     # a step that the turn's status does not allow: the holder's picture of the turn is out of date
     "conflict": Fenced,

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared.core.model import Agent, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
-from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, Usage
+from shared.core.person_calls import PersonCall, PersonCallKind
+from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.turns import (
     Claim,
     Conversation,
@@ -58,6 +59,7 @@ def read_turn(row: JsonObject) -> Turn:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelling_ms=row["cancelling_ms"],
+        calls=tuple(_person_call(call) for call in row["calls"]),
         stream_broken=row["stream_broken"],
     )
 
@@ -75,6 +77,11 @@ def read_agent(row: JsonObject) -> Agent:
         handoffs=tuple(row["handoffs"]),
         agent_id=row["agent_id"],
         as_tool=row["as_tool"],
+        approvals=tuple(row["approvals"]),
+        client_tools=tuple(
+            ToolSpec(tool["name"], tool["description"], tool["parameters"]) for tool in row["client_tools"]
+        ),
+        ask_user=row["ask_user"],
         assistant_made=row["assistant_made"],
         peers=tuple(
             Peer(peer["slug"], peer["name"], peer["description"], handoff=peer["handoff"], ask=peer["ask"])
@@ -102,7 +109,13 @@ def _step(row: JsonObject) -> Step:
         ),
         thread_id=row["thread_id"],
         handoff=None if row["handoff"] is None else _handoff(row["handoff"]),
+        waited=any(call["person"] is not None for call in row["calls"]),
+        approved=tuple(call["call_id"] for call in row["calls"] if call["person"] == "approved"),
     )
+
+
+def _person_call(row: JsonObject) -> PersonCall:
+    return PersonCall(row["call_id"], PersonCallKind(row["kind"]), row["name"], row["arguments"], row["expires_at"])
 
 
 def read_scratch(row: JsonObject | None) -> Scratch | None:

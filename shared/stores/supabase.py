@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from shared.core.model import Agent, JsonObject, Message
+from shared.core.person_calls import PersonAnswer
 from shared.core.turns import Claim, Conversation, Turn
 from shared.ports import (
     Accepted,
@@ -196,6 +197,19 @@ class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
             user=user_id,
             turn=turn_id,
             text=text,
+            op=_new_op(),
+        )
+
+    async def answer_call(self, user_id: str, turn_id: str, answer: PersonAnswer) -> Turn:
+        return await self._rpc.call(
+            "chat_answer_call",
+            by_outcome({"ok": turn_of}),
+            user=user_id,
+            turn=turn_id,
+            call=answer.call_id,
+            approve=answer.approve,
+            reason=answer.reason,
+            output=answer.output,
             op=_new_op(),
         )
 

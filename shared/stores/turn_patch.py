@@ -44,6 +44,10 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
     for flag in ("forget_thread", "conflict", "count_failure", "undisturbed"):
         if getattr(step, flag):
             patch[flag] = True
+    if step.person:
+        calls = ("call_id", "kind", "name", "arguments")
+        patch["person"] = [{name: getattr(call, name) for name in calls} for call in step.person]
+        patch["person_ms"] = ms(step.person_seconds)
     if step.delay_seconds > 0:
         patch["delay_ms"] = ms(step.delay_seconds)
     return patch

@@ -34,7 +34,7 @@ class QueueHead:
         self._deadline, self._line = deadline, line
         self._instance, self._rules, self._lessee, self._turn = instance, rules, lessee, turn
 
-    async def claim(self) -> Claim | events.TurnEnded | events.Queued:
+    async def claim(self) -> Claim | events.TurnEnded | events.TurnWaits | events.Queued:
         """The claim, which may be on another turn of the queue. Nothing is claimed too late before the deadline.
 
         Raises StoreUnavailable.
@@ -45,6 +45,8 @@ class QueueHead:
         peek = await peek_at(self._instance, self._turn, rules.pace.min_seconds)
         if peek.turn.status.final:
             return events.TurnEnded()
+        if peek.turn.status is TurnStatus.WAITING and not peek.claimable:
+            return events.TurnWaits()
         # what could not be started any more is left as it is: a claim would commit an intent for nothing
         late = clock.now() >= self._deadline() - rules.start_margin_seconds
         self._instance.see(peek.turn)

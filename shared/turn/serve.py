@@ -47,6 +47,7 @@ class ServingOptions:
     carry: HistoryLimits
     max_handoffs: int
     max_tool_calls: int
+    approval_seconds: float = 86_400.0
 
 
 class TurnServer:
@@ -62,7 +63,9 @@ class TurnServer:
     ) -> None:
         self._instance, self._providers, self._registry = instance, providers, registry
         self._options, self._lessee, self._pace = options, lessee, options.pace
-        limits = TurnLimits(options.max_handoffs, options.max_tool_calls, options.run_budget_seconds)
+        limits = TurnLimits(
+            options.max_handoffs, options.max_tool_calls, options.run_budget_seconds, options.approval_seconds
+        )
         self._actions = RequiredActions(instance, self.provider, registry, limits, self._pace)
         self._run_end = RunEnd(instance, self._requests_for, self._pace)
         self._stop = TurnStop(instance, self.provider, self._pace, options.cancel_wait_seconds)
@@ -171,8 +174,11 @@ class TurnServer:
         """Follow the turn's run and see to what came of it; True where another run of the turn is to be started."""
         provider = self.provider(hold.agent.provider)
         step = hold.steps[-1] if hold.steps else None
-        if hold.turn.status is TurnStatus.REQUIRES_ACTION and provider.outputs_start_run and step is not None:
-            # it has ended, and what it asked for is on record: some servers show it no more
+        over = step is not None and (provider.outputs_start_run or step.waited)
+        if hold.turn.status is TurnStatus.REQUIRES_ACTION and over and step is not None:
+            # it has ended, and what it asked for is on record: some servers show it no more. One that waited for a
+            # person was to be ended, which its holder may not have lived to do
+            await self._stop.leave_waiting(hold)
             ended = RunState(step.run_id, RunStatus.REQUIRES_ACTION, text=step.text, tool_calls=step.calls)
             return await self._ended(hold, ended, deadline)
         with self._instance.logs.fed(hold.turn), measured_run(hold, provider, self._instance.clock) as measured:
@@ -243,6 +249,9 @@ class TurnServer:
                 return await self._follow(hold, result.run, deadline)
             case NextStep.STOP:
                 return await self._fail_with_open_run(hold, result.code, run, deadline)
+            case NextStep.WAIT:
+                await self._stop.leave_waiting(hold)
+                return False
             case NextStep.LATER:
                 hold.log(EventName.TURN_DETACHED)
                 return False

@@ -39,6 +39,10 @@ class TurnStop:
 
     async def end(self, hold: HeldTurn, patience_seconds: float = CANCEL_WITHIN_SECONDS) -> CancelResult:
         """Ask for the end of the turn's run and wait for it."""
+        if hold.turn.status is TurnStatus.WAITING and hold.steps and self._provider(hold).outputs_start_run:
+            step = hold.steps[-1]  # it has ended long ago, and may not be shown any more
+            ended = RunState(step.run_id, RunStatus.REQUIRES_ACTION, text=step.text, tool_calls=step.calls)
+            return CancelResult(ended)
         return await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
 
     async def fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None) -> RunState | None:
@@ -86,6 +90,15 @@ class TurnStop:
                 stray = not await self._erase(hold, requests)
             await outcome.cancel(hold, ending, forget_thread=stray)
         return False
+
+    async def leave_waiting(self, hold: HeldTurn) -> None:
+        """The turn waits for a person: a run that waits with it would expire, so it is ended, or loses its thread.
+
+        The turn goes on with another run, which is told of the calls and what came of them. Raises Fenced,
+        StoreUnavailable.
+        """
+        if not self._provider(hold).outputs_start_run and (await self.end(hold)).run is None:
+            await hold.advance(TurnUpdate(forget_thread=True))
 
     async def leave(self, hold: HeldTurn) -> None:
         """Ask for the end of the run of a turn that was deleted, or replaced by another one. Raises nothing.

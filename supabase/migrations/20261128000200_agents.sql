@@ -1,6 +1,23 @@
 -- The agents that answer. One without an owner is global: it answers every user. A user's own agent goes before a
 -- global one of the same slug.
 
+-- Functions that the user's browser carries out: [{name, description, parameters}], parameters being a JSON Schema. No
+-- name is that of another function of the agent.
+create function chat_internal.are_client_tools(p_client_tools jsonb, p_tools text[]) returns boolean
+language sql immutable set search_path = '' as $$
+  select case when jsonb_typeof(p_client_tools) is distinct from 'array' then false else
+    jsonb_array_length(p_client_tools) <= 32
+    and (select count(distinct one ->> 'name') = count(*) from jsonb_array_elements(p_client_tools) one)
+    and not exists (
+      select 1 from jsonb_array_elements(p_client_tools) one
+      where not coalesce(case when jsonb_typeof(one) = 'object' then
+        (one - array['name', 'description', 'parameters']) = '{}'
+        and one ->> 'name' ~ '^[a-zA-Z0-9_-]{1,64}$' and one ->> 'name' !~ '^(transfer_to|ask)_'
+        and one ->> 'name' <> all (p_tools)
+        and jsonb_typeof(one -> 'description') = 'string' and length(one ->> 'description') <= 1000
+        and one -> 'parameters' ->> 'type' = 'object' and length((one -> 'parameters')::text) <= 16000 end, false)) end
+$$;
+
 create table public.chat_agents (
   id           uuid        primary key default gen_random_uuid(),
   owner_id     uuid,
@@ -15,9 +32,13 @@ create table public.chat_agents (
   assistant_made boolean   not null default false,  -- by us, so that it may be made anew where it was deleted
   tools        text[]      not null default '{}',
   handoffs     text[]      not null default '{}',
+  approvals    text[]      not null default '{}' constraint chat_agents_approvals check (approvals <@ tools),
+  client_tools jsonb       not null default '[]',
+  ask_user     boolean     not null default false,
   as_tool      boolean     not null default false,
   is_default   boolean     not null default false,
   created_at   timestamptz not null default now(),
+  constraint chat_agents_client_tools check (chat_internal.are_client_tools(client_tools, tools)),
   unique nulls not distinct (owner_id, slug),
   check (not is_default or owner_id is null)
 );

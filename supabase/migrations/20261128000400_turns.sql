@@ -7,7 +7,7 @@ create table public.chat_turns (
   seq              int         not null check (seq > 0),
   place            numeric     not null,  -- the order of service: seq, unless the turn went before others
   status           text        not null default 'queued' check (
-    status in ('queued', 'starting', 'running', 'requires_action', 'completed', 'failed', 'cancelled')),
+    status in ('queued', 'starting', 'running', 'requires_action', 'waiting', 'completed', 'failed', 'cancelled')),
   text             text        not null check (length(text) <= 32000),
   agent            text        not null,
   agent_named      boolean     not null,  -- false: the agent that is active when the turn starts answers
@@ -46,6 +46,9 @@ create table public.chat_turns (
   starting_at      timestamptz,
   running_at       timestamptz,
   first_started_at timestamptz,
+  waiting_at       timestamptz,           -- since when it waits for a person, and until when
+  waiting_until    timestamptz,
+  person_ms        bigint      not null default 0,  -- how long it has waited for persons before
   created_at       timestamptz not null,
   updated_at       timestamptz not null,
   finished_at      timestamptz,
@@ -57,12 +60,14 @@ create table public.chat_turns (
               when status = 'cancelled' then true else error is null end),
   check ((superseded_by is null) = (superseded_how is null)),
   check (cancel_requested = (cancel_requested_at is not null)),
+  check ((status = 'waiting') = (waiting_at is not null)),
+  check ((waiting_at is null) = (waiting_until is null)),
   check (status <> 'starting' or (run_key is not null and starting_at is not null))
 );
 
 -- Two turns of one conversation can never be under way at once, even if the functions are wrong.
 create unique index chat_turns_one_active on public.chat_turns (user_id, conversation_id)
-  where status in ('starting', 'running', 'requires_action');
+  where status in ('starting', 'running', 'requires_action', 'waiting');
 create unique index chat_turns_one_per_key on public.chat_turns (user_id, idempotency_key)
   where idempotency_key is not null;
 create index chat_turns_by_client_message on public.chat_turns (user_id, conversation_id, client_message_id)

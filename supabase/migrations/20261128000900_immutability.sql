@@ -14,10 +14,11 @@ begin
     raise exception 'a final turn does not change' using errcode = '55000';
   end if;
   if (new.id, new.user_id, new.conversation_id, new.seq, new.request_hash, new.strategy, new.metadata,
-      new.agent_named, new.replaced, new.client_message_id, new.created_at, new.deadline_at)
+      new.agent_named, new.replaced, new.client_message_id, new.created_at)
      is distinct from
      (old.id, old.user_id, old.conversation_id, old.seq, old.request_hash, old.strategy, old.metadata,
-      old.agent_named, old.replaced, old.client_message_id, old.created_at, old.deadline_at)
+      old.agent_named, old.replaced, old.client_message_id, old.created_at)
+     or (new.deadline_at <> old.deadline_at and old.status <> 'waiting')
      or (new.idempotency_key is distinct from old.idempotency_key and not withdrawn)
      or (new.first_started_at is distinct from old.first_started_at and old.first_started_at is not null)
      or new.attempt < old.attempt then
@@ -31,6 +32,18 @@ end $$;
 
 create trigger guard_turn before update on public.chat_turns
   for each row execute function chat_internal.guard_turn();
+
+create function chat_internal.guard_person_call() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if old.status <> 'waiting' then
+    raise exception 'what a person has said does not change' using errcode = '55000';
+  end if;
+  return new;
+end $$;
+
+create trigger guard_person_call before update on public.chat_person_calls
+  for each row execute function chat_internal.guard_person_call();
 
 create function chat_internal.guard_message() returns trigger
 language plpgsql set search_path = '' as $$

@@ -6,6 +6,7 @@ alter table public.chat_agents enable row level security;
 alter table public.chat_conversations enable row level security;
 alter table public.chat_turns enable row level security;
 alter table public.chat_messages enable row level security;
+alter table public.chat_person_calls enable row level security;
 alter table public.chat_tool_calls enable row level security;
 alter table public.chat_scratch_threads enable row level security;
 alter table public.chat_projects enable row level security;
@@ -16,13 +17,15 @@ alter table public.chat_deleted_keys enable row level security;
 alter table public.chat_left_runs enable row level security;
 
 revoke all on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
-  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_tool_calls, public.chat_person_calls, public.chat_scratch_threads, public.chat_projects,
+  public.chat_threads,
   public.chat_deleted_conversations, public.chat_deleted_keys, public.chat_left_runs,
   public.chat_turn_streams
   from public, anon, authenticated, service_role;
 grant select, insert, update, delete
   on public.chat_agents, public.chat_conversations, public.chat_turns, public.chat_messages,
-  public.chat_tool_calls, public.chat_scratch_threads, public.chat_projects, public.chat_threads,
+  public.chat_tool_calls, public.chat_person_calls, public.chat_scratch_threads, public.chat_projects,
+  public.chat_threads,
   public.chat_deleted_conversations, public.chat_deleted_keys, public.chat_left_runs,
   public.chat_turn_streams to service_role;
 
@@ -40,6 +43,8 @@ grant select (id, user_id, conversation_id, seq, turn_id, turn_seq, role, agent,
   on public.chat_messages to authenticated;
 grant select (turn_id, call_id, user_id, name, status, begun_at, done_at)
   on public.chat_tool_calls to authenticated;
+grant select (turn_id, call_id, user_id, number, kind, name, arguments, status, asked_at, expires_at, answered_at)
+  on public.chat_person_calls to authenticated;
 grant select (user_id, conversation_id, title, script, scenes, updated_at)
   on public.chat_projects to authenticated;
 
@@ -52,6 +57,8 @@ create policy "one's own" on public.chat_turns for select to authenticated
 create policy "one's own" on public.chat_messages for select to authenticated
   using ((select auth.uid()) = user_id);
 create policy "one's own" on public.chat_tool_calls for select to authenticated
+  using ((select auth.uid()) = user_id);
+create policy "one's own" on public.chat_person_calls for select to authenticated
   using ((select auth.uid()) = user_id);
 create policy "one's own" on public.chat_projects for select to authenticated
   using ((select auth.uid()) = user_id);

@@ -15,6 +15,7 @@ language sql immutable set search_path = '' as $$
      and (c.lease_owner is null or c.lease_until <= p_now)
      and (t.status <> 'queued' or t.not_before is null or t.not_before <= p_now
           or t.deadline_at <= p_now or t.cancel_requested)
+     and (t.status <> 'waiting' or t.waiting_until <= p_now or t.cancel_requested)
 $$;
 
 -- A claim that is repeated keeps its token; every other gets a new one, and with it the old one is worthless.

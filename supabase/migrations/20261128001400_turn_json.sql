@@ -31,9 +31,11 @@ language sql stable set search_path = '' as $$
     'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
     'starting_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.starting_at) end,
     'running_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.running_at) end,
-    'working_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.first_started_at) end,
+    'working_ms', case when t.finished_at is null then 
+      greatest(0, chat_internal.ms(coalesce(t.waiting_at, clock.now) - t.first_started_at) - t.person_ms) end,
     'cancelling_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.cancel_requested_at) end,
-    'remaining_ms', chat_internal.ms(t.deadline_at - clock.now),
+    'remaining_ms', chat_internal.ms(t.deadline_at - coalesce(t.waiting_at, clock.now)),
+    'calls', chat_internal.waiting_calls(t),
     'position', case when t.finished_at is not null then 0 else (
       select count(*) from public.chat_turns earlier
       where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id

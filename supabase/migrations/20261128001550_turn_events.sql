@@ -82,6 +82,12 @@ begin
       where c.user_id = new.user_id and c.id = new.conversation_id and new.attempt = 1
         and c.answered_at > new.created_at));
   end if;
+  if new.status = 'waiting' or (old.status = 'waiting' and new.status = 'requires_action') then
+    insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, ms)
+    values (today, v, new.id, new.conversation_id,
+            case when new.status = 'waiting' then 'turn.waiting' else 'person.answered' end, new.agent,
+            case when old.status = 'waiting' then new.person_ms - old.person_ms end);
+  end if;
   if new.runs <> old.runs then
     -- of runs that were asked as tools only the end: they start with their call
     insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, run_id, code, nth, ms)

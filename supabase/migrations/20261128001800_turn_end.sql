@@ -29,6 +29,7 @@ declare
     select run.value ->> 'agent' from jsonb_array_elements(t.runs) with ordinality run
     where not run.value ? 'asked_by' order by run.ordinality desc limit 1), t.agent);
 begin
+  perform chat_internal.deny_calls(t, 'cancelled', 'The turn was ended.', p_now);
   update public.chat_conversations set
     updated_at = p_now,
     -- closed for messages: its thread goes with each turn that was accepted before, and so with the last of them

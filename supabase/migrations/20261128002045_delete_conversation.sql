@@ -31,7 +31,8 @@ begin
     and t.created_at > v - interval '1 day'
   on conflict do nothing;
   update public.chat_turns set
-    status = 'cancelled', error = '{"code": "conversation_deleted"}', finished_at = v, updated_at = v
+    status = 'cancelled', error = '{"code": "conversation_deleted"}', waiting_at = null, waiting_until = null,
+    finished_at = v, updated_at = v
   where user_id = c.user_id and conversation_id = c.id and finished_at is null;
   delete from public.chat_conversations where user_id = c.user_id and id = c.id;
   return runs;

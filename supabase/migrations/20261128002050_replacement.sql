@@ -61,7 +61,7 @@ begin
     update public.chat_turns set
       status = 'cancelled', cancel_requested = true, cancel_requested_at = coalesce(cancel_requested_at, p_now),
       superseded_by = p_by, superseded_how = 'edit', error = chat_internal.superseded(t, t.draft),
-      finished_at = p_now, updated_at = p_now
+      waiting_at = null, waiting_until = null, finished_at = p_now, updated_at = p_now
     where id = t.id returning * into t;
     perform chat_internal.close_turn(t, 'running', p_now);
   end loop;

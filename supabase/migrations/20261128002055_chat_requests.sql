@@ -1,8 +1,8 @@
--- What a chat means that names its messages by ids of its own, as the AI SDK's does: which turn it asks for once more, or
--- has edited. The caller holds the conversation's row lock.
+-- What a chat means that names its messages by ids of its own, as the AI SDK's does: which turn it asks for once more,
+-- or has edited. The caller holds the conversation's row lock.
 
--- The turn that a chat knows by this id: the newest of those with the same message. An answer has its turn's own id, and a
--- message that no chat has named is shown as '<turn>:user'.
+-- The turn that a chat knows by this id: the newest of those with the same message. An answer has its turn's own id, and
+-- a message that no chat has named is shown as '<turn>:user'.
 create function chat_internal.turn_known_as(c public.chat_conversations, p_id text, p_of_answers boolean) returns uuid
 language sql stable set search_path = '' as $$
   select t.id from public.chat_turns t
@@ -39,8 +39,8 @@ begin
     case when p_text is null or last.text = p_text then last.id end);
 end $$;
 
--- The turn that answers this request already: the same one was sent before, or another tab has asked for the same, and the
--- answer is not over. One that was named by its own id is to be answered anew.
+-- The turn that answers this request already: the same one was sent before, or another tab has asked for the same, and
+-- the answer is not over. One that was named by its own id is to be answered anew.
 create function chat_internal.under_way_there(
   c public.chat_conversations, p_meant uuid, p_trigger text, p_names text, p_text text, p_agent text, p_hash text)
 returns public.chat_turns

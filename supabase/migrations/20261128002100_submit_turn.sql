@@ -46,7 +46,7 @@ begin
 end $$;
 
 -- p_owner null: accept only, claim nothing. p_replaces: in the place of that turn; p_text null: what was asked there.
--- p_trigger, p_names and p_message are a chat's own words for that (meant_turn), and p_key is of new messages only then.
+-- p_trigger, p_names and p_message are a chat's own words for that (meant_turn), and p_key is for new messages then.
 create function public.chat_submit_turn(
   p_user uuid, p_turn uuid, p_conversation uuid, p_new_conversation uuid, p_scope_kind text, p_scope_key text,
   p_text text, p_agent text, p_strategy text, p_metadata text, p_key text, p_hash text, p_ttl_ms int,

@@ -22,6 +22,10 @@ begin
     return jsonb_build_object('outcome', 'backoff',
                               'retry_ms', chat_internal.ms(least(t.not_before, t.deadline_at) - p_now));
   end if;
+  t := chat_internal.expire_calls(t, p_now);
+  if t.status = 'waiting' and not t.cancel_requested then
+    return jsonb_build_object('outcome', 'backoff', 'retry_ms', chat_internal.ms(t.waiting_until - p_now));
+  end if;
   c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_op, p_now);
   if t.status <> 'queued' and c.lease_epoch <> before then
     perform chat_internal.note_takeover(t, p_now);

@@ -1,8 +1,9 @@
 -- One step of a turn, as a patch: what it changes in the turn and in its conversation. Every key is optional: run
 -- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, partial (what a cancelled or
--- displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way), held_up_by (a code),
--- count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason,
--- task, said}, asked (runs of agents that were asked as tools), draft.
+-- displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way),
+-- held_up_by (a code), count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step
+-- {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason, task, said}, asked (runs of agents that
+-- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms.
 
 create function chat_internal.may_move(p_from text, p_to text) returns boolean
 language sql immutable set search_path = '' as $$
@@ -12,6 +13,7 @@ language sql immutable set search_path = '' as $$
     when 'starting' then true
     when 'running' then true
     when 'requires_action' then true
+    when 'waiting' then p_to in ('completed', 'failed', 'cancelled')
     else false end
 $$;
 
@@ -99,9 +101,25 @@ language sql volatile set search_path = '' as $$
                           else superseded_how end,
     cancel_requested = cancel_requested and not p_patch ? 'undisturbed',
     cancel_requested_at = case when not p_patch ? 'undisturbed' then cancel_requested_at end,
+    waiting_at = case when p_to is null then waiting_at when p_to = 'waiting' then p_now end,
+    waiting_until = case when p_to is null then waiting_until when p_to = 'waiting'
+                           then p_now + chat_internal.span((p_patch ->> 'person_ms')::bigint) end,
     finished_at = case when p_to in ('completed', 'failed', 'cancelled') then p_now end,
     ops = chat_internal.remember_op(ops, p_op),
     updated_at = p_now
   where id = t.id
   returning *
 $$;
+
+-- The calls that the turn waits for from now on. Where each was answered before, it goes on at once.
+create function chat_internal.ask_person(t public.chat_turns, p_patch jsonb, p_now timestamptz)
+returns public.chat_turns
+language plpgsql volatile set search_path = '' as $$
+begin
+  insert into public.chat_person_calls (turn_id, call_id, user_id, number, kind, name, arguments, asked_at, expires_at)
+  select t.id, chat_internal.call_key(one.value ->> 'call_id'), t.user_id, one.ordinality, one.value ->> 'kind',
+         one.value ->> 'name', one.value ->> 'arguments', p_now, t.waiting_until
+  from jsonb_array_elements(p_patch -> 'person') with ordinality one
+  on conflict do nothing;
+  return chat_internal.resume_turn(t, p_now);
+end $$;

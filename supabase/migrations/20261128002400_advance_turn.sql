@@ -50,6 +50,9 @@ begin
       patch -> 'handoff' ->> 'to');
   end if;
   t := chat_internal.move_turn(t, p_to, patch, p_op, v);
+  if p_to = 'waiting' then
+    t := chat_internal.ask_person(t, patch, v);
+  end if;
   if p_to = 'starting' then
     perform chat_internal.add_line(t, 'user', null, t.text, v);
     perform chat_internal.join_waiting(t, v);

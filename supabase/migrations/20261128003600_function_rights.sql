@@ -36,6 +36,7 @@ select chat_internal.restrict_to_service_role(
   'public.chat_defer_left_run',
   'public.chat_cancel_turn',
   'public.chat_edit_turn',
+  'public.chat_answer_call',
   'public.chat_get_turn',
   'public.chat_list_conversations',
   'public.chat_get_conversation',

@@ -1,9 +1,9 @@
 -- What there is, and that nothing came in unnoticed: a table or function added to public has to be named here.
 begin;
-select plan(13);
+select plan(21);
 
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
-  'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
+  'chat_person_calls', 'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
   'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks']);
 
 select functions_are('public', array[
@@ -11,7 +11,7 @@ select functions_are('public', array[
   'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_keep_scratch',
   'chat_list_ended_threads', 'chat_drop_thread', 'chat_defer_thread',
   'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
-  'chat_cancel_turn', 'chat_edit_turn', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
+  'chat_cancel_turn', 'chat_edit_turn', 'chat_answer_call', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
   'chat_change_conversation', 'chat_rotate_conversation', 'chat_expire_conversations', 'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
   'chat_follow_conversation', 'chat_note_stream',
   'chat_take_webhooks', 'chat_drop_webhook', 'chat_find_run', 'chat_tidy_events', 'chat_get_statistics', 'chat_list_watched', 'chat_get_timeline',
@@ -54,6 +54,23 @@ select index_is_unique('public', 'chat_conversations', 'chat_conversations_one_p
 select throws_ok($$
   insert into public.chat_agents (slug, name, model) values ('two__underscores', 'x', 'm')
 $$, '23514', null, 'slugs fit into function names');
+
+select throws_ok($$
+  insert into public.chat_agents (slug, name, model, tools, approvals) values ('x', 'x', 'm', '{a}', '{a,b}')
+$$, '23514', null, 'only an agent''s own functions can need a word');
+
+select throws_ok(format($$
+  insert into public.chat_agents (slug, name, model, tools, client_tools) values ('x', 'x', 'm', '{mine}', %L)
+$$, tools), '23514', null, 'no functions of a browser: ' || tools)
+from unnest(array[
+  '{}', '[1]', '[{"name": "a"}]', '[{"name": "ask_x", "description": "", "parameters": {"type": "object"}}]',
+  '[{"name": "mine", "description": "", "parameters": {"type": "object"}}]',
+  '[{"name": "a", "description": "", "parameters": {"type": "array"}}]']) tools;
+
+select lives_ok($$
+  insert into public.chat_agents (slug, name, model, tools, approvals, ask_user, client_tools) values (
+    'x', 'x', 'm', '{a,b}', '{b}', true, '[{"name": "where", "description": "", "parameters": {"type": "object"}}]')
+$$, 'an agent may have all three');
 
 select * from finish();
 rollback;

@@ -64,6 +64,8 @@ select is(jsonb_object_agg(relname, columns), jsonb_build_object(
     'preview read_seq unread archived_at last_message_at created_at updated_at',
   'chat_messages',
     'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
+  'chat_person_calls',
+    'turn_id call_id user_id number kind name arguments status asked_at expires_at answered_at',
   'chat_projects', 'user_id conversation_id title script scenes updated_at',
   'chat_tool_calls', 'turn_id call_id user_id name status begun_at done_at',
   'chat_turns',

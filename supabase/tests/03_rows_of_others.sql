@@ -1,6 +1,6 @@
 -- Two users with the same conversation id: each reads their own rows and cannot tell that there are others.
 begin;
-select plan(14);
+select plan(16);
 
 insert into public.chat_conversations (user_id, id, title, active_agent, last_message_at, created_at, updated_at)
 select u::uuid, '00000000-0000-4000-8000-00000000000c', 'a title', 'orchestrator', now(), now(), now()
@@ -17,6 +17,8 @@ insert into public.chat_messages (user_id, conversation_id, seq, turn_id, turn_s
 select user_id, conversation_id, 1, id, 1, 'user', text, now() from public.chat_turns;
 insert into public.chat_tool_calls (turn_id, call_id, user_id, name, op, status, begun_at)
 select id, 'call', user_id, 'tool', 'op', 'begun', now() from public.chat_turns;
+insert into public.chat_person_calls (turn_id, call_id, user_id, number, kind, name, arguments, asked_at, expires_at)
+select id, 'call', user_id, 1, 'question', 'ask_user', text, now(), now() from public.chat_turns;
 insert into public.chat_projects (user_id, conversation_id, title, updated_at)
 select user_id, conversation_id, text, now() from public.chat_turns;
 insert into public.chat_agents (owner_id, slug, name, model)
@@ -41,6 +43,7 @@ from (values
   ('select user_id::text from public.chat_conversations', '00000000-0000-4000-8000-00000000000a'),
   ('select turn_id::text from public.chat_tool_calls', '00000000-0000-4000-8000-0000000000a1'),
   ('select title from public.chat_projects', 'A says'),
+  ('select arguments from public.chat_person_calls', 'A says'),
   ('select name from public.chat_agents where owner_id is not null', 'A''s own')) as t (sql, a);
 
 select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000b', sql), '{}', 'B does not see A''s: ' || sql)
@@ -50,6 +53,7 @@ from (values
   ('select id::text from public.chat_conversations where user_id = ''00000000-0000-4000-8000-00000000000a'''),
   ('select call_id from public.chat_tool_calls where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
   ('select title from public.chat_projects where title = ''A says'''),
+  ('select call_id from public.chat_person_calls where arguments = ''A says'''),
   ('select name from public.chat_agents where name = ''A''''s own''')) as t (sql);
 
 select is(

@@ -5,6 +5,7 @@ export const FUNCTION_URL = needed("FUNCTION_URL");
 export const OTHER_FUNCTION_URL = needed("OTHER_FUNCTION_URL"); // another instance on the same database
 export const SUPABASE_URL = needed("SUPABASE_URL");
 export const PUBLISHABLE_KEY = needed("PUBLISHABLE_KEY");
+export const SECRET_KEY = needed("SECRET_KEY");
 export const DEMO = { email: needed("DEMO_EMAIL"), password: needed("DEMO_PASSWORD") };
 
 /** A token as Supabase issues them to a signed-in user; a new user unless one is named. */

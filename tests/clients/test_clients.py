@@ -56,6 +56,7 @@ def test_script(script: Path, node: str, running: Stack) -> None:
         "SUPABASE_URL": running.supabase,
         "PUBLISHABLE_KEY": running.publishable_key,
         "JWT_SECRET": running.jwt_secret,
+        "SECRET_KEY": running.secret_key,
         "DEMO_EMAIL": DEMO_EMAIL,
         "DEMO_PASSWORD": DEMO_PASSWORD,
         "ALLOWED_ORIGIN": ORIGIN,

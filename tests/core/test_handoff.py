@@ -13,7 +13,7 @@ from shared.core.model import Agent, Peer
 from shared.core.runs import Handoff, Step, ToolCall, ToolSpec
 from shared.core.tool_messages import offers
 
-LIMITS = TurnLimits(handoffs=3, tool_calls=4, budget_seconds=300)
+LIMITS = TurnLimits(handoffs=3, tool_calls=4, budget_seconds=300, person_seconds=60)
 PEERS = (
     Peer("writer", "Writer", "writes", handoff=True, ask=False),
     Peer("helper", "Helper", "helps", handoff=False, ask=True),
@@ -155,3 +155,51 @@ def test_what_an_agent_said_since_control_came_to_it_is_told_once() -> None:
     assert said_since_handoff("writer", steps, "r4", "last") == "first and more\n\nsecond\n\nlast"
     assert said_since_handoff("writer", steps, "r3", "second and all") == "first and more\n\nsecond and all"
     assert said_since_handoff("writer", (), None, "") == ""
+
+
+ASKER = Agent(
+    "asker", "Asker", "", "m", "", tools=("save", "read"), approvals=("save", "gone"), ask_user=True,
+    client_tools=(ToolSpec("where", "", {"type": "object"}),), peers=(Peer("user", "User", "", False, True),),
+)  # fmt: skip
+
+
+def asked(*calls: ToolCall) -> Plan | Stop:
+    functions = frozenset({"save", "read"})
+    return plan(ASKER, calls, "", steps=(), handoffs=(), functions=functions, limits=LIMITS, working_seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (call("save"), "approval"),
+        (call("read"), None),
+        (call("gone"), None),  # which is no function of ours
+        (call("where", {"x": 1}), "client"),
+        (call("ask_user", {"question": "Which?", "choices": ["a", "b"]}), "question"),
+    ],
+)
+def test_which_calls_wait_for_a_person(made: ToolCall, kind: str | None) -> None:
+    result = asked(made)
+    assert isinstance(result, Plan)
+    assert [one.value for _, one in result.person] == ([] if kind is None else [kind])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        call("save", "["),
+        call("where", "1"),
+        call("ask_user"),
+        call("ask_user", {"question": " "}),
+        call("ask_user", {"question": "q", "choices": "a"}),
+        call("ask_user", {"question": "q", "choices": ["a"] * 21}),
+        call("ask_user", {"question": "q", "choices": [1]}),
+    ],
+)
+def test_what_cannot_be_put_before_a_person_is_an_error_for_the_model(made: ToolCall) -> None:
+    assert codes(asked(made)) == ["invalid_arguments"]
+
+
+def test_an_agent_that_may_ask_its_user_is_offered_that_once() -> None:
+    names = [spec.name for spec in offers(ASKER, [ToolSpec("save", "", {})])]
+    assert names == ["save", "where", "ask_user"]

@@ -13,6 +13,7 @@ from shared.core.chat_events import ChatEvent
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
 from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
+from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Usage
 from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.ports import SCHEMA_VERSION, Accepted, Peek
@@ -213,6 +214,20 @@ class FakeChat:
         await self._obey()
         turn = self._turn(user.id, turn_id)
         return turn if turn.status.final else replace(turn, status=TurnStatus.CANCELLED, reply=None)
+
+    async def answer_call(self, user: User, turn_id: str, answer: PersonAnswer, deadline: float) -> Turn:
+        self.calls.append(("answer", turn_id, answer, deadline))
+        await self._obey()
+        return self._turn(user.id, turn_id)
+
+    async def open_answers(
+        self, user: User, turn_id: str, answers: Sequence[PersonAnswer], deadline: float
+    ) -> FakeStream:
+        self.calls.append(("answers", turn_id, tuple(answers), deadline))
+        await self._obey()
+        turn = self._turn(user.id, turn_id)
+        self.stream.begin(replace(turn, **self.begins), turn, False)
+        return self.stream
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         self.calls.append(("edit", turn_id, text))

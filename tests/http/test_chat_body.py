@@ -120,7 +120,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     *((sent(id=value), "id") for value in (*NO_ID, [CHAT], *CONTROLS[:-2], *INVISIBLE)),
     *((sent(messageId=value), "messageId") for value in NO_ID),
     *((sent(messages=[said("x") | {"id": value}]), "messages.id") for value in NO_ID),
-    (sent(messages=[said("x") | {"role": "assistant"}]), "messages.role"),
+    (sent(messages=[said("x") | {"role": "assistant"}], trigger="regenerate-message"), "messages.role"),
     (sent(messages=[said("x") | {"parts": [{"type": "file", "url": "x"}]}]), "messages.parts"),
     (sent(messages=[said(" ")]), "messages"),
     (sent(messages=[said("x" * 32_001)]), "messages"),

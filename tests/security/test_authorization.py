@@ -51,6 +51,7 @@ TABLE = [
     Row("GET", "/turns/{id}", "turn", 200),
     Row("PATCH", "/turns/{id}", "turn", 200, {"message": "x"}),
     Row("POST", "/turns/{id}/cancel", "turn", 200),
+    Row("POST", "/turns/{id}/answers", "turn", 202, {"call_id": "c", "approve": True}),
     Row("GET", "/conversations", None, 200),
     Row("GET", "/conversations/{id}", "conversation", 200),
     Row("PATCH", "/conversations/{id}", "conversation", 200, {"title": "x"}),

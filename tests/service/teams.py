@@ -30,6 +30,10 @@ def says(text: str, **more: Any) -> Plan:
     return Plan(text=text, **more)
 
 
+def client_tool(name: str) -> dict[str, Any]:
+    return {"name": name, "description": "In the browser.", "parameters": {"type": "object", "properties": {}}}
+
+
 class Team:
     """Agents of one user. What each does next is taken from its script; one without a script ends with its name."""
 
@@ -47,13 +51,17 @@ class Team:
         tools: tuple[str, ...] = (),
         as_tool: bool = False,
         provider: str | None = None,
+        approvals: tuple[str, ...] = (),
+        client_tools: tuple[str, ...] = (),
+        ask_user: bool = False,
     ) -> None:
         self._scripts[slug] = list(script)
         self._db.run(
             "insert into public.chat_agents"
-            " (owner_id, slug, name, model, instructions, handoffs, tools, as_tool, provider)"
-            " values (%s, %s, %s, 'emulated-model', %s, %s, %s, %s, %s)",
+            " (owner_id, slug, name, model, instructions, handoffs, tools, as_tool, provider, approvals, client_tools,"
+            " ask_user) values (%s, %s, %s, 'emulated-model', %s, %s, %s, %s, %s, %s, %s, %s)",
             self._user.id, slug, slug.title(), f"I am {slug}.", list(handoffs), list(tools), as_tool, provider,
+            list(approvals), json.dumps([client_tool(name) for name in client_tools]), ask_user,
         )  # fmt: skip
 
     def _play(self, prompt: Prompt) -> Plan:

@@ -227,6 +227,7 @@ ALLOWED: dict[str, Any] = {
     "replace": _EVERYWHERE | {"not_found", "queue_full", "too_many_open"},
     "get": _EVERYWHERE | {"not_found", "run_in_progress"},
     "cancel": _EVERYWHERE | {"not_found", "run_in_progress"},
+    "answer": _EVERYWHERE | {"not_found", "already_answered"},
     "edit": _EVERYWHERE | {"not_found", "already_started"},
 }
 CHECKS: tuple[Check, ...] = (

@@ -55,13 +55,21 @@ POLLS = ("get_run, ", "chat_get_turn, ")
 
 
 def deaths(
-    db: Database, kind: str, *, returning: bool, team: bool = False, every: int = 1, at: str = ""
+    db: Database,
+    kind: str,
+    *,
+    returning: bool,
+    team: bool = False,
+    asks_people: bool = False,
+    every: int = 1,
+    at: str = "",
 ) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one whose name begins with `at`.
 
     With `every` above 1 without looks that are like the last.
     """
-    usual = _usual(db, _profile(kind, team), returning=returning)
+    profile = replace(_profile(kind, team), asks_people=asks_people)
+    usual = _usual(db, profile, returning=returning)
     reached = usual.world.reached[: usual.world.counts["boundaries"]]
     numbers = [
         number
@@ -70,7 +78,7 @@ def deaths(
         and (every == 1 or not (label.startswith(POLLS) and label in reached[max(number - 5, 0) : number - 1]))
     ]
     for number in numbers[::every]:
-        result = _run(db, replace(_profile(kind, team), crash_at=number), returning=returning)
+        result = _run(db, replace(profile, crash_at=number), returning=returning)
         yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
 
 
@@ -159,6 +167,9 @@ class _Story:
             answer = await person.post(
                 f"key {number}", CONVERSATION, f"message {number}", MultitaskStrategy.ENQUEUE, BUDGET_SECONDS
             )
+            if answer.turn is not None:
+                for call in answer.turn.calls:
+                    await person.answer(answer.turn.turn_id, call.call_id, True)
             if answer.code == "final" or not (self.returning or answer.code == "open"):
                 return
             await asyncio.sleep(RETRY_SECONDS)

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from dev.postgres import apply_sql, postgres
 from tests.db.database import MIGRATIONS, SEED
-from tests.simulation.team import MEMBERS
+from tests.simulation.team import APPROVALS, MEMBERS
 
 EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
 CLOCK = """
@@ -36,6 +36,7 @@ order by user_id, conversation_id, seq
 """
 THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.chat_conversations"
 ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.chat_conversations"
+PERSON_CALLS = "select turn_id::text, call_id, name, status from public.chat_person_calls"
 CALLS = "select turn_id::text, call_id, name, status, output from public.chat_tool_calls"
 Row = dict[str, Any]
 
@@ -60,14 +61,18 @@ class Database:
             " public.chat_deleted_keys"
         )
 
-    def hire(self, owner_ids: Iterable[str]) -> None:
-        """Give each of them the team of `team`."""
+    def hire(self, owner_ids: Iterable[str], *, asking: bool = False) -> None:
+        """Give each of them the team of `team`, of which some functions need their word where it is `asking`."""
         for owner_id in owner_ids:
             for slug, handoffs, tools, as_tool in MEMBERS:
                 self._admin.execute(
                     "insert into public.chat_agents (owner_id, slug, name, model, handoffs, tools, as_tool)"
                     " values (%s, %s, %s, 'simulated', %s, %s, %s) on conflict do nothing",
                     (owner_id, slug, slug, handoffs, tools, as_tool),
+                )
+                self._admin.execute(
+                    "update public.chat_agents set approvals = %s where owner_id = %s and slug = %s",
+                    (APPROVALS.get(slug, []) if asking else [], owner_id, slug),
                 )
 
     def execute(self, statement: str) -> None:
@@ -115,6 +120,9 @@ class Database:
         """Who would answer the next message of each conversation."""
         rows = self._admin.execute(ACTIVE).fetchall()
         return {(row["user_id"], row["conversation_id"]): row["active_agent"] for row in rows}
+
+    def person_calls(self) -> list[Row]:
+        return self._admin.execute(PERSON_CALLS.encode()).fetchall()
 
     def tool_calls(self) -> list[Row]:
         return self._admin.execute(CALLS).fetchall()

@@ -32,6 +32,7 @@ SETTINGS = load_settings(
         "SUPABASE_URL": "http://127.0.0.1:1",
         "SUPABASE_SECRET_KEY": "unused",
         "MESSAGES_PER_MINUTE": "1000",
+        "APPROVAL_TTL_HOURS": "0.02",
     }
 )
 

@@ -44,6 +44,7 @@ class Profile:
     mixes: tuple[Mapping[str, float], ...] = (PATIENT, HASTY, CHATTY)  # one of them a seed
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     team: float = 0.1  # messages that name the first of a team of agents
+    asks_people: bool = False  # functions of that team need their user's word
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
     # instances
@@ -104,6 +105,16 @@ MODES: Mapping[str, Profile] = {
     # more messages at once than the way to the database takes: they are accepted first, and served then
     "burst": Profile(
         users=4, tabs=4, messages=1, pause_seconds=0.1, calls_at_once=1, cold_starts=0.0, call_late=0.02, crash=0.001
+    ),
+    "waiting": Profile(
+        team=0.6,
+        asks_people=True,
+        crash=0.002,
+        pause=0.001,
+        answer_lost=0.01,
+        run_seconds=(0.3, 3.0),
+        long_runs=0.0,
+        kinds=("threads", "responses"),
     ),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(

@@ -346,6 +346,17 @@ TEAM_MUTANTS = (
     Mutant("the runs of asked agents are on no record", DEATH, (
         instead(AgentAsTool, "_note", _nothing),
     ), says="as asked"),
+    Mutant("what needs a person's word is done without it", "waiting", (
+        in_python(RequiredActions, "act", ("if call.call_id in step.approved", "")),
+    ), says="without its user's word"),
+    Mutant("a call takes one answer after the other", "waiting", (
+        in_sql("public.chat_answer_call",
+               ("t.status <> 'waiting' or k.status <> 'waiting' or t.cancel_requested", "false")),
+    ), says="what a person has said"),
+    Mutant("a person is waited for for ever", "waiting", (
+        in_sql("chat_internal.claimable", ("t.waiting_until <= p_now or ", "")),
+        in_sql("chat_internal.expire_calls", ("t.waiting_until > p_now or ", "")),
+    ), says="G1"),
     Mutant("what stands before the last item known is not rolled back", "clean", (
         in_python(TurnStop, "_erase", ("steps=hold.steps", "steps=()")),
     ), says="rolled back"),

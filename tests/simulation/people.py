@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from shared.chat import NewMessage
 from shared.core.errors import ChatError
 from shared.core.model import User
-from shared.core.turns import MultitaskStrategy, Turn
+from shared.core.person_calls import PersonAnswer
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.simulation.instance import Instance, Work
 from tests.simulation.team import BOSS
 from tests.simulation.world import Answer, Reset, World
@@ -87,6 +89,17 @@ class Person:
             "get", lambda one: one.chat.wait_turn(self.user, turn_id, self.world.now + wait), wait, key
         )
 
+    async def answer(self, turn_id: str, call_id: str, approve: bool) -> None:
+        """Say whether a call may run."""
+        said = PersonAnswer(call_id, approve=approve)
+        answer = await self.ask(
+            "answer", lambda one: one.chat.answer_call(self.user, turn_id, said, self.world.now), 0.0
+        )
+        if answer.code in ("open", "final"):
+            self.world.said.setdefault((turn_id, call_id), []).append(approve)
+        elif answer.code not in ("already_answered", STRANGE):
+            self.world.perhaps.setdefault((turn_id, call_id), []).append(approve)
+
 
 class Tab(Person):
     """Sends its messages one after the other and sees each through to its answer, or leaves."""
@@ -130,6 +143,8 @@ class Tab(Person):
                 turn_id = answer.turn.turn_id
             if answer.code == "final":
                 return answer.turn  # type: ignore[no-any-return]
+            if answer.turn is not None and answer.turn.status is TurnStatus.WAITING:
+                await self._say(answer.turn)
             if answer.code in ("run_in_progress", STRANGE) and world.chance(0.5):
                 return None
             if answer.code in ("open", "reset", "silence") and world.chance(world.profile.vanishes):
@@ -137,6 +152,16 @@ class Tab(Person):
             await asyncio.sleep(rng.uniform(0.2, 3))
         world.counts["gave up"] += 1
         return None
+
+    async def _say(self, turn: Turn) -> None:
+        """Answer the calls that wait, some of them twice and differently; or leave them to their time."""
+        for call in turn.calls:
+            if self.world.chance(0.15):
+                continue
+            approve = self.world.chance(0.75)
+            await self.answer(turn.turn_id, call.call_id, approve)
+            if self.world.chance(0.4):
+                await self.answer(turn.turn_id, call.call_id, not approve)
 
     async def _ask_again(self, key: str, text: str, strategy: MultitaskStrategy, done: Turn) -> None:
         """Long after the end: the same answer, and no other message under the same key."""
@@ -208,6 +233,10 @@ class Snoop(Person):
                 await self.ask("cancel", lambda one: one.chat.cancel_turn(self.user, turn_id, world.now), 0.0),  # noqa: B023
                 await self.ask("edit", lambda one: one.chat.edit_turn(self.user, turn_id, "mine"), 0.0),  # noqa: B023
             ]
+            if world.profile.asks_people:
+                said = PersonAnswer(f"call_{turn_id}", approve=True)
+                work = functools.partial(_answered_by, self.user, turn_id, said)
+                answers.append(await self.ask("answer", work, 0.0))
             world.owners[turn_id] = owner
             for answer in answers:
                 if answer.code not in (STRANGE, "store_unavailable", "reset", "silence"):
@@ -226,6 +255,10 @@ def tabs(world: World) -> list[Tab]:
         for index, user in enumerate(users(world))
         for number in range(world.profile.tabs)
     ]
+
+
+async def _answered_by(user: User, turn_id: str, said: PersonAnswer, one: Instance) -> Turn:
+    return await one.chat.answer_call(user, turn_id, said, one.world.now)
 
 
 async def _as_coroutine(work: Work, instance: Instance) -> Any:

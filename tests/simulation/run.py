@@ -100,7 +100,7 @@ def play(database: Database, mode: str, seed: int, profile: Profile, story: Stor
         world.verbose = verbose
         world.server = Server(world)
         if profile.team:
-            database.hire(user.id for user in users(world))
+            database.hire([user.id for user in users(world)], asking=profile.asks_people)
         try:
             loop.run_until_complete(story(world))
         finally:

@@ -29,6 +29,7 @@ WORDS = "I know who can."  # of the boss, as it hands over
 FAREWELL = "That was me."  # what it says beyond that where its run goes on: no user is to see it
 TOOL_SECONDS = 0.3
 ONCE = frozenset({"sim_send", "sim_file"})  # tools that are not idempotent
+APPROVALS: dict[str, list[str]] = {BOSS: ["sim_note", "sim_send"], WRITER: ["sim_file"]}  # where people are asked
 _CALLED = re.compile(r"^Called (\w+) with .*?\}: (.*)$", re.MULTILINE)
 
 
@@ -72,7 +73,8 @@ def well_told(name: str, arguments: str, output: str) -> bool:
     """Whether this is what a call may come to where no provider fails."""
     given = json.loads(arguments)
     if name.startswith("sim_") and is_error(output):
-        codes = ("outcome_unknown", "tool_timeout") if name in ONCE else ("tool_timeout",)
+        codes = {"tool_timeout", "denied", "expired"}  # which of them may be is for other checks to say
+        codes |= {"outcome_unknown"} if name in ONCE else set()
         return json.loads(output)["error"]["code"] in codes
     if name.startswith("ask_"):
         return output == f"answer to {given['question']}"

@@ -12,7 +12,7 @@ from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond
 from tests.simulation.servers import answer_to, part_of
-from tests.simulation.team import BOSS, ONCE, PAINTER, SINGER, WORDS, WRITER, well_told
+from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, SINGER, WORDS, WRITER, well_told
 
 HANDOFF_LINE = ("assistant", WORDS)
 
@@ -72,6 +72,30 @@ def told_what_happened(record: Record) -> Iterator[str]:
                     yield f"G10 {call.name} {key} was answered {output!r} and is not on record"
                 if record.world.provider_works and not well_told(call.name, call.arguments, output):
                     yield f"G10 {call.name} {key} was answered {output!r}"
+
+
+def people_decide(record: Record) -> Iterator[str]:
+    """G10: what needs a person's word ran where the person gave it, once; what was said counts once, and stands."""
+    world = record.world
+    asked = {(row["turn_id"], row["call_id"]): row for row in world.database.person_calls()}
+    for key, row in asked.items():
+        said, perhaps = world.said.get(key, []), world.perhaps.get(key, [])
+        what = f"{row['name']} {key[1]} of {key[0]}, {row['status']},"
+        if len(said) > 1:
+            yield f"G10 {what} took {len(said)} answers"
+        if row["status"] == "approved" and True not in said + perhaps:
+            yield f"G10 {what} was allowed by no person"
+        if said == [True] and row["status"] != "approved":
+            yield f"G10 {what} was allowed"
+        if row["status"] == "waiting" and record.by_id[key[0]]["finished"] is not None:
+            yield f"G10 {what} waits, and its turn is over"
+    if world.profile.asks_people:
+        needed = frozenset(name for names in APPROVALS.values() for name in names)
+        for turn_id, call_id in world.server.executions:
+            row = record.ledger.get((turn_id, call_id), {})
+            ours = row.get("name") in needed and "/" not in call_id  # those of asked agents need no word
+            if ours and asked.get((turn_id, call_id), {}).get("status") != "approved":
+                yield f"G10 {row['name']} {call_id} of {turn_id} ran without its user's word"
 
 
 def handed_over_once(record: Record) -> Iterator[str]:
@@ -173,6 +197,6 @@ def lines_of_a_chain(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
 
 
 TEAM_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
-    tools_run_once, told_what_happened, handed_over_once, active_agent, nobody_left_waiting, scratch_is_tidied,
-    asked_are_shown,
+    tools_run_once, told_what_happened, people_decide, handed_over_once, active_agent, nobody_left_waiting,
+    scratch_is_tidied, asked_are_shown,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from tests.simulation.database import Database
 EVERY = {True: 4, False: 16}  # boundaries; `make soak-simulation` takes each of them
 EVERY_FREEZE = 12
 EVERY_CALL = 2
+EVERY_WAIT = 24
 
 
 @pytest.mark.parametrize("returning", BOUNDS, ids=lambda returning: "client" if returning else "sweep")
@@ -20,6 +21,15 @@ def test_a_death_in_the_middle_of_a_chain(simulated: Database, kind: str, return
     for death in found:
         assert death.result.world.crashed.is_set()
         assert not death.broken(BOUNDS[returning]), f"no. {death.number}: {death.where}\n{death.result.report()}"
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_a_death_where_a_person_is_asked(simulated: Database, kind: str) -> None:
+    """Before the calls are put before the person, while they wait, and as the answers are taken up."""
+    found = list(deaths(simulated, kind, returning=True, team=True, asks_people=True, every=EVERY_WAIT))
+    assert len(found) > 100 / EVERY_WAIT
+    for death in found:
+        assert not death.broken(BOUNDS[True]), f"no. {death.number}: {death.where}\n{death.result.report()}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

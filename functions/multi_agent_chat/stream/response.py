@@ -75,11 +75,12 @@ class EventStream(Response):
         *,
         clock: Clock,
         limit: float,
+        ui: ui_messages.UiStream | None = None,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._stream, self._call, self._clock, self._limit = stream, call, clock, limit
         self._keep_alive_seconds = keep_alive_seconds
-        self._ui = ui_messages.UiStream()
+        self._ui = ui or ui_messages.UiStream()
         self._broken: asyncio.Future[None] | None = None  # the note that it is
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,13 +18,16 @@ from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
+    PersonAsked,
     RunConflicted,
     RunStarted,
     ToolAnswered,
     ToolCalled,
     TurnQueued,
 )
+from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff
+from shared.core.tool_messages import is_error
 from shared.core.turns import Turn, TurnStatus
 
 UNANSWERED = "The turn ended before there was an output."
@@ -54,13 +57,21 @@ class _Call:
     part_id: str
     tool: str
     arguments: str
+    by_client: bool = False  # told so to a reader that can carry it out
     answered: bool = False
 
 
 class UiStream:
     """One turn's stream: `opening` once, `event` for each event, `closing` once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, approvals: bool = False, continues: bool = False) -> None:
+        """`approvals`: the reader knows the parts of calls that wait for a person.
+
+        `continues`: it goes on with a message of which it has what was said and handed over before.
+        """
+        self._approvals, self._continues = approvals, continues
+        self._known_runs: set[str] = set()
+        self._known_handoffs = 0
         self._runs: dict[str, _Said] = {}  # in the order in which they began
         self._calls: dict[str, _Call] = {}
         self._call_ids: set[str] = set()
@@ -73,7 +84,10 @@ class UiStream:
         metadata = ids | {"agent": turn.agent, "replayed": replayed}
         start = frame({"type": "start", "messageId": turn.turn_id, "messageMetadata": metadata})
         self._turn = ids | {"state": "", "position": turn.position}
-        if turn.status.final:
+        if self._continues:
+            self._known_runs = {run.run_id or turn.turn_id for run in turn.own_runs}
+            self._known_handoffs = len(turn.handoffs)
+        if turn.status.final or turn.status is TurnStatus.WAITING:
             return start  # the end says how it ended
         if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
             return start + self._state(state="running", agent=turn.agent)
@@ -93,6 +107,8 @@ class UiStream:
                 return self._run(event.run_id, event.agent) + self._delta(self._runs[event.run_id], event.text)
             case ToolCalled():
                 return self._called(event)
+            case PersonAsked():
+                return self._asked(event.call)
             case ToolAnswered():
                 return self._answered(event)
             case HandoffMade():
@@ -126,6 +142,8 @@ class UiStream:
         return frames + self._state(state=turn.status.value, position=turn.position)
 
     def _left_open(self, turn: Turn) -> bytes:
+        if turn.status is TurnStatus.WAITING:
+            return self._state(state="waiting", position=turn.position)
         retry_after = render.next_poll_seconds(turn)
         return self._state(state="open", position=turn.position, retry_after=retry_after)
 
@@ -153,7 +171,7 @@ class UiStream:
         return self._words(run, text)
 
     def _words(self, run: _Said, text: str) -> bytes:
-        if not text:
+        if not text or run.run_id in self._known_runs:
             return b""
         frames = b""
         if not run.open:
@@ -177,17 +195,26 @@ class UiStream:
         known = self._calls.get(event.call_id)
         if known and (known.tool, known.arguments) == (event.tool, event.arguments):
             return b""  # told again
-        return self._call(event.call_id, event.tool, event.arguments)
+        return self._call(event.call_id, event.tool, event.arguments, event.by_client and self._approvals)
 
-    def _call(self, call_id: str, tool: str, arguments: str) -> bytes:
+    def _call(self, call_id: str, tool: str, arguments: str, by_client: bool = False) -> bytes:
         part_id, number = call_id, 1
         while part_id in self._call_ids:  # servers that count from one in every run
             number += 1
             part_id = f"{call_id}-{number}"
         self._call_ids.add(part_id)
-        self._calls[call_id] = call = _Call(part_id, tool, arguments)
+        self._calls[call_id] = call = _Call(part_id, tool, arguments, by_client)
         given = tool_values.given(arguments)
         return frame(_tool("tool-input-available", call) | {"toolName": tool, "input": given})
+
+    def _asked(self, call: PersonCall) -> bytes:
+        """As the SDK's own parts to a reader that says that it knows them: others refuse the whole stream for them."""
+        shown = self._calls.get(call.call_id)
+        if not self._approvals or shown is None:
+            return frame({"type": "data-call", "id": call.call_id, "data": render.person_call(call)})
+        if call.kind is not PersonCallKind.APPROVAL:
+            return b""  # a call that was not carried out here is the reader's to answer
+        return frame({"type": "tool-approval-request", "approvalId": call.call_id, "toolCallId": shown.part_id})
 
     def _answered(self, event: ToolAnswered) -> bytes:
         frames = b""
@@ -199,12 +226,16 @@ class UiStream:
         if call.answered:
             return b""
         call.answered = True
+        if failed and self._approvals and not call.by_client and is_error(output, "denied"):
+            return frame({"type": "tool-output-denied", "toolCallId": call.part_id})
         if failed:
             return frame(_tool("tool-output-error", call) | {"errorText": output})
         return frame(_tool("tool-output-available", call) | {"output": tool_values.came_of_it(output)})
 
     def _handoff(self, event: HandoffMade | Handoff) -> bytes:
         self._handoffs += 1
+        if self._handoffs <= self._known_handoffs:
+            return b""
         data = {"from": event.from_agent, "to": event.to_agent, "reason": event.reason, "task": event.task}
         return frame({"type": "data-handoff", "id": f"handoff-{self._handoffs}", "data": data})
 
@@ -233,7 +264,8 @@ class UiStream:
 
 def _tool(kind: str, call: _Call) -> dict[str, Any]:
     # carried out here: a page must neither try to do it itself nor send the output back
-    return {"type": kind, "toolCallId": call.part_id, "dynamic": True, "providerExecuted": True}
+    here = {} if call.by_client else {"providerExecuted": True}
+    return {"type": kind, "toolCallId": call.part_id, "dynamic": True, **here}
 
 
 def _joined(runs: Iterable[_Said]) -> str:

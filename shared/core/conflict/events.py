@@ -43,6 +43,11 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnWaits:
+    """The turn waits for a person: nothing is to be done for it before that."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartAccepted:
     """The provider accepted message and run."""
 
@@ -134,6 +139,7 @@ Event = (
     | Queued
     | TurnCame
     | TurnEnded
+    | TurnWaits
     | StartAccepted
     | StartConflicted
     | ActiveRunStatus

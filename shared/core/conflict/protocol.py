@@ -93,7 +93,7 @@ class ConflictProtocol:
         match self.phase, event:
             case (Phase.ENDED, _):
                 raise UnexpectedEvent(f"{event} after the end")
-            case (Phase.CLAIMING, events.TurnEnded()):
+            case (Phase.CLAIMING, events.TurnEnded() | events.TurnWaits()):
                 return self._end(commands.Detach())
             # our own queue
             case (Phase.NEW, events.Submitted()):

@@ -46,6 +46,7 @@ from shared.core.conflict.events import (
     ThreadRotated,
     TurnCame,
     TurnEnded,
+    TurnWaits,
     Woke,
 )
 from shared.core.conflict.protocol import SETTLED, ConflictProtocol, Phase, Rules, UnexpectedEvent
@@ -115,6 +116,10 @@ STORIES: dict[str, tuple[Rules, list[Row]]] = {
     "another instance brought it to its end": (
         RULES,
         [(0, Submitted(), ClaimTurn()), (0, TurnEnded(), Detach())],
+    ),
+    "it waits for a person, and nothing is done for it": (
+        RULES,
+        [(0, Submitted(), ClaimTurn()), (0, TurnWaits(), Detach())],
     ),
     "conflict, followed at a growing pace, then started": (
         RULES,
@@ -589,6 +594,7 @@ EVENTS: list[Event] = [
     Queued(1),
     MINE,
     TurnEnded(),
+    TurnWaits(),
     StartAccepted(),
     StartConflicted("a"),
     ActiveRunStatus("in_progress"),
@@ -607,7 +613,7 @@ EVENTS: list[Event] = [
 
 LEGAL: dict[Phase, set[type]] = {
     Phase.NEW: {Submitted, TurnCame},
-    Phase.CLAIMING: {Queued, TurnCame, TurnEnded},
+    Phase.CLAIMING: {Queued, TurnCame, TurnEnded, TurnWaits},
     Phase.QUEUED: {Woke},
     Phase.STARTING: {StartAccepted, StartConflicted, StartDeferred, StartRefused, StartUnknown},
     Phase.FOLLOWING: {ActiveRunStatus, RunFound, LookFailed},
@@ -647,6 +653,7 @@ ANSWERS: dict[type, list[Event]] = {
         TurnCame(Intent.NONE, failures=1),
         TurnCame(Intent.STARTED, failures=1),
         TurnEnded(),
+        TurnWaits(),
     ],
     StartRun: [
         StartAccepted(),

@@ -13,16 +13,20 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "text-start": ({"id"}, set()),
     "text-delta": ({"id", "delta"}, set()),
     "text-end": ({"id"}, set()),
-    "tool-input-available": ({"toolCallId", "toolName", "input", "dynamic", "providerExecuted"}, set()),
-    "tool-output-available": ({"toolCallId", "output", "dynamic", "providerExecuted"}, set()),
-    "tool-output-error": ({"toolCallId", "errorText", "dynamic", "providerExecuted"}, set()),
+    "tool-input-available": ({"toolCallId", "toolName", "input", "dynamic"}, {"providerExecuted"}),
+    "tool-output-available": ({"toolCallId", "output", "dynamic"}, {"providerExecuted"}),
+    "tool-output-error": ({"toolCallId", "errorText", "dynamic"}, {"providerExecuted"}),
+    # of readers that say that they know them
+    "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
+    "tool-output-denied": ({"toolCallId"}, set()),
+    "data-call": ({"id", "data"}, set()),
     "data-turn": ({"id", "data"}, set()),
     "data-handoff": ({"id", "data"}, set()),
     "data-error": ({"id", "data"}, set()),
     "error": ({"errorText"}, set()),
     "finish": (set(), {"messageMetadata"}),
 }
-STATES = {"accepted", "queued", "conflict", "running", "completed", "failed", "cancelled", "open"}
+STATES = {"accepted", "queued", "conflict", "running", "completed", "failed", "cancelled", "open", "waiting"}
 
 
 def read(stream: bytes) -> list[dict[str, Any]]:

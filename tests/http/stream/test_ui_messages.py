@@ -15,12 +15,14 @@ from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
+    PersonAsked,
     RunConflicted,
     RunStarted,
     ToolAnswered,
     ToolCalled,
     TurnQueued,
 )
+from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff
 from shared.core.turns import Joined, RunRecord, TurnStatus
 from tests.http.fakes import REPLY, make_turn
@@ -332,3 +334,61 @@ def _halved(char: str) -> str:
         return char
     code = ord(char) - 0x10000
     return chr(0xD800 + (code >> 10)) + chr(0xDC00 + (code & 0x3FF))
+
+
+APPROVAL = PersonCall("call_1", PersonCallKind.APPROVAL, "send", '{"to": "Bo"}', "2026-11-29T12:00:00Z")
+QUESTION = PersonCall("call_2", PersonCallKind.QUESTION, "ask_user", '{"question": "q"}', "2026-11-29T12:00:00Z")
+WAITS: Part = {"status": TurnStatus.WAITING, "reply": None, "finished_at": None}
+
+
+def asked(*calls: PersonCall, approvals: bool) -> list[Part]:
+    stream = UiStream(approvals=approvals)
+    frames = [stream.opening(make_turn(ALICE, **OPEN), replayed=False)]
+    for call in calls:
+        by_client = call.kind is not PersonCallKind.APPROVAL
+        frames.append(stream.event(ToolCalled(call.call_id, call.name, call.arguments, "boss", by_client)))
+        frames.append(stream.event(PersonAsked(call)))
+    frames.append(stream.closing(make_turn(ALICE, **WAITS), None))
+    return read(b"".join(frames))
+
+
+def test_a_call_that_waits_is_a_part_of_our_own_to_readers_that_know_no_other() -> None:
+    parts = asked(APPROVAL, QUESTION, approvals=False)
+    assert [part["data"]["kind"] for part in of_type(parts, "data-call")] == ["approval", "question"]
+    assert of_type(parts, "data-call")[0]["data"]["arguments"] == {"to": "Bo"}
+    assert all(part["providerExecuted"] for part in of_type(parts, "tool-input-available"))
+    assert of_type(parts, "tool-approval-request") == []
+    assert states_of(parts)[-1] == "waiting"
+
+
+def test_to_those_that_know_them_it_is_the_sdks() -> None:
+    parts = asked(APPROVAL, QUESTION, approvals=True)
+    assert of_type(parts, "tool-approval-request") == [
+        {"type": "tool-approval-request", "approvalId": "call_1", "toolCallId": "call_1"}
+    ]
+    approval, question = of_type(parts, "tool-input-available")
+    assert approval["providerExecuted"]
+    assert "providerExecuted" not in question, "the reader is to answer it"
+    assert of_type(parts, "data-call") == []
+
+
+def test_a_stream_that_goes_on_repeats_nothing_that_was_said() -> None:
+    runs = (RunRecord("run_1", "boss", "completed", text="Let me."),)
+    row = make_turn(ALICE, **(OPEN | {"status": TurnStatus.REQUIRES_ACTION, "runs": runs, "agent": "boss"}))
+    stream = UiStream(approvals=True, continues=True)
+    events = (
+        RunStarted("run_1", "boss"),
+        MessageDelta("run_1", "boss", "Let me."),
+        ToolCalled("call_1", "send", '{"to": "Bo"}', "boss"),
+        ToolAnswered("call_1", "send", '{"error": {"code": "denied", "message": "no"}}', True),
+        RunStarted("run_2", "boss"),
+        MessageDelta("run_2", "boss", "Done."),
+    )
+    frames = [stream.opening(row, replayed=False), *(stream.event(event) for event in events)]
+    end = make_turn(
+        ALICE, agent="boss", reply="Let me.\n\nDone.", runs=(*runs, RunRecord("run_2", "boss", "completed"))
+    )
+    frames.append(stream.closing(end, None))
+    parts = read(b"".join(frames))
+    assert texts_of(parts) == ["Done."]
+    assert of_type(parts, "tool-output-denied") == [{"type": "tool-output-denied", "toolCallId": "call_1"}]

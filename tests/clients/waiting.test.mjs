@@ -1,0 +1,109 @@
+// A turn that waits for a person, with the AI SDK's own parts: approvals and functions of the browser, answered by useChat.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+
+import { lastAssistantMessageIsCompleteWithApprovalResponses, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
+
+import { FUNCTION_URL, OTHER_FUNCTION_URL, SECRET_KEY, SUPABASE_URL, token, until } from "./environment.mjs";
+import { dataOf, openPage } from "./page.mjs";
+
+const userId = randomUUID();
+const user = token(userId);
+const someone = () => ({
+  token: user,
+  conversation: randomUUID(),
+  body: { agent: "asker" },
+  headers: { "x-chat-parts": "approval" },
+});
+const WRITE = '[[tool write_project {"title": "Owls"}]]';
+
+before(async () => {
+  const agent = {
+    owner_id: userId,
+    slug: "asker",
+    name: "Asker",
+    model: "emulated-model",
+    tools: ["write_project"],
+    approvals: ["write_project"],
+    client_tools: [{ name: "where_am_i", description: "The user's place.", parameters: { type: "object", properties: {} } }],
+  };
+  const headers = { apikey: SECRET_KEY, Authorization: `Bearer ${SECRET_KEY}`, "Content-Type": "application/json" };
+  const made = await fetch(`${SUPABASE_URL}/rest/v1/chat_agents`, { method: "POST", headers, body: JSON.stringify(agent) });
+  assert.equal(made.status, 201, await made.text());
+});
+
+const toolOf = (page, name) => page.reply()?.parts.find((part) => part.type === "dynamic-tool" && part.toolName === name);
+
+test("a call that is allowed runs, and the answer goes on in the same message", async () => {
+  const page = await openPage({
+    ...someone(),
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+  });
+  await page.chat.sendMessage({ text: `[[aside Let me write.]] ${WRITE} go` });
+  await page.settled();
+  assert.equal(dataOf(page.reply(), "data-turn").state, "waiting");
+  const asked = toolOf(page, "write_project");
+  assert.deepEqual([asked.state, asked.input], ["approval-requested", { title: "Owls" }]);
+  await page.chat.addToolApprovalResponse({ id: asked.approval.id, approved: true });
+  await page.settled(2);
+  assert.deepEqual(page.errors, []);
+  assert.equal(page.chat.messages.length, 2);
+  const done = toolOf(page, "write_project");
+  assert.deepEqual([done.state, done.output.title], ["output-available", "Owls"]);
+  const texts = page.reply().parts.filter((part) => part.type === "text").map((part) => part.text);
+  assert.equal(texts.filter((text) => text === "Let me write.").length, 1, texts.join("|"));
+  assert.match(texts.at(-1), /^Emulated reply/);
+  assert.equal(dataOf(page.reply(), "data-turn").state, "completed");
+});
+
+test("a call that is denied does not run, whichever instance is told", async () => {
+  const them = someone();
+  const page = await openPage({ ...them, sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses });
+  await page.chat.sendMessage({ text: `${WRITE} go` });
+  await page.settled();
+  const later = await openPage({
+    ...them,
+    at: OTHER_FUNCTION_URL,
+    resume: true,
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+  });
+  await later.settled();
+  const asked = toolOf(later, "write_project");
+  assert.equal(asked.state, "approval-requested", "a page that is opened later is asked as well");
+  await later.chat.addToolApprovalResponse({ id: asked.approval.id, approved: false, reason: "not now" });
+  await later.settled(2);
+  assert.equal(toolOf(later, "write_project").state, "output-denied");
+  assert.match(later.text(), /not now/);
+});
+
+test("a function of the browser is answered by the page", async () => {
+  const page = await openPage({ ...someone(), sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls });
+  await page.chat.sendMessage({ text: "[[tool where_am_i {}]] go" });
+  await page.settled();
+  const asked = toolOf(page, "where_am_i");
+  assert.deepEqual([asked.state, asked.providerExecuted], ["input-available", undefined]);
+  await page.chat.addToolOutput({ tool: "where_am_i", toolCallId: asked.toolCallId, output: { city: "Bonn" } });
+  await page.settled(2);
+  assert.deepEqual(page.errors, []);
+  assert.match(page.text(), /Bonn/);
+  assert.equal(page.chat.messages.length, 2);
+});
+
+test("a page that does not know those parts is shown a part of our own, and answers by a request", async () => {
+  const page = await openPage({ ...someone(), headers: {} });
+  await page.chat.sendMessage({ text: `${WRITE} go` });
+  await page.settled();
+  assert.deepEqual(page.errors, []);
+  const call = dataOf(page.reply(), "data-call");
+  assert.deepEqual([call.kind, call.arguments], ["approval", { title: "Owls" }]);
+  const answer = await fetch(`${FUNCTION_URL}/turns/${page.reply().id}/answers`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${user}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ call_id: call.call_id, approve: true }),
+  });
+  assert.equal(answer.status, 202);
+  await page.chat.resumeStream();
+  await until(() => dataOf(page.reply(), "data-turn").state === "completed");
+  assert.match(page.text(), /Emulated reply/);
+});
