@@ -8,6 +8,7 @@ from shared.ports import Clock
 
 FIRST_SECONDS = 2.0  # told while no request has left yet
 LEAST_SECONDS, MOST_SECONDS = 1.0, 30.0
+NEVER = float("-inf")
 SMOOTHING = 0.1  # of each new gap in the average
 
 
@@ -17,10 +18,12 @@ class RequestCap:
     def __init__(self, most: int, clock: Clock) -> None:
         self._most, self._clock, self._inside = most, clock, 0
         self._gap: float | None = None  # seconds from one leaving to the next, on average
-        self._left_at = self._promised_at = clock.now()
+        self._left_at = self._promised_at = NEVER  # an app is made before there is a loop, and so a time
 
     def enter(self) -> None:
         """Raises ChatError (`overloaded`)."""
+        if self._left_at == NEVER:
+            self._left_at = self._promised_at = self._clock.now()
         if self._inside >= self._most:
             raise ChatError(code=ErrorCode.OVERLOADED, retryable=True, retry_after=self._retry_seconds())
         self._inside += 1
