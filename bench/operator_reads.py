@@ -6,9 +6,11 @@ the reads are printed behind the figures.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from bench.figures import Figures
@@ -65,12 +67,25 @@ def measure(turns: int = TURNS) -> tuple[Figures, str]:
             database.call("chat_tidy_events", slices=300)
             figures["counting_a_day_s"] = round(time.perf_counter() - began, 1)
             database.run("analyze")
+            spent = _cpu_seconds(database)
+            for _ in range(ROUNDS):
+                database.call("chat_get_statistics", window_seconds=86_400, bucket_seconds=3600)
+            figures["day_by_hours_postgres_cpu_ms"] = round(1000 * (_cpu_seconds(database) - spent) / ROUNDS, 1)
             for name, (function, arguments) in (READS | {"timeline": ("chat_get_timeline", {"turn": turn})}).items():
                 for _ in range(ROUNDS):
                     began = time.perf_counter()
                     database.call(function, **arguments)
                     figures.sample(f"{name}_ms", time.perf_counter() - began)
             return figures, _plans(database)
+
+
+def _cpu_seconds(database: Database) -> float:
+    """Of all server processes together: the one that answers is among them, and the others are idle."""
+    total = 0
+    for row in database.rows("select pid from pg_stat_activity where pid is not null"):
+        fields = Path(f"/proc/{row['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _plans(database: Database) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies
 
@@ -14,7 +14,7 @@ from shared.chat import ChatOptions, ChatService
 from shared.content_encoding import PLAIN, inflate_bounded
 from shared.core.pace import Pace
 from shared.http_transport import HttpTransport
-from shared.instance.instance import Instance
+from shared.instance.instance import Instance, tell_no_one
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import Clock, Provider, QueueLimits, Store
@@ -70,9 +70,14 @@ def compose(
     """Everything behind the routes, on a store that is given."""
     providers = _providers(settings, client, store, clock)
     webhooks = webhooks_of(settings, store, client)
-    instance = Instance(store, clock, LocalWakeups(), settings.lease_seconds, shutdown or Shutdown())
-    if webhooks is not None:
-        instance = replace(instance, announce=webhooks.announce)
+    instance = Instance(
+        store,
+        clock,
+        LocalWakeups(),
+        settings.lease_seconds,
+        shutdown or Shutdown(),
+        announce=tell_no_one if webhooks is None else webhooks.announce,
+    )
     service = ChatService(instance, providers, REGISTRY, chat_options(settings, settle_seconds))
     return Built(store, service, providers[settings.provider].ping, webhooks)
 

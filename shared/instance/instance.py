@@ -17,7 +17,7 @@ from shared.instance.waiting_lines import WaitingLines
 from shared.ports import Clock, Store, Wakeups
 
 
-def _tell_no_one(conversation: ConversationKey) -> None:
+def tell_no_one(conversation: ConversationKey) -> None:
     """Where no other service is told of the ends of turns."""
 
 
@@ -32,7 +32,7 @@ class Instance:
     shutdown: Shutdown = field(default_factory=Shutdown)
     lines: WaitingLines = field(default_factory=WaitingLines)
     logs: TurnLogs = field(default_factory=TurnLogs)
-    announce: Callable[[ConversationKey], None] = _tell_no_one  # turns of it may have ended
+    announce: Callable[[ConversationKey], None] = tell_no_one  # turns of it may have ended
     jitter: Callable[[], float] = random.random  # from 0 to 1
     reads: SharedReads = field(init=False)
     limits: RateLimits = field(init=False)

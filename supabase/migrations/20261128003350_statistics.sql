@@ -36,38 +36,38 @@ create function chat_internal.count_events(p_from timestamptz, p_to timestamptz,
 returns table (at timestamptz, what text, key text, n bigint)
 language sql stable set search_path = '' as $$
   with e as materialized (
-    select date_bin(make_interval(secs => p_seconds), x.at, '2000-01-01 00:00:00+00') as at, x.name, x.code,
-      x.agent, x.nth, x.ms, x.waited_ms,
-      x.input_tokens, x.output_tokens
-    from public.chat_turn_events x where x.at >= p_from and x.at < p_to),
+    select date_bin(make_interval(secs => p_seconds), x.at, '2000-01-01 00:00:00+00') as at, x.name, x.code, x.agent,
+      case when x.waited_ms is not null then least(x.nth, 4) end as tries,
+      case when x.name not in ('turn.completed', 'turn.claimed') then null when x.ms < 1 then 0
+           else 1 + floor(ln(x.ms) / ln(1.1)) end::int as took,
+      case when x.waited_ms < 1 then 0 else 1 + floor(ln(x.waited_ms) / ln(1.1)) end::int as waited,
+      count(*) as n, sum(x.input_tokens) as input, sum(x.output_tokens) as output
+    from public.chat_turn_events x where x.at >= p_from and x.at < p_to
+    group by 1, 2, 3, 4, 5, 6, 7),
   ends as materialized (
     select e.*, coalesce(a.slug, 'own') as slug from e
     left join public.chat_agents a on a.slug = e.agent and a.owner_id is null
     where e.name in ('turn.completed', 'turn.failed', 'turn.cancelled'))
-  select e.at, 'events', e.name, count(*) from e group by 1, 3
-  union all
-  select e.at, 'errors', coalesce(e.code, 'unknown'), count(*) from ends e where e.name = 'turn.failed' group by 1, 3
-  union all
-  select e.at, 'deferrals', coalesce(e.code, 'unknown'), count(*) from e where e.name = 'run.deferred' group by 1, 3
-  union all
-  select e.at, 'conflicted', e.name, count(*) from ends e where e.nth > 0 group by 1, 3
-  union all
-  select e.at, 'tries', least(e.nth, 4)::text, count(*) from ends e
-  where e.nth > 0 and e.name = 'turn.completed' group by 1, 3
-  union all
-  select e.at, m.what, e.slug, sum(m.n)::bigint from (
-    select s.at, s.slug, count(*) as turns, sum(s.input_tokens) as input, sum(s.output_tokens) as output from ends s
-    where s.code is distinct from 'joined' group by 1, 2) e,
-    lateral (values ('agent_turns', e.turns), ('input_tokens', e.input), ('output_tokens', e.output)) m (what, n)
-  group by 1, 2, 3
-  union all
-  select h.at, h.what, (case when h.ms < 1 then 0 else 1 + floor(ln(h.ms) / ln(1.1)) end)::int::text, count(*)
-  from (
-    select e.at, 'waited_ms' as what, e.waited_ms as ms from ends e
+  select k.at, k.what, k.key, sum(k.n)::bigint from (
+    select e.at, 'events' as what, e.name as key, e.n from e
     union all
-    select e.at, 'answered_ms', e.ms from ends e where e.name = 'turn.completed'
+    select e.at, 'errors', coalesce(e.code, 'unknown'), e.n from ends e where e.name = 'turn.failed'
     union all
-    select e.at, 'handoff_ms', e.ms from e where e.name = 'turn.claimed' and e.ms is not null) h
+    select e.at, 'deferrals', coalesce(e.code, 'unknown'), e.n from e where e.name = 'run.deferred'
+    union all
+    select e.at, 'conflicted', e.name, e.n from ends e where e.tries > 0
+    union all
+    select e.at, 'tries', e.tries::text, e.n from ends e where e.tries > 0 and e.name = 'turn.completed'
+    union all
+    select e.at, m.what, e.slug, m.n from ends e,
+      lateral (values ('agent_turns', e.n), ('input_tokens', e.input), ('output_tokens', e.output)) m (what, n)
+    where e.code is distinct from 'joined'
+    union all
+    select e.at, 'waited_ms', e.waited::text, e.n from ends e
+    union all
+    select e.at, 'answered_ms', e.took::text, e.n from ends e where e.name = 'turn.completed'
+    union all
+    select e.at, 'handoff_ms', e.took::text, e.n from e where e.name = 'turn.claimed' and e.took is not null) k
   group by 1, 2, 3
 $$;
 

@@ -37,7 +37,9 @@ def launcher_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def running(launcher_directory: Path) -> Iterator[Stack]:
     """Two instances behind one address, as a hosted function has; short leases, so that a death is soon noticed."""
-    with stack(launcher_directory, "--instances", "2", web=True, LEASE_SECONDS="4") as started:
+    with stack(
+        launcher_directory, "--instances", "2", web=True, LEASE_SECONDS="4", OPERATOR_ROLE="operator"
+    ) as started:
         yield started
 
 

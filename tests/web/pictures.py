@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dev.cli import CHECKOUT
 from tests.e2e.stack import Stack, stack
+from tests.web import operators_scene
 from tests.web.chromium import ADVICE, FLAGS, find
 from tests.web.person import Person
 
@@ -42,6 +43,15 @@ def scene(browser: Browser, running: Stack, device: str, scheme: str) -> Page:
     return one.page
 
 
+def operators(page: Page, running: Stack, device: str, scheme: str) -> None:
+    """A busy day, and why one message waited."""
+    operators_scene.serve(page)
+    for place, name in (("", "operators"), (f"/turns/{operators_scene.TURN}", "timeline")):
+        page.goto(f"{running.web}#operators{place}")
+        expect(page.get_by_role("rowheader").first).to_be_visible()
+        page.screenshot(path=IMAGES / f"{name}-{device}-{scheme}.png")
+
+
 def slowly(running: Stack, seconds: float) -> None:
     """How long the emulator takes for one run."""
     with httpx.Client(trust_env=False) as client:
@@ -64,6 +74,7 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 page = scene(browser, running, device, scheme)
                 page.screenshot(path=IMAGES / f"chat-{device}-{scheme}.png")
+                operators(page, running, device, scheme)
                 page.context.close()
         browser.close()
 

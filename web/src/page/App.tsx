@@ -1,19 +1,33 @@
-import { Suspense, lazy, useState } from "react";
+import { Suspense, lazy, useCallback, useState } from "react";
 import { NewPassword, SignIn } from "../account/SignIn";
 import type { Config } from "../account/config";
 import { type AuthClient, expire, leave, useSession } from "../account/session";
 import { PageSkeleton } from "./Skeleton";
+import { useOperators } from "./address";
 
 /** Fetched beside what the page begins with, so that the first paint does not wait for it. */
 export const loadSignedIn = () => import("./SignedIn");
 const SignedIn = lazy(loadSignedIn);
+const Operators = lazy(() => import("../operators/Operators"));
 
 export function App({ config, auth }: { config: Config; auth: AuthClient }) {
   const [session, recovering, recovered] = useSession(auth);
   const [notice, setNotice] = useState("");
+  const operators = useOperators();
+  const expired = useCallback(() => {
+    setNotice("Your session is over. Please sign in again.");
+    void expire(auth);
+  }, [auth]);
   if (session === undefined) return <PageSkeleton />;
   if (!session) return <SignIn auth={auth} config={config} notice={notice} />;
   if (recovering) return <NewPassword auth={auth} onDone={recovered} />;
+  if (operators !== null) {
+    return (
+      <Suspense fallback={<PageSkeleton />}>
+        <Operators config={config} auth={auth} place={operators} onExpired={expired} />
+      </Suspense>
+    );
+  }
   return (
     <Suspense fallback={<PageSkeleton />}>
       <SignedIn
@@ -25,10 +39,7 @@ export function App({ config, auth }: { config: Config; auth: AuthClient }) {
           setNotice("");
           void leave(auth, session.user.id);
         }}
-        onExpired={() => {
-          setNotice("Your session is over. Please sign in again.");
-          void expire(auth);
-        }}
+        onExpired={expired}
       />
     </Suspense>
   );

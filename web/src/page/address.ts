@@ -19,6 +19,23 @@ export function useAddress(user: string): [string, (id: string) => void] {
   return [id, go];
 }
 
+const OPERATORS = "#operators";
+
+/** What stands behind `#operators` in the address; null where the chat is open. */
+export function useOperators(): string | null {
+  const [place, setPlace] = useState(operatorsPlace);
+  useEffect(() => {
+    const moved = () => setPlace(operatorsPlace());
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
+  return place;
+}
+
+function operatorsPlace(): string | null {
+  return location.hash.startsWith(OPERATORS) ? location.hash.slice(OPERATORS.length) : null;
+}
+
 /** A session that has ended leaves its address behind: the same user goes on there, another one begins anew. */
 function opened(user: string): string {
   const owner = sessionStorage.getItem(OWNER);
