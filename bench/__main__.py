@@ -41,6 +41,8 @@ ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("of 1,000 messages at once, failed", "burst_failed", None, "0"),
     ("the same, seconds until all were answered", "burst_seconds", None, "10"),
     ("the same, KiB a message", "burst_kib_per_message", None, "64"),
+    ("of 1,000 that wait 15 s each, failed", "patient_burst_failed", None, "0"),
+    ("the same, KiB a message", "patient_burst_kib_per_message", None, "64"),
     ("cold start: port open, ms", "cold_port_ms", None, "700"),
     ("cold start: first turn, ms", "cold_turn_ms", None, "1200"),
     ("turn with ten turns in the tables, ms", "turn_with_10_ms", None, ""),
