@@ -18,8 +18,9 @@ PER_CONVERSATION = 20
 FILL = """
 with made as (
   insert into public.chat_conversations
-    (user_id, id, title, active_agent, next_seq, next_message_seq, created_at, updated_at)
-  select gen_random_uuid(), gen_random_uuid(), 'hello', 'project-manager', %(each)s + 1, 2 * %(each)s + 1, now(), now()
+    (user_id, id, title, active_agent, next_seq, next_message_seq, last_message_at, created_at, updated_at)
+  select gen_random_uuid(), gen_random_uuid(), 'hello', 'project-manager', %(each)s + 1, 2 * %(each)s + 1,
+         now(), now(), now()
   from generate_series(1, %(conversations)s)
   returning user_id, id
 ), turns as (
