@@ -12,7 +12,7 @@ begin
   end if;
   if not exists (
       select 1 from public.chat_turns t where t.user_id = p_user and t.conversation_id = p_conversation
-        and t.status in ('starting', 'running', 'requires_action')) then
+        and t.status in ('starting', 'running', 'requires_action', 'waiting')) then
     update public.chat_conversations set
       rotate_asked = false, thread_id = null, thread_provider = null, thread_cursor = null
     where user_id = p_user and id = p_conversation;

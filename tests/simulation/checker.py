@@ -223,7 +223,10 @@ def _withdrawn(turn: Row) -> bool:
 
 _EVERYWHERE = frozenset({"final", "open", "store_unavailable"})
 ALLOWED: dict[str, Any] = {
-    "post": _EVERYWHERE | {"run_in_progress", "queue_full", "too_many_open", "idempotency_key_reused"},
+    "post": _EVERYWHERE
+    | {"run_in_progress", "queue_full", "too_many_open", "idempotency_key_reused", "conversation_deleted"},
+    "rotate": _EVERYWHERE,
+    "delete": _EVERYWHERE,
     "replace": _EVERYWHERE | {"not_found", "queue_full", "too_many_open"},
     "get": _EVERYWHERE | {"not_found", "run_in_progress"},
     "cancel": _EVERYWHERE | {"not_found", "run_in_progress"},

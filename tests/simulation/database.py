@@ -108,6 +108,10 @@ class Database:
     def turns(self) -> list[Row]:
         return self._admin.execute(TURNS).fetchall()
 
+    def texts(self, query: str) -> list[str]:
+        """The first column of each row, past every right."""
+        return [str(next(iter(row.values()))) for row in self._admin.execute(query.encode()).fetchall()]
+
     def lines(self) -> list[Row]:
         return self._admin.execute(LINES).fetchall()
 
