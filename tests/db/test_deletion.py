@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.db.database import Answer, Chat, Database, Session, new_id
+from tests.db.test_waiting import waiting
 
 WORD = "Zirbelkiefer"  # in everything that a person, a model or a tool said
 EVERY_TABLE = """
@@ -89,9 +90,17 @@ def test_no_row_of_any_table_holds_a_word_of_it(chat: Chat) -> None:
     assert tables_with(chat.db, chat.user) == {"public.chat_deleted_conversations", "public.chat_deleted_keys"}
 
 
+def test_a_turn_that_waits_for_a_person_goes_with_what_it_asks(chat: Chat) -> None:
+    waiting(chat, calls=[{"call_id": "c", "kind": "approval", "name": "n", "arguments": f'"{WORD}"'}])
+    assert "public.chat_person_calls" in tables_with(chat.db, WORD)
+    assert delete(chat)["outcome"] == "ok"
+    assert tables_with(chat.db, WORD) == set()
+    assert chat.submit() == {"outcome": "deleted"}
+
+
 def test_it_does_not_exist_for_its_user_any_more(chat: Chat) -> None:
     claim = chat.submit()["claim"]
-    turn, waiting = claim["turn"]["turn_id"], chat.submit()["turn"]["turn_id"]
+    turn, behind = claim["turn"]["turn_id"], chat.submit()["turn"]["turn_id"]
     delete(chat)
     gone = {"outcome": "not_found"}
     assert chat.fenced("chat_get_conversation") == gone
@@ -99,7 +108,7 @@ def test_it_does_not_exist_for_its_user_any_more(chat: Chat) -> None:
     assert chat.fenced("chat_list_messages", after_seq=0, limit=1, newest=False) == gone
     assert chat.fenced("chat_write_project", patch="{}") == gone
     assert chat.db.call("chat_list_conversations", user=chat.user, limit=9, before=None)["conversations"] == []
-    for one in (turn, waiting):
+    for one in (turn, behind):
         assert chat.get(one) == gone
         assert chat.db.call("chat_cancel_turn", user=chat.user, turn=one) == gone
         assert chat.db.call("chat_edit_turn", user=chat.user, turn=one, text="x", op=new_id()) == gone
