@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from dev.cli import Options, parse
 from dev.errors import DevError
+from dev.kept import Kept, kept
 from dev.launch import Stack, launch
 from dev.processes import Processes
 from dev.summary import summary
@@ -26,8 +27,14 @@ async def run(options: Options) -> int:
     stop = asyncio.Event()
     for number in _STOPPED:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with kept(options, say) as before:
+        return await start(options, before, stop)
+
+
+async def start(options: Options, before: Kept | None, stop: asyncio.Event) -> int:
+    """Go on with what the start before has kept, until told to stop."""
     async with Processes(report=say) as processes:
-        starting = asyncio.create_task(launch(options, processes, say))
+        starting = asyncio.create_task(launch(options, processes, say, before))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():

@@ -23,6 +23,8 @@ class Options:
     db: Literal["pglite", "postgres"] = "pglite"
     instances: int = 1
     port: int = DEFAULT_PORT
+    port_given: bool = False
+    fresh: bool = False
     web: bool = True
     json: bool = False
     source: Path = CHECKOUT / "main.py"
@@ -41,11 +43,17 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--db", choices=["pglite", "postgres"], default="pglite", help="default: %(default)s")
     parser.add_argument("--instances", type=_count, default=1, metavar="N", help="function processes on one database")
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, metavar="P", help="of the first instance; 0: any (%(default)s)"
+        "--port",
+        type=_port,
+        metavar="P",
+        help=f"of the first instance; 0: any (the one of the start before, or {DEFAULT_PORT}, or the next free one)",
     )
+    parser.add_argument("--fresh", action="store_true", help="drop what the starts before have kept")
     parser.add_argument("--no-web", dest="web", action="store_false", help="do not serve the web page")
     parser.add_argument("--json", action="store_true", help="say where everything is in one JSON line")
-    options = Options(**vars(parser.parse_args(arguments)))
+    given = vars(parser.parse_args(arguments))
+    port = given.pop("port")
+    options = Options(**given, port=DEFAULT_PORT if port is None else port, port_given=port is not None)
     if options.port and options.port + options.instances - 1 > _LAST_PORT:
         parser.error(f"{options.instances} instances from port {options.port} on do not fit below {_LAST_PORT}")
     return options

@@ -15,7 +15,8 @@ import httpx
 
 from dev import functions, node, page, supabase_local
 from dev.cli import Options, real_key
-from dev.ports import HOST, free_range, function_ports
+from dev.kept import Kept
+from dev.ports import HOST, free_range, function_ports, near_range
 from dev.probe import client, sign_in, status_of
 from dev.processes import Child, Processes
 from dev.scheduler import Scheduler
@@ -30,14 +31,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything is. `token` is the demo user's."""
+    """Where everything is. The token in the file is the demo user's."""
 
     functions: list[str]
     supabase: str
     keys: Keys
     openai: str
     web: str | None
-    token: str
+    token_file: Path
     scheduler: Scheduler | None = None  # who calls the sweep, once told to run
 
     def as_json(self) -> str:
@@ -55,12 +56,15 @@ class Stack:
         )
 
 
-async def launch(options: Options, processes: Processes, say: Say) -> Stack:
+async def launch(options: Options, processes: Processes, say: Say, kept: Kept | None = None) -> Stack:
     """Start everything and return once all of it answers. Raises DevError with a sentence a person can act on."""
-    ports = function_ports(options.port, options.instances)
-    supabase_port, emulator_port, web_port = free_range(3, taken=ports)
+    ports, (supabase_port, emulator_port, web_port) = choose_ports(options, kept, say)
     urls = [functions.url(port) for port in ports]
-    keys = Keys.fresh()
+    keys = kept.keys if kept else Keys.fresh()
+    if kept:
+        kept.ports = {"function": ports[0], "supabase": supabase_port, "emulator": emulator_port, "web": web_port}
+        kept.write()
+        say(f"data and ports are kept in {shown(kept.directory)} (--fresh drops them)")
     supabase = supabase_local.url(supabase_port)
     web = f"http://{HOST}:{web_port}" if options.web else None
     say(f"logs are in {processes.home}")
@@ -83,7 +87,9 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
             say("starting Postgres")
             socket = await supabase_local.start_postgres(processes, sys.executable)
         say(f"starting the local Supabase on {options.db}, applying migrations and seed")
-        database = await supabase_local.start(processes, found, options, supabase_port, keys, urls, socket)
+        ours = (kept.data, kept.lock) if kept else ()
+        place = supabase_local.Place(supabase_port, keys, urls, socket, *ours)
+        database = await supabase_local.start(processes, found, options, place)
 
         say(f"starting {options.instances} function process{'es' if options.instances > 1 else ''}")
         settings = functions.settings_for(supabase, keys, openai, _origins(web))
@@ -106,8 +112,36 @@ async def launch(options: Options, processes: Processes, say: Say) -> Stack:
             server = await _start_page(processes, web_port, await built, supabase, keys, function)
             await _wait_listening(processes, server, http, f"{web}/config.json")
         token = await sign_in(http, supabase, keys.publishable, supabase_local.DEMO_EMAIL, supabase_local.DEMO_PASSWORD)
+    token_file = (kept.directory if kept else processes.home) / "token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(token)
     processes.settle()
-    return Stack(urls, supabase, keys, openai, web, token, Scheduler(processes, options.source, settings))
+    return Stack(urls, supabase, keys, openai, web, token_file, Scheduler(processes, options.source, settings))
+
+
+def choose_ports(options: Options, kept: Kept | None, say: Say) -> tuple[list[int], list[int]]:
+    """Of the function, and of Supabase, emulator and page: those of the start before where they are free.
+
+    A port that was asked for and is taken is an error; one that was not is given up for the next free one.
+    """
+    before = kept.ports if kept else {}
+    if options.port_given or options.json:
+        ports = function_ports(options.port, options.instances)
+    else:
+        wanted = before.get("function", options.port)
+        ports = near_range(wanted, options.instances)
+        if ports[0] != wanted:
+            say(f"port {wanted} is taken: the function is on {ports[0]}")
+    others: list[int] = []
+    free = free_range(3, taken=ports)
+    for name, other in zip(("supabase", "emulator", "web"), free, strict=True):
+        others += near_range(before.get(name, other), 1, taken=[*ports, *others])
+    return ports, others
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _provider_url(options: Options, emulator_port: int | None) -> str:
@@ -132,6 +166,7 @@ async def _start_page(processes: Processes, port: int, built: Path, supabase: st
         "supabaseUrl": supabase,
         "publishableKey": keys.publishable,
         "functionUrl": function,
+        "realtime": False,
         "demo": {"email": supabase_local.DEMO_EMAIL, "password": supabase_local.DEMO_PASSWORD},
     }
     command: list[str | Path] = [sys.executable, "-m", "dev.web", str(port), built, json.dumps(config)]

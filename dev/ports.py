@@ -26,6 +26,19 @@ def free_range(count: int, taken: Iterable[int] = ()) -> list[int]:
     raise DevError(f"no {count} consecutive free ports between {_FIRST} and {_LAST}")
 
 
+_NEAR = 100  # how far a port may be from the one that was wanted
+
+
+def near_range(first: int, count: int, taken: Iterable[int] = ()) -> list[int]:
+    """`count` consecutive free ports from `first` on, or as near behind it as there are any."""
+    avoid = set(taken)
+    for start in range(first, first + _NEAR):
+        ports = list(range(start, start + count))
+        if avoid.isdisjoint(ports) and all(is_free(port) for port in ports):
+            return ports
+    return free_range(count, avoid)
+
+
 def function_ports(first: int, count: int) -> list[int]:
     """The ports of the function instances: `first` and following, or any free range when `first` is 0."""
     if first == 0:

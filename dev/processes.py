@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from dev.guard import GRACE_SECONDS, Guard
 
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 25
+_SLOW_SECONDS = 5.0
 
 
 class ChildDied(DevError):
@@ -72,9 +73,15 @@ class Processes:
             await child.process.wait()
 
     async def start(
-        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str], *, task: bool = False
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        *,
+        task: bool = False,
+        descriptors: Sequence[int] = (),
     ) -> Child:
-        """Start a child. Its output goes to `<home>/<name>.log`."""
+        """Start a child, which inherits these open files. Its output goes to `<home>/<name>.log`."""
         log = self.home / f"{name}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -84,6 +91,7 @@ class Processes:
                 stderr=output,
                 env=dict(environment),
                 start_new_session=True,
+                pass_fds=descriptors,
             )
         self._guard.watch_group(process.pid)
         child = Child(name, process, log, task)
@@ -97,7 +105,8 @@ class Processes:
         """Run a child to its end. Raises ChildDied when it fails and ChildSlow when it takes too long."""
         child = await self.start(name, command, environment, task=True)
         try:
-            code = await asyncio.wait_for(child.process.wait(), seconds)
+            async with self._telling(child):
+                code = await asyncio.wait_for(child.process.wait(), seconds)
         except TimeoutError as error:
             raise ChildSlow(f"{name} did not end within {seconds:.0f} s:\n{child.tail()}") from error
         if code != 0:
@@ -106,12 +115,30 @@ class Processes:
     async def wait_ready(self, child: Child, probe: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Ask `probe` until it says yes. Raises ChildSlow, and ChildDied when any child has ended by then."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), self._telling(child):
                 while not await probe():
                     self._raise_if_dead()
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError as error:
             raise ChildSlow(f"{child.name} was not ready within {seconds:.0f} s:\n{child.tail()}") from error
+
+    @asynccontextmanager
+    async def _telling(self, child: Child) -> AsyncIterator[None]:
+        """Says what is waited for while it takes long."""
+
+        async def tell() -> None:
+            waited = 0.0
+            while True:
+                await asyncio.sleep(_SLOW_SECONDS)
+                waited += _SLOW_SECONDS
+                self.report(f"still waiting for {child.name}, {waited:.0f} s so far")
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     def settle(self) -> None:
         """Start-up is over: from now on a child that ends is reported and the rest goes on."""

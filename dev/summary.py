@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from dev.cli import Options
-from dev.launch import REAL_API, Stack
+from dev.launch import REAL_API, Stack, shown
 from dev.supabase_local import DEMO_EMAIL, DEMO_PASSWORD
 
 
@@ -24,7 +24,7 @@ def summary(stack: Stack, options: Options) -> str:
     lines += [f"  function   {' '.join(stack.functions)}", f"  supabase   {stack.supabase}  ({options.db})"]
     lines += [
         f"  demo user  {DEMO_EMAIL}  {DEMO_PASSWORD}",
-        f"  its token  {stack.token}",
+        f"  its token  in {shown(stack.token_file)}, for twelve hours",
         "",
         "  Ctrl-C stops all of it.",
     ]
@@ -33,6 +33,6 @@ def summary(stack: Stack, options: Options) -> str:
 
 def curl(stack: Stack) -> str:
     """A command that works when pasted into a shell."""
-    words = ["curl", stack.functions[0], "-H", f"Authorization: Bearer {stack.token}"]
-    words += ["-H", "Content-Type: application/json", "-d", '{"message": "Hello"}']
-    return shlex.join(words)
+    token = f'-H "Authorization: Bearer $(cat {shlex.quote(shown(stack.token_file))})"'
+    message = """-H 'Content-Type: application/json' -d '{"message": "Hello"}'"""
+    return f"curl {stack.functions[0]} {token} {message}"

@@ -84,18 +84,36 @@ class LocalSupabase:
         await processes.wait_ready(child, ready, _READY_SECONDS)
 
 
-async def start(
-    processes: Processes, node: Node, options: Options, port: int, keys: Keys, functions: list[str], socket: Path | None
-) -> LocalSupabase:
-    """Start it in front of `functions`, on PGlite or on the Postgres whose socket directory is given."""
+@dataclass(frozen=True)
+class Place:
+    """Where the project is, the functions that it stands in front of, and its database.
+
+    That is the Postgres whose socket directory is given; else PGlite, in memory unless a directory for its `data` is.
+    The process of that one holds their `lock`, too.
+    """
+
+    port: int
+    keys: Keys
+    functions: list[str]
+    socket: Path | None = None
+    data: Path | None = None
+    lock: int | None = None
+
+
+async def start(processes: Processes, node: Node, options: Options, place: Place) -> LocalSupabase:
+    """Start the project. Migrations that its data have had already are left out."""
+    port, keys, socket = place.port, place.keys, place.socket
     vendor_port = free_range(1, taken=[port])[0] if socket else port
     command: list[str | Path] = [node.program, PACKAGE / "local.mjs", "--port", str(vendor_port), "--url", url(port)]
     command += ["--migrations", options.migrations, "--seed", options.seed]
     command += ["--postgres", socket] if socket else ["--cache", CACHE]
-    for function in functions:
+    if place.data:
+        command += ["--data", place.data]
+    for function in place.functions:
         command += ["--function", function]
     environment = {**os.environ, **_environment(keys), "DEMO_EMAIL": DEMO_EMAIL, "DEMO_PASSWORD": DEMO_PASSWORD}
-    child = await processes.start("supabase", command, environment)
+    held = () if place.lock is None else (place.lock,)
+    child = await processes.start("supabase", command, environment, descriptors=held)
     return LocalSupabase(child, port, vendor_port, keys, socket)
 
 

@@ -1,7 +1,7 @@
 // The database below the local Supabase: PGlite in memory, or a real Postgres over its unix socket.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createPgliteConnection } from "@supabase/lite/pglite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
 
@@ -17,13 +17,13 @@ function isoTimestamp(text) {
 const jsonText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /**
- * @param {{ postgres?: string, snapshot?: string }} where directory of the Postgres socket, or the file that keeps
- *   a new PGlite with the vendor's schema between starts
+ * @param {{ postgres?: string, snapshot?: string, data?: string }} where directory of the Postgres socket, or the file
+ *   that keeps a new PGlite with the vendor's schema between starts; and the directory of a PGlite that is kept itself
  * @returns {Promise<{ connection: object, run: (sql: string) => Promise<unknown>, prepared: boolean,
  *   keep: () => Promise<void> }>} `run` takes any number of statements as one transaction; `prepared` when it came
  *   out of a snapshot
  */
-export async function openDatabase({ postgres, snapshot }) {
+export async function openDatabase({ postgres, snapshot, data }) {
   if (postgres) {
     const connection = createPostgresConnection({
       url: "postgresql://postgres@localhost/postgres",
@@ -41,15 +41,18 @@ export async function openDatabase({ postgres, snapshot }) {
     const run = (text) => connection.driver.begin((sql) => sql.unsafe(text).simple());
     return { connection, run, prepared: false, keep: async () => {} };
   }
-  const prepared = Boolean(snapshot && existsSync(snapshot));
+  const begun = Boolean(data && existsSync(join(data, "PG_VERSION")));
+  const copied = !begun && Boolean(snapshot && existsSync(snapshot));
   const connection = await createPgliteConnection({
+    url: data,
     pgliteOptions: {
       parsers: { 1184: isoTimestamp },
-      ...(prepared ? { loadDataDir: new Blob([readFileSync(snapshot)]) } : {}),
+      ...(copied ? { loadDataDir: new Blob([readFileSync(snapshot)]) } : {}),
     },
   });
+  const prepared = begun || copied;
   const keep = async () => {
-    if (!snapshot || prepared) return;
+    if (!snapshot || prepared || data) return;
     const dump = await connection.driver.dumpDataDir("gzip");
     mkdirSync(dirname(snapshot), { recursive: true });
     const partial = `${snapshot}.${process.pid}`;
@@ -70,17 +73,37 @@ export function sqlFiles(migrations, seed) {
 /** A file that the database refuses; the message says which, why and where. */
 export class MigrationError extends Error {}
 
-/** Each file is one transaction, which `run` sees to. A failure names the file. */
-export async function applyFiles(run, files) {
+/**
+ * Each file is one transaction, which `run` sees to. A failure names the file. In data that are `kept`, what was applied is
+ * on record: it is left out, and may not have changed since. The seed may, as applying it again changes nothing there is.
+ */
+export async function applyFiles(run, files, { kept = false, seed } = {}) {
+  const applied = kept ? await appliedTo(run) : new Map();
   for (const file of files) {
     const text = readFileSync(file, "utf8");
+    const [name, digest] = [basename(file), createHash("sha256").update(text).digest("hex")];
+    if (applied.get(name) === digest) continue;
+    if (applied.has(name) && file !== seed) {
+      throw new MigrationError(`The data that are kept were made with another ${name}. Drop them with --fresh.`);
+    }
+    const record = `insert into dev_applied.files values ('${name}', '${digest}')
+      on conflict (name) do update set digest = excluded.digest`;
     try {
-      await run(text);
+      await run(kept ? `${text};\n${record};` : text);
     } catch (error) {
       const line = error.position ? ` (line ${text.slice(0, Number(error.position)).split("\n").length})` : "";
       throw new MigrationError(`${file} could not be applied: ${error.message}${line}`);
     }
   }
+}
+
+/** The files that these data have had, by name. */
+async function appliedTo(run) {
+  const results = await run(`
+    create schema if not exists dev_applied;
+    create table if not exists dev_applied.files (name text primary key, digest text not null);
+    select name, digest from dev_applied.files`);
+  return new Map(results.at(-1).rows.map(({ name, digest }) => [name, digest]));
 }
 
 /** A name that changes with everything a snapshot is made of. */

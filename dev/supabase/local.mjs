@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
     migrations: { type: "string" },
     seed: { type: "string" },
     cache: { type: "string" }, // directory for the snapshot
+    data: { type: "string" }, // directory of a PGlite that is kept from one start to the next; in memory when absent
     postgres: { type: "string" }, // directory of the server's unix socket; PGlite when absent
     function: { type: "string", multiple: true, default: [] },
   },
@@ -41,7 +42,7 @@ const url = options.url ?? `http://${HOST}:${options.port}`;
 const issuer = `${url}/auth/v1`;
 
 const snapshot = options.cache && join(options.cache, snapshotName(here("roles.sql"), here("package-lock.json")));
-const database = await openDatabase({ postgres: options.postgres, snapshot });
+const database = await openDatabase({ postgres: options.postgres, snapshot, data: options.data });
 // Otherwise the first request grants ALL on every table to every role and voids the grants of the migrations.
 database.connection.rlsState = "active";
 
@@ -64,7 +65,8 @@ if (!database.prepared) {
   await database.keep();
 }
 try {
-  await applyFiles(database.run, sqlFiles(options.migrations, options.seed));
+  const kept = Boolean(options.data);
+  await applyFiles(database.run, sqlFiles(options.migrations, options.seed), { kept, seed: options.seed });
 } catch (error) {
   if (!(error instanceof MigrationError)) throw error;
   console.error(error.message);
@@ -98,7 +100,8 @@ async function seedDemoUser() {
   const body = JSON.stringify({ email: DEMO_EMAIL, password: DEMO_PASSWORD });
   const headers = { apikey: PUBLISHABLE_KEY, "content-type": "application/json" };
   const answer = await supabase(new Request(`${url}/auth/v1/signup`, { method: "POST", headers, body }));
-  if (!answer.ok) throw new Error(`The demo user could not be made: ${await answer.text()}`);
+  const known = options.data && answer.status === 422; // from the start before
+  if (!answer.ok && !known) throw new Error(`The demo user could not be made: ${await answer.text()}`);
 }
 
 if (DEMO_EMAIL) await seedDemoUser();

@@ -54,7 +54,8 @@ async def _local(db: Literal["pglite", "postgres"]) -> AsyncIterator[Local]:
         found = await node.find_node()
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, print)
         socket = await supabase_local.start_postgres(processes, sys.executable) if db == "postgres" else None
-        local = await supabase_local.start(processes, found, Options(db=db), port, keys, [], socket)
+        place = supabase_local.Place(port, keys, [], socket)
+        local = await supabase_local.start(processes, found, Options(db=db), place)
         await local.wait_ready(processes, http)
         yield Local(supabase_local.url(port), keys)
 

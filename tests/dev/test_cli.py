@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ STACK = Stack(
     keys=Keys("sb_secret_x", "sb_publishable_x", "jwt"),
     openai="http://127.0.0.1:20001/v1",
     web="http://127.0.0.1:20002",
-    token="a.b.c",
+    token_file=Path("/home/ada/chat token"),
 )
 
 
@@ -26,15 +27,18 @@ def test_defaults() -> None:
     assert (options.openai, options.db, options.instances, options.port) == (None, "pglite", 1, 8080)
     assert options.web
     assert not options.json
+    assert not options.port_given
+    assert not options.fresh
     assert options.source.name == "main.py"
     assert options.migrations.parts[-2:] == ("supabase", "migrations")
 
 
 def test_every_flag() -> None:
-    flags = "--openai http://127.0.0.1:9/v1/ --db postgres --instances 3 --port 0 --no-web --json"
+    flags = "--openai http://127.0.0.1:9/v1/ --db postgres --instances 3 --port 0 --no-web --json --fresh"
     options = parse(flags.split())
     assert (options.openai, options.db, options.instances, options.port) == ("http://127.0.0.1:9/v1", "postgres", 3, 0)
     assert options.json
+    assert options.fresh
     assert not options.web
 
 
@@ -74,9 +78,10 @@ def test_the_summary_has_one_address_to_open_and_a_command_to_paste() -> None:
     text = summary(STACK, parse([]))
     assert "Open\n\n      http://127.0.0.1:20002\n" in text
     assert curl(STACK) in text
+    assert """-H "Authorization: Bearer $(cat '/home/ada/chat token')\"""" in text
     assert "from the emulator" in text
 
 
 def test_the_summary_names_the_server_that_answers() -> None:
-    real = Stack(STACK.functions, STACK.supabase, STACK.keys, REAL_API, None, STACK.token)
+    real = Stack(STACK.functions, STACK.supabase, STACK.keys, REAL_API, None, STACK.token_file)
     assert f"from {REAL_API}" in summary(real, parse(["--no-web"]))

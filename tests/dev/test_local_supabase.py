@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from dev.cli import Options
 from dev.ports import free_range
 from dev.probe import client, sign_in
 from dev.processes import ChildDied, Processes
-from dev.supabase_local import DEMO_EMAIL, DEMO_PASSWORD, Keys
+from dev.supabase_local import DEMO_EMAIL, DEMO_PASSWORD, Keys, Place
 from supabase import AsyncClient, AsyncClientOptions, create_async_client
 
 HERE = Path(__file__).parent
@@ -59,7 +61,8 @@ async def local(request: pytest.FixtureRequest) -> AsyncIterator[Local]:
         found = await node.find_node()
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, print)
         socket = await supabase_local.start_postgres(processes, sys.executable) if db == "postgres" else None
-        local = await supabase_local.start(processes, found, options, port, keys, ["http://127.0.0.1:1"], socket)
+        place = Place(port, keys, ["http://127.0.0.1:1"], socket)
+        local = await supabase_local.start(processes, found, options, place)
         await local.wait_ready(processes, http)
         url = supabase_local.url(port)
         shared = AsyncClientOptions(httpx_client=http)
@@ -171,7 +174,7 @@ async def test_a_bad_migration_is_named(tmp_path: Path) -> None:
         found = await node.find_node()
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, print)
         port = free_range(1)[0]
-        local = await supabase_local.start(processes, found, options, port, Keys.fresh(), [], None)
+        local = await supabase_local.start(processes, found, options, Place(port, Keys.fresh(), []))
         with pytest.raises(ChildDied, match=r"0001_typo\.sql could not be applied: .*\"tabel\" \(line 2\)$"):
             await local.wait_ready(processes, http)
 
@@ -185,3 +188,29 @@ async def read_notes(local: Local, headers: dict[str, str]) -> list[dict[str, An
 def rows_of(data: object) -> list[dict[str, Any]]:
     assert isinstance(data, list)
     return data
+
+
+async def test_data_that_are_kept_are_there_at_the_next_start_and_want_the_migrations_they_had(tmp_path: Path) -> None:
+    shutil.copytree(HERE / "migrations", tmp_path / "migrations")
+    options = replace(Options(), migrations=tmp_path / "migrations", seed=HERE / "no-seed.sql")
+    found, keys = await node.find_node(), Keys.fresh()
+
+    @asynccontextmanager
+    async def started() -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
+        async with Processes(print) as processes, client() as http:
+            place = Place(free_range(1)[0], keys, [], data=tmp_path / "data")
+            await (await supabase_local.start(processes, found, options, place)).wait_ready(processes, http)
+            yield supabase_local.url(place.port), http
+
+    async with started() as (url, http):
+        body = {"email": "kept@example.com", "password": "a long secret"}
+        answer = await http.post(f"{url}/auth/v1/signup", headers={"apikey": keys.publishable}, json=body)
+        assert answer.status_code == 200, answer.text
+    (tmp_path / "migrations/9_later.sql").write_text("create table public.later (id int);")
+    async with started() as (url, http):
+        assert await sign_in(http, url, keys.publishable, "kept@example.com", "a long secret")
+        assert await sign_in(http, url, keys.publishable, DEMO_EMAIL, DEMO_PASSWORD)
+    (tmp_path / "migrations/9_later.sql").write_text("create table public.later (id bigint);")
+    with pytest.raises(ChildDied, match=r"made with another 9_later\.sql\. Drop them with --fresh"):
+        async with started():
+            pass

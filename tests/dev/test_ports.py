@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dev.errors import DevError
-from dev.ports import HOST, free_range, function_ports, is_free
+from dev.ports import HOST, free_range, function_ports, is_free, near_range
 
 
 @pytest.fixture
@@ -37,6 +37,13 @@ def test_the_first_port_decides_the_others() -> None:
 
 def test_zero_picks_any() -> None:
     assert len(function_ports(0, 2)) == 2
+
+
+def test_the_next_free_port_is_taken_where_one_is_not(taken: int) -> None:
+    assert near_range(taken, 1)[0] > taken
+    free = free_range(2)
+    assert near_range(free[0], 2) == free
+    assert near_range(free[0], 1, taken=[free[0]]) == [free[1]]
 
 
 def test_a_taken_port_is_named(taken: int) -> None:

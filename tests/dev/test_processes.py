@@ -108,3 +108,16 @@ async def test_a_task_that_fails_is_an_error_with_its_log() -> None:
         await processes.run("fine", python("pass"), os.environ, 20)
         with pytest.raises(ChildDied, match=r"^npm ended with status 1:\n  \| no network$"):
             await processes.run("npm", python("print('no network'); raise SystemExit(1)"), os.environ, 20)
+
+
+async def test_what_is_slow_is_named_while_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dev.processes._SLOW_SECONDS", 0.01)
+    said: list[str] = []
+    async with Processes(said.append) as processes:
+        child = await processes.start("sleeper", python("import time; time.sleep(600)"), os.environ)
+
+        async def told() -> bool:
+            return bool(said)
+
+        await processes.wait_ready(child, told, 20)
+    assert said[0].startswith("still waiting for sleeper, ")

@@ -21,7 +21,7 @@ from dev.emulator.testing import local_client
 from dev.ports import free_range
 from dev.probe import status_of
 from dev.processes import Child, Processes
-from dev.supabase_local import Keys
+from dev.supabase_local import Keys, Place
 from tests.soak.proxy import Proxy, Weather, proxy
 
 INSTANCES = 3
@@ -114,7 +114,7 @@ async def stage(wire: str, weather: Weather, chance: random.Random) -> AsyncIter
         await node.ensure_packages(found, supabase_local.PACKAGE, processes, lambda _: None)
         sockets = await supabase_local.start_postgres(processes, sys.executable)
         database = next(child for child in processes.children if child.name == "postgres")
-        supabase = await supabase_local.start(processes, found, Options(), supabase_port, keys, [], sockets)
+        supabase = await supabase_local.start(processes, found, Options(), Place(supabase_port, keys, [], sockets))
         to_provider = await stack.enter_async_context(proxy(emulator_port, weather, chance))
         to_database = await stack.enter_async_context(proxy(supabase_port, weather, chance))
         provider, where = f"http://127.0.0.1:{to_provider.port}/v1", f"http://127.0.0.1:{to_database.port}"
