@@ -25,6 +25,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "MessageList": schemas.MESSAGE_LIST,
     "AgentList": schemas.AGENT_LIST,
     "Statistics": stats_schemas.STATISTICS,
+    "Feedback": stats_schemas.FEEDBACK,
     "WatchedTurns": stats_schemas.WATCHED_TURNS,
     "Timeline": stats_schemas.TIMELINE,
     "Health": schemas.HEALTH,
@@ -125,6 +126,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "for operators: turns that are open (the longest waiting first), have failed, or took half a minute or more",
         {200: _json("WatchedTurns")},
         query={"state": stats_schemas.STATE, "limit": schemas.PAGE},
+    ),
+    ("GET", "/stats/feedback"): Operation(
+        "for operators: what people think of the answers of each agent, and the newest that they said about it",
+        {200: _json("Feedback")},
+        query={"limit": schemas.PAGE},
     ),
     ("GET", "/stats/turns/{id}"): Operation(
         "for operators: what happened to one turn, and when; nothing of what was said", {200: _json("Timeline")}

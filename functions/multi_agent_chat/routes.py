@@ -47,6 +47,7 @@ def router(deps: Dependencies) -> Router:
         "/agents": {"GET": reading.list_agents},
         "/stats": {"GET": stats.get_statistics},
         "/stats/turns": {"GET": stats.list_turns},
+        "/stats/feedback": {"GET": stats.list_feedback},
         "/stats/turns/{id}": {"GET": stats.get_timeline},
         "/hooks/openai": {"POST": hooks.take_openai},
         "/openapi.json": {"GET": reading.get_document},

@@ -1,4 +1,7 @@
-"""Endpoints for operators: rates and percentiles, turns that are worth a look, one turn's timeline; nothing said."""
+"""Endpoints for operators: rates and percentiles, turns worth a look, one timeline, what people think of answers.
+
+Nothing of what was said in a conversation.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,11 @@ class StatsRoutes:
         await self._deps.operator(request)
         state, limit = url_fields.watched_state(request.query_params), url_fields.limit(request.query_params, 50)
         return json_response({"turns": await self._deps.read(self._deps.store.list_watched(state, limit))})
+
+    async def list_feedback(self, request: Request) -> Response:
+        await self._deps.operator(request)
+        limit = url_fields.limit(request.query_params, 50)
+        return json_response(await self._deps.read(self._deps.store.list_feedback(limit)))
 
     async def get_timeline(self, request: Request) -> Response:
         await self._deps.operator(request)

@@ -68,6 +68,14 @@ _WATCHED = shaped(
     }
 )
 WATCHED_TURNS = shaped({"turns": listed(_WATCHED)})
+FEEDBACK = shaped(
+    {
+        "agents": listed(shaped({"slug": TEXT, "good": COUNT, "bad": COUNT})),
+        "feedback": listed(
+            shaped({"turn_id": UUID, "agent": TEXT, "good": FLAG, "comment": nullable(TEXT), "created_at": TIME})
+        ),
+    }
+)
 _DETAILS = {"agent": TEXT, "run_id": TEXT, "tool": TEXT, "code": TEXT, "other_turn_id": UUID, "nth": COUNT}
 TIMELINE = shaped(
     {

@@ -27,6 +27,10 @@ class TurnStatistics(Protocol):
         """Turns that are `open` (the longest waiting first), have `failed` or were `slow` (the newest first)."""
         ...
 
+    async def list_feedback(self, limit: int) -> JsonObject:
+        """What people think of answers: `agents` with their numbers of good and bad ones, and the newest `feedback`."""
+        ...
+
     async def tidy_events(self) -> OpenTurns:
         """Count what is over, and give up events that are a week old: once a minute is enough."""
         ...

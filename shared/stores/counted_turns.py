@@ -32,6 +32,9 @@ class StatisticsStore:
     async def get_timeline(self, turn_id: str) -> tuple[JsonObject, list[JsonObject]]:
         return await self._rpc.call("chat_get_timeline", by_outcome({"ok": _timeline}), turn=turn_id)
 
+    async def list_feedback(self, limit: int) -> JsonObject:
+        return await self._rpc.call("chat_list_feedback", by_outcome({"ok": _feedback}), limit=limit)
+
     async def tidy_events(self) -> OpenTurns:
         return await self._rpc.call("chat_tidy_events", by_outcome({"ok": _open}), slices=SLICES)
 
@@ -42,6 +45,10 @@ def _open(answer: JsonObject) -> OpenTurns:
 
 def _all(answer: JsonObject) -> JsonObject:
     return {name: answer[name] for name in ("since", "now", "open", "oldest_open_ms", "buckets")}
+
+
+def _feedback(answer: JsonObject) -> JsonObject:
+    return {name: answer[name] for name in ("agents", "feedback")}
 
 
 def _timeline(answer: JsonObject) -> tuple[JsonObject, list[JsonObject]]:

@@ -44,15 +44,21 @@ from pg_class, unnest(array['anon', 'authenticated']) role, unnest(array[
   'select * from public.%I', 'insert into public.%I default values', 'delete from public.%I',
   'truncate public.%I cascade']) statement
 where relnamespace = 'public'::regnamespace and relkind = 'r'
-  -- no column of these two is secret
-  and not (relname in ('chat_messages', 'chat_projects') and role = 'authenticated' and statement like 'select%')
+  -- no column of these is secret
+  and not (relname in ('chat_messages', 'chat_projects', 'chat_feedback') and role = 'authenticated'
+           and statement like 'select%')
+  -- which people write themselves: 07_feedback.sql
+  and not (relname = 'chat_feedback' and role = 'authenticated' and statement not like 'truncate%')
 order by relname, role, statement;
 
 select ok(pg_temp.refused(role, format('update public.%I set %I = null', c.relname, a.attname)),
           format('%s may not update %s.%s', role, c.relname, a.attname))
 from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0,
      unnest(array['anon', 'authenticated']) role
-where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' order by c.relname, a.attname, role;
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+  and not (c.relname = 'chat_feedback' and role = 'authenticated'
+           and a.attname in ('turn_id', 'conversation_id', 'good', 'comment'))
+order by c.relname, a.attname, role;
 
 select ok(pg_temp.refused(role, 'select chat_internal.now()'), role || ' may not enter the internal schema')
 from unnest(array['anon', 'authenticated']) role;
@@ -62,6 +68,7 @@ select is(jsonb_object_agg(relname, columns), jsonb_build_object(
   'chat_agents', 'id owner_id slug name description handoffs as_tool is_default created_at',
   'chat_conversations', 'user_id id scope_kind scope_key title active_agent '
     'preview read_seq unread archived_at last_message_at created_at updated_at',
+  'chat_feedback', 'turn_id user_id conversation_id good comment created_at',
   'chat_messages',
     'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
   'chat_person_calls',

@@ -132,3 +132,25 @@ def test_failed_and_slow_turns_are_found(chat: Chat) -> None:
 
 def test_a_timeline_of_no_turn(chat: Chat) -> None:
     assert chat.db.call("chat_get_timeline", turn=chat.user) == {"outcome": "not_found"}
+
+
+FEEDBACK = "turn_id, user_id, conversation_id, good, comment"
+
+
+def test_feedback_is_told_by_agent_and_the_newest_first(chat: Chat) -> None:
+    before = {one["slug"]: one for one in chat.db.call("chat_list_feedback", limit=1)["agents"]}
+    turns = []
+    for good, comment in ((True, None), (False, "too long")):
+        held = chat.submit()["claim"]
+        chat.complete(held["epoch"], held["turn"]["turn_id"])
+        turns.append(held["turn"]["turn_id"])
+        row = (turns[-1], chat.user, chat.conversation, good, comment)
+        chat.db.run(f"insert into public.chat_feedback ({FEEDBACK}) values (%s, %s, %s, %s, %s)", *row)
+    told = chat.db.call("chat_list_feedback", limit=2)
+    assert [(one["turn_id"], one["good"], one["comment"]) for one in told["feedback"]] == [
+        (turns[1], False, "too long"),
+        (turns[0], True, None),
+    ]
+    (now,) = [one for one in told["agents"] if one["slug"] == "orchestrator"]
+    was = before.get("orchestrator", {"good": 0, "bad": 0})
+    assert (now["good"] - was["good"], now["bad"] - was["bad"]) == (1, 1)

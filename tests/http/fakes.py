@@ -390,6 +390,15 @@ class FakeChat:
         await self._obey()
         return [self._watched(turn) for turn in self.turns.values()][:limit]
 
+    async def list_feedback(self, limit: int) -> JsonObject:
+        self.calls.append(("list_feedback", limit))
+        await self._obey()
+        said = [
+            {"turn_id": turn.turn_id, "agent": turn.agent, "good": True, "comment": None, "created_at": turn.created_at}
+            for turn in self.turns.values()
+        ]
+        return {"agents": [], "feedback": said[:limit]}
+
     async def get_timeline(self, turn_id: str) -> tuple[JsonObject, list[JsonObject]]:
         self.calls.append(("get_timeline", turn_id))
         await self._obey()

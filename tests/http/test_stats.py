@@ -45,12 +45,25 @@ async def test_windows_and_buckets(
 
 @pytest.mark.parametrize(
     "path",
-    ["/stats?window=25h", "/stats?bucket=7m", "/stats?window=1h&window=6h", "/stats/turns?state=done"]
+    [
+        "/stats?window=25h",
+        "/stats?bucket=7m",
+        "/stats?window=1h&window=6h",
+        "/stats/turns?state=done",
+        "/stats/feedback?limit=x",
+    ]
     + [f"/stats/turns?limit={limit}" for limit in ("0", "101", "x")],
 )
 async def test_what_is_not_understood_is_said(operator: httpx.AsyncClient, chat: FakeChat, path: str) -> None:
     assert_error(await operator.get(path), 422, "invalid_request")
     assert chat.calls == []
+
+
+async def test_what_people_think_of_answers(operator: httpx.AsyncClient, chat: FakeChat) -> None:
+    turn = chat.add(ALICE)
+    told = assert_answer(await operator.get("/stats/feedback?limit=7"), 200)
+    assert [one["turn_id"] for one in told["feedback"]] == [turn.turn_id]
+    assert chat.calls == [("list_feedback", 7)]
 
 
 async def test_the_turns_of_all_users_and_one_timeline(operator: httpx.AsyncClient, chat: FakeChat) -> None:

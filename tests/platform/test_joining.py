@@ -28,7 +28,15 @@ OURS = r"^(public\.chat_|chat_internal\.)"
 THEIRS = r"^public\.(?!chat_)"
 SEED_PATHS = '["./seed.sql", "./chat_seed.sql"]'
 # What signed-in users may read: each table's columns are listed where the grant is written.
-READABLE = {"chat_agents", "chat_conversations", "chat_turns", "chat_messages", "chat_tool_calls", "chat_projects"}
+READABLE = {
+    "chat_agents",
+    "chat_conversations",
+    "chat_turns",
+    "chat_messages",
+    "chat_tool_calls",
+    "chat_projects",
+    "chat_feedback",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,12 @@ def test_the_app_keeps_its_rows_and_its_rights(joined: Joined) -> None:
 
 def test_browsers_may_read_their_own_rows_and_nothing_else(joined: Joined) -> None:
     found = rights(joined.project, OURS, "anon", "authenticated")
-    assert {(role, right) for _, role, right in found} == {("authenticated", "select")}
-    columns = {object_.removeprefix("column ").rpartition(".")[0] for object_, _, _ in found}
+    assert {role for _, role, _ in found} == {"authenticated"}
+    written = {object_ for object_, _, right in found if right != "select"}
+    assert all("chat_feedback" in object_ for object_ in written), (
+        "people write what they think of answers, nothing else"
+    )
+    columns = {object_.removeprefix("column ").rpartition(".")[0] for object_, _, right in found if right == "select"}
     assert columns == READABLE, "column by column: no right on a whole table, a function or a sequence"
     unguarded = "select relname from pg_class where relkind = 'r' and relname ~ '^chat_' and not relrowsecurity"
     assert joined.project.rows(unguarded) == []

@@ -65,6 +65,7 @@ TABLE = [
     Row("GET", "/agents", None, 200),
     Row("GET", "/stats", None, 200, operators=True),
     Row("GET", "/stats/turns", None, 200, operators=True),
+    Row("GET", "/stats/feedback", None, 200, operators=True),
     Row("GET", "/stats/turns/{id}", "turn", 200, operators=True),
     Row("POST", "/hooks/openai", None, 204, {"type": "response.completed"}, signed=True),
     Row("GET", "/health", None, 200, public=True),
