@@ -15,11 +15,12 @@ from dev.processes import Processes
 SOURCES = CHECKOUT / "web"
 _BUILT = CACHE / "page"
 _BUILD_SECONDS = 120
+_KEPT = 3  # another start may still serve what was built before
 
 
 async def build(node: Node, processes: Processes, say: Callable[[str], None]) -> Path:
     """The directory with the built files. Builds, and gets what building needs, only where web/ has changed."""
-    target = _BUILT / _digest()
+    target = place()
     if target.is_dir():
         return target
     await ensure_packages(node, SOURCES, processes, say, "the chat page (once, some 120 MB)")
@@ -33,11 +34,15 @@ async def build(node: Node, processes: Processes, say: Callable[[str], None]) ->
         command: list[str | Path] = [node.program, vite, "build", SOURCES, "--outDir", half, "--logLevel", "warn"]
         environment = {**os.environ, "PATH": path_with(node), "NODE_ENV": "production"}
         await processes.run("vite", command, environment, _BUILD_SECONDS)
-        for old in _BUILT.iterdir():
-            if old != half:
-                shutil.rmtree(old, ignore_errors=True)
         half.rename(target)
+        for old in sorted(_BUILT.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def place() -> Path:
+    """Where the page built of what stands in web/ now is, or will be."""
+    return _BUILT / _digest()
 
 
 def _digest() -> str:

@@ -36,9 +36,10 @@ class Canned:
 
     def _messages(self, route: Route) -> None:
         query = dict(part.split("=") for part in route.request.url.partition("?")[2].split("&"))
-        limit, after = int(query["limit"]), int(query.get("after_seq", 0))
-        page = [line for line in self.lines if line["seq"] > after][:limit]
-        fulfil(route, {"messages": page, "next_after_seq": page[-1]["seq"] if len(page) == limit else None})
+        limit, before = int(query["limit"]), int(query["before_seq"])
+        page = [line for line in self.lines if line["seq"] < before][-limit:]
+        more = page[0]["seq"] if len(page) == limit and page[0]["seq"] > 1 else None
+        fulfil(route, {"messages": page, "next_before_seq": more})
 
 
 def row(conversation: str, turns: int = 1, **more: Any) -> dict[str, Any]:
@@ -47,8 +48,14 @@ def row(conversation: str, turns: int = 1, **more: Any) -> dict[str, Any]:
         "conversation_id": conversation,
         "scope": None,
         "agent": "orchestrator",
+        "title": "A conversation",
         "status": "idle",
         "turns": turns,
+        "messages": turns,
+        "preview": None,
+        "read_seq": 0,
+        "unread": 0,
+        "archived": False,
         "created_at": AT,
         "updated_at": AT,
         **more,

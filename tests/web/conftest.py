@@ -37,9 +37,9 @@ def launcher_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def running(launcher_directory: Path) -> Iterator[Stack]:
     """Two instances behind one address, as a hosted function has; short leases, so that a death is soon noticed."""
-    with stack(
-        launcher_directory, "--instances", "2", web=True, LEASE_SECONDS="4", OPERATOR_ROLE="operator"
-    ) as started:
+    # one person writes in most of the tests
+    settings = {"MESSAGES_PER_MINUTE": "10000", "READS_PER_MINUTE": "100000", "OPERATOR_ROLE": "operator"}
+    with stack(launcher_directory, "--instances", "2", web=True, LEASE_SECONDS="4", **settings) as started:
         yield started
 
 
@@ -56,6 +56,37 @@ def signed_in(browser: Browser, running: Stack) -> Iterator[Person]:
     one = Person.signed_up(browser, running.web)
     yield one
     one.page.context.close()
+
+
+@pytest.fixture(scope="package")
+def writers_tab(browser: Browser, running: Stack) -> Iterator[tuple[Person, list[str]]]:
+    wrong: list[str] = []
+    assert running.web is not None
+    one = Person.signed_up(browser, running.web)
+    one.page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield one, wrong
+    one.page.context.close()
+
+
+@pytest.fixture
+def writer(writers_tab: tuple[Person, list[str]]) -> Iterator[Person]:
+    """A person at a conversation of the test's own, in a tab that the tests share: opening one takes longest."""
+    one, wrong = writers_tab
+    one.page.unroute_all()
+    one.page.context.set_offline(False)
+    one.page.emulate_media(reduced_motion="no-preference", color_scheme="light", media="screen")
+    one.page.bring_to_front()
+    for _ in range(2):
+        one.page.keyboard.press("Escape")
+    one.page.get_by_role("button", name="New conversation").click()
+    expect(one.page.get_by_text("What shall we make?")).to_be_visible()
+    expect(one.box).to_be_focused()
+    yield one
+    for tab in one.page.context.pages:
+        if tab != one.page:
+            tab.close()
+    one.page.keyboard.press("Escape")  # stops what is still being answered
+    assert wrong == []
 
 
 @pytest.fixture

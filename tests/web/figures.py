@@ -20,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from dev.cli import CHECKOUT
+from dev import page
 from tests.e2e.stack import Stack, stack
 from tests.web.canned import Canned
 from tests.web.chromium import ADVICE, FLAGS, find
@@ -157,8 +157,7 @@ def main() -> None:
     if program is None:
         sys.exit(f"no browser: run make browser. {ADVICE}")
     with tempfile.TemporaryDirectory() as directory, stack(Path(directory), "--instances", "2", web=True) as running:
-        (built,) = (CHECKOUT / ".dev/page").iterdir()
-        files = Path(sys.argv[1]) if len(sys.argv) > 1 else built
+        files = Path(sys.argv[1]) if len(sys.argv) > 1 else page.place()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, LOOPBACK])
             for figure in measure(browser, running, files):

@@ -99,6 +99,15 @@ class Person:
         shown = self.messages.locator(".bubble, .markdown")
         expect(shown).to_have_text([re.compile(f"^(You: )?{re.escape(text)}$") for text in texts], timeout=PATIENCE_MS)
 
+    @property
+    def list(self) -> Locator:
+        return self.page.get_by_role("navigation", name="Conversations")
+
+    def does(self, what: str, conversation: str) -> None:
+        """Chooses what is to be done with a conversation of the list."""
+        self.list.get_by_role("button", name=f"More for {conversation}").click()
+        self.page.get_by_role("button", name=what, exact=True).click()
+
     def expect_idle(self) -> None:
         expect(self.page.get_by_role("button", name="Stop the answer")).to_have_count(0, timeout=PATIENCE_MS)
         expect(self.queue).to_have_count(0)

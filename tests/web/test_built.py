@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dev.cli import CHECKOUT
-from dev.page import SOURCES
+from dev.page import SOURCES, place
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.timeout(120)
@@ -30,9 +29,8 @@ def test_every_package_is_pinned_and_no_host_is_named() -> None:
 @pytest.fixture
 def elsewhere(running: Stack, tmp_path: Path) -> Iterator[str]:
     """The built files under a path of a plain file server, on an origin of their own."""
-    (built,) = (CHECKOUT / ".dev/page").iterdir()
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep/chat").symlink_to(built)
+    (tmp_path / "deep/chat").symlink_to(place())
     handler = partial(_Quiet, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:  # it listens from here on
         serving = threading.Thread(target=server.serve_forever)

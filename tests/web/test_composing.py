@@ -26,8 +26,8 @@ def paste(one: Person, text: str) -> None:
     one.page.evaluate(PASTE, text)
 
 
-def test_control_characters_of_what_was_pasted_are_left_out(person: NewPerson) -> None:
-    one = person()
+def test_control_characters_of_what_was_pasted_are_left_out(writer: Person) -> None:
+    one = writer
     paste(one, "a\x00b\x1b[31mred\x07\ttab\u0085line")
     expect(one.box).to_have_value("ab[31mred\ttab\nline")
     one.box.press("Enter")
@@ -36,8 +36,8 @@ def test_control_characters_of_what_was_pasted_are_left_out(person: NewPerson) -
     expect(one.page.get_by_role("alert")).to_have_count(0)
 
 
-def test_the_room_that_is_left_is_counted_near_the_limit(person: NewPerson) -> None:
-    one = person()
+def test_the_room_that_is_left_is_counted_near_the_limit(writer: Person) -> None:
+    one = writer
     one.box.fill("x" * 30_000)
     expect(one.page.locator(".count")).to_have_count(0)
     one.box.fill("x" * 31_900)
@@ -49,16 +49,16 @@ def test_the_room_that_is_left_is_counted_near_the_limit(person: NewPerson) -> N
     expect(one.messages.locator("li")).to_have_count(0)
 
 
-def test_a_starter_fills_the_box_and_sends_nothing(person: NewPerson) -> None:
-    one = person()
+def test_a_starter_fills_the_box_and_sends_nothing(writer: Person) -> None:
+    one = writer
     one.page.get_by_role("button", name="Write a script about a lighthouse.").click()
     expect(one.box).to_have_value("Write a script about a lighthouse.")
     expect(one.box).to_be_focused()
     expect(one.messages.locator("li")).to_have_count(0)
 
 
-def test_the_agent_in_charge_is_named_and_the_others_are_described(person: NewPerson) -> None:
-    one = person()
+def test_the_agent_in_charge_is_named_and_the_others_are_described(writer: Person) -> None:
+    one = writer
     one.say('[[tool transfer_to_script_writer {"task": "Write it."}]] go')
     one.expect_idle()
     to = one.page.get_by_role("button", name="Choose who answers")
@@ -72,8 +72,8 @@ def test_the_agent_in_charge_is_named_and_the_others_are_described(person: NewPe
     expect(one.messages.locator(".speaker").last).to_have_text("Scene describer")
 
 
-def test_shortcuts_are_listed_and_work(person: NewPerson) -> None:
-    one = person()
+def test_shortcuts_are_listed_and_work(writer: Person) -> None:
+    one = writer
     before = one.conversation
     keyboard = one.page.keyboard
     one.page.get_by_role("button", name="Settings").focus()

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
-from dev.cli import CHECKOUT
-from dev.page import SOURCES
+from dev.page import SOURCES, place
 from tests.e2e.stack import Stack
 from tests.web.conftest import NewPerson
 
@@ -26,9 +25,8 @@ IDLE_REQUESTS = 8
 
 @pytest.fixture
 def built(running: Stack) -> Path:
-    (directory,) = (CHECKOUT / ".dev/page").iterdir()
     assert running.web
-    return directory
+    return place()
 
 
 def test_what_comes_before_the_first_paint_is_small(browser: Browser, running: Stack, built: Path) -> None:

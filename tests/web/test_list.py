@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -10,7 +12,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.web.canned import fulfil, row
-from tests.web.conftest import NewPerson
+from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,8 +31,8 @@ def rows(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_older_conversations_come_as_one_scrolls(person: NewPerson) -> None:
-    one = person()
+def test_older_conversations_come_as_one_scrolls(writer: Person) -> None:
+    one = writer
     every = rows(75)
     asked: list[str | None] = []
 
@@ -46,7 +48,7 @@ def test_older_conversations_come_as_one_scrolls(person: NewPerson) -> None:
     one.page.route(LISTED, serve)
     one.page.reload()
     nav = one.page.get_by_role("navigation", name="Conversations")
-    entries = nav.locator("li")
+    entries = nav.locator("li .title")
     expect(entries.first).to_have_text("Conversation 0")
     for end in (60, 75):
         nav.evaluate("(one) => (one.scrollTop = one.scrollHeight)")
@@ -57,23 +59,99 @@ def test_older_conversations_come_as_one_scrolls(person: NewPerson) -> None:
     expect(nav.get_by_role("heading")).not_to_have_count(0)
 
 
-def test_titles_are_asked_for_once_in_a_browser(person: NewPerson) -> None:
-    one = person()
-    one.say("the first one")
-    one.sees("Emulated reply 1")
+def test_a_conversation_is_renamed_archived_found_and_opened_again(writer: Person) -> None:
+    one = writer
+    one.say("[[say a heron stands in the reeds]] birds")
+    one.hears("a heron stands")
     one.expect_idle()
-    asked: list[str] = []
-    one.page.on(
-        "request",
-        lambda request: asked.append(request.url) if "limit=1" in request.url.split("?")[-1].split("&") else None,
-    )
-    nav = one.page.get_by_role("navigation", name="Conversations")
-    expect(nav.get_by_role("button", name="the first one")).to_be_visible()
-    one.page.get_by_role("button", name="New conversation").click()
-    one.say("the second one")
-    expect(nav.get_by_role("button", name="the second one")).to_be_visible()
-    one.expect_idle()
+    one.does("Rename", "[[say a heron stands in the reeds]] birds")
+    one.page.get_by_label("New title").fill("Water birds")
+    one.page.get_by_label("New title").press("Enter")
+    entry = one.list.get_by_role("button", name="Water birds", exact=True)
+    expect(entry).to_be_visible()
+    with one.page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        one.does("Archive", "Water birds")
+    expect(entry).to_have_count(0)
     one.page.reload()
-    expect(nav.get_by_role("button", name="the first one")).to_be_visible()
-    expect(nav.get_by_role("button", name="the second one")).to_be_visible()
-    assert asked == []
+    expect(one.list).to_have_attribute("aria-busy", "false")
+    expect(entry).to_have_count(0)
+    one.page.get_by_role("button", name="Archived conversations").click()
+    expect(entry).to_be_visible()
+    one.does("Open again", "Water birds")
+    expect(entry).to_have_count(0)
+    one.page.get_by_role("button", name="Back to the open ones").click()
+    one.page.get_by_label("Search conversations").fill("heron ree")  # a word of the answer, the beginning of another
+    expect(one.list.locator("li")).to_have_count(1)
+    expect(entry).to_be_visible()
+    one.page.get_by_label("Search conversations").fill("heron zebra")
+    expect(one.list.get_by_text("No conversation has these words.")).to_be_visible()
+    one.page.get_by_label("Search conversations").fill("")
+    expect(entry).to_be_visible()
+
+
+def test_answers_that_came_elsewhere_are_counted_until_they_are_seen(writer: Person) -> None:
+    one = writer
+    one.say("[[slow 2]] tell me later")
+    expect(one.page.get_by_role("button", name="Stop the answer")).to_be_visible()
+    one.page.get_by_role("button", name="New conversation").click()
+    entry = one.list.locator("li").filter(has_text="tell me later")
+    expect(entry.locator(".news")).to_have_text(re.compile("^1"))
+    with one.page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        entry.locator("button").first.click()
+    one.hears("Emulated reply 1")
+    expect(entry.locator(".news")).to_have_count(0)
+    one.page.reload()
+    expect(one.list).to_have_attribute("aria-busy", "false")
+    one.page.get_by_role("button", name="New conversation").click()
+    expect(entry).to_be_visible()
+    expect(entry.locator(".news")).to_have_count(0)
+
+
+def test_a_conversation_is_saved_as_a_file(writer: Person) -> None:
+    one = writer
+    one.say("[[say **kept** on paper]] save me")
+    one.hears("on paper")
+    one.expect_idle()
+    with one.page.expect_download() as saved:
+        one.does("Save as a file", "[[say **kept** on paper]] save me")
+    assert saved.value.suggested_filename.endswith(".md")
+    assert "**kept** on paper" in saved.value.path().read_text()
+    one.page.get_by_role("button", name="Settings").click()
+    with one.page.expect_download() as everything:
+        one.page.get_by_role("button", name="Save all conversations as a file").click()
+    assert "save me" in json.dumps(json.loads(everything.value.path().read_text()))
+
+
+def test_a_deletion_can_be_undone_for_a_moment_and_is_sent_at_once_by_a_page_that_is_left(writer: Person) -> None:
+    one = writer
+    for text in ("the first to go", "the second to go"):
+        one.page.get_by_role("button", name="New conversation").click()
+        one.say(text)
+        one.hears(f"Emulated reply 1 to: {text}")
+        one.expect_idle()
+    first = one.list.locator(".title", has_text="the first to go")
+    second = one.list.locator(".title", has_text="the second to go")
+    sent: list[str] = []
+    one.page.on("request", lambda request: sent.append(request.url) if request.method == "DELETE" else None)
+    one.does("Delete", "the second to go")
+    expect(second).to_have_count(0)
+    expect(one.page.get_by_text("What shall we make?")).to_be_visible()  # it was open
+    one.page.get_by_role("button", name="Undo").click()
+    expect(second).to_be_visible()
+    assert sent == []
+
+    there = one.second_tab()
+    there.page.clock.install()
+    there.does("Delete", "the first to go")
+    with there.page.expect_response(lambda answer: answer.request.method == "DELETE") as done:
+        there.page.clock.fast_forward(6000)
+    assert done.value.status == 204
+    there.page.clock.resume()
+    there.does("Delete", "the second to go")
+    expect(there.page.get_by_text("Deleted: the second to go")).to_be_visible()
+    there.page.goto("about:blank")
+    expect(one.list.get_by_text("to go")).not_to_have_count(0)
+    one.page.reload()
+    expect(one.list).to_have_attribute("aria-busy", "false")
+    expect(first).to_have_count(0)
+    expect(second).to_have_count(0)

@@ -7,21 +7,19 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.conftest import NewPerson
 from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def busy(person: NewPerson, seconds: int = 30) -> Person:
-    one = person()
+def busy(one: Person, seconds: int = 30) -> Person:
     one.say(f"[[slow {seconds}]] long")
     expect(one.page.get_by_role("button", name="Stop the answer")).to_be_visible()
     return one
 
 
-def test_a_way_of_sending_holds_for_one_message(person: NewPerson) -> None:
-    one = busy(person)
+def test_a_way_of_sending_holds_for_one_message(writer: Person) -> None:
+    one = busy(writer)
     one.say("[[slow 30]] instead", "Interrupt")
     one.sees("Interrupted by a later message.")
     one.sees("instead")
@@ -32,8 +30,8 @@ def test_a_way_of_sending_holds_for_one_message(person: NewPerson) -> None:
     one.sees(re.compile("to: and then"))
 
 
-def test_ways_of_sending_are_shown_when_there_is_something_to_send(person: NewPerson) -> None:
-    one = busy(person)
+def test_ways_of_sending_are_shown_when_there_is_something_to_send(writer: Person) -> None:
+    one = busy(writer)
     more = one.page.get_by_role("button", name="Other ways to send")
     expect(more).to_have_count(0)
     one.box.fill("something")
@@ -41,20 +39,20 @@ def test_ways_of_sending_are_shown_when_there_is_something_to_send(person: NewPe
     expect(one.page.get_by_role("button", name=re.compile("^Interrupt"))).to_contain_text("Stops the present answer")
 
 
-def test_a_message_that_is_added_joins_the_one_that_waits(person: NewPerson) -> None:
-    one = busy(person, 4)
+def test_a_message_that_is_added_joins_the_one_that_waits(writer: Person) -> None:
+    one = busy(writer)
     one.say("the first part")
     one.sees_waiting("the first part")
     one.say("the second part", "Add to next")
     one.sees_waiting("the first part\n\nthe second part")
+    one.page.get_by_role("button", name="Stop the answer").click()
     one.sees(re.compile("to: the first part"))
     one.expect_idle()
-    expect(one.messages.locator(".reply")).to_have_count(2)
     expect(one.messages.locator(".bubble").last).to_contain_text("the second part")
 
 
-def test_a_waiting_message_is_edited_with_the_up_arrow(person: NewPerson) -> None:
-    one = busy(person, 6)
+def test_a_waiting_message_is_edited_with_the_up_arrow(writer: Person) -> None:
+    one = busy(writer)
     one.say("a mistaek")
     one.sees_waiting("a mistaek")
     one.box.press("ArrowUp")
@@ -66,16 +64,18 @@ def test_a_waiting_message_is_edited_with_the_up_arrow(person: NewPerson) -> Non
     one.box.fill("no mistake")
     one.box.press("Enter")
     one.sees_waiting("no mistake")
+    one.page.get_by_role("button", name="Stop the answer").click()
     one.sees(re.compile("to: no mistake"))
     one.sees_nothing_of("a mistaek")
 
 
-def test_an_edit_that_comes_too_late_is_in_the_box(person: NewPerson) -> None:
-    one = busy(person, 2)
+def test_an_edit_that_comes_too_late_is_in_the_box(writer: Person) -> None:
+    one = busy(writer)
     one.say("[[slow 20]] [[say it has begun and goes on for a while]]")
     one.page.get_by_role("button", name="Edit: ").click()
     expect(one.box).not_to_have_value("")
     one.box.fill("changed")
+    one.page.get_by_role("button", name="Stop the answer").click()
     one.hears("it has")
     one.box.press("Enter")
     expect(one.page.get_by_role("alert")).to_contain_text("being answered already")
@@ -84,8 +84,8 @@ def test_an_edit_that_comes_too_late_is_in_the_box(person: NewPerson) -> None:
     one.sees("Stopped.")
 
 
-def test_a_waiting_message_is_answered_now(person: NewPerson) -> None:
-    one = busy(person)
+def test_a_waiting_message_is_answered_now(writer: Person) -> None:
+    one = busy(writer)
     one.say("first in line")
     one.say("the urgent one")
     one.sees_waiting("first in line", "the urgent one")
@@ -95,8 +95,8 @@ def test_a_waiting_message_is_answered_now(person: NewPerson) -> None:
     one.expect_idle()
 
 
-def test_the_line_is_cleared(person: NewPerson) -> None:
-    one = busy(person)
+def test_the_line_is_cleared(writer: Person) -> None:
+    one = busy(writer)
     one.say("one")
     one.say("two")
     one.sees_waiting("one", "two")

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.canned import Canned
-from tests.web.conftest import NewPerson
 from tests.web.person import Person, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -24,8 +23,8 @@ BELOW_END = (
 )
 
 
-def test_a_reader_above_stays_there_when_an_answer_ends(person: NewPerson) -> None:
-    one = person()
+def test_a_reader_above_stays_there_when_an_answer_ends(writer: Person) -> None:
+    one = writer
     one.say(f"[[say {PARAGRAPHS}]]")
     one.hears("Paragraph 39")
     one.expect_idle()
@@ -63,18 +62,21 @@ def test_a_reader_above_is_told_of_something_new_below(reader: Person) -> None:
     until(one.page, f"{BELOW_END} < 5")
 
 
-def test_three_hundred_messages_are_there_at_once_and_whole_soon(person: NewPerson) -> None:
-    one = person()
+def test_three_hundred_messages_are_there_at_once_and_whole_soon(writer: Person) -> None:
+    one = writer
     fresh = one.conversation
     one.page.get_by_role("button", name="New conversation").click()
     texts = [f"Message {number} with **bold**, `code`\n\n- one\n- two" for number in range(1, 301)]
     Canned.of(*texts).serve(one.page)
+    pages: list[str] = []
+    one.page.on("request", lambda request: pages.append(request.url) if "/messages?" in request.url else None)
     reference = slowest_reference(one.page)
     one.page.evaluate(WATCH, "Message 300")
     one.page.evaluate(f"location.hash = '{fresh}'")
     took = one.page.evaluate("shown")
     assert took < max(SHOWN_MS, 60 * reference)
     expect(one.messages.locator("> li")).to_have_count(300)
+    assert len(pages) == 3
     until(one.page, f"{BELOW_END} < 5")
     one.page.keyboard.press("Tab")
     assert one.page.get_by_text("Message 1 with").count() == 1
@@ -91,9 +93,9 @@ WATCH = """(text) => {
 }"""
 
 
-def test_drawing_a_stream_takes_no_long_task(person: NewPerson) -> None:
+def test_drawing_a_stream_takes_no_long_task(writer: Person) -> None:
     """Held against a piece of work of a few milliseconds: what other programs take of the machine is in both."""
-    one = person()
+    one = writer
     one.say("[[say **first**, so that all there is to fetch is there]]")
     one.expect_idle()
     one.page.evaluate(OBSERVE)
@@ -150,8 +152,8 @@ def test_a_conversation_is_printed_whole(reader: Person) -> None:
     )
 
 
-def test_an_answer_that_came_while_its_reader_was_elsewhere_is_told_of_in_the_title(person: NewPerson) -> None:
-    one = person()
+def test_an_answer_that_came_while_its_reader_was_elsewhere_is_told_of_in_the_title(writer: Person) -> None:
+    one = writer
     one.page.evaluate("document.hasFocus = () => false")
     one.say("[[say while you were away]]")
     one.hears("while you were away")

@@ -14,13 +14,13 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.dev.test_launch import group_of
 from tests.e2e.stack import Stack
-from tests.web.conftest import NewPerson
+from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_a_reload_in_the_middle_of_an_answer_goes_on_with_it(person: NewPerson) -> None:
-    one = person()
+def test_a_reload_in_the_middle_of_an_answer_goes_on_with_it(writer: Person) -> None:
+    one = writer
     one.say("[[slow 5]] stay with me")
     one.say("and then this")
     one.sees_waiting("and then this")
@@ -37,8 +37,8 @@ def test_a_reload_in_the_middle_of_an_answer_goes_on_with_it(person: NewPerson) 
     )
 
 
-def test_a_message_written_offline_goes_out_once_when_the_network_is_back(person: NewPerson) -> None:
-    one = person()
+def test_a_message_written_offline_goes_out_once_when_the_network_is_back(writer: Person) -> None:
+    one = writer
     one.say("[[slow 4]] before the tunnel")
     one.sees("Project manager")
     one.page.context.set_offline(True)
@@ -57,8 +57,8 @@ def test_a_message_written_offline_goes_out_once_when_the_network_is_back(person
     expect(one.page.get_by_text("The server does not answer.")).to_have_count(0)
 
 
-def test_a_message_whose_answer_is_lost_is_sent_again_with_its_key(person: NewPerson) -> None:
-    one = person()
+def test_a_message_whose_answer_is_lost_is_sent_again_with_its_key(writer: Person) -> None:
+    one = writer
     keys: list[str | None] = []
 
     def lose_the_first(route: Route) -> None:
@@ -78,8 +78,8 @@ def test_a_message_whose_answer_is_lost_is_sent_again_with_its_key(person: NewPe
     assert keys[0] == keys[1]
 
 
-def test_a_server_that_does_not_stream_is_asked_for_its_turns(person: NewPerson) -> None:
-    one = person()
+def test_a_server_that_does_not_stream_is_asked_for_its_turns(writer: Person) -> None:
+    one = writer
 
     def no_streams(route: Route) -> None:
         if route.request.method != "OPTIONS" and route.request.header_value("accept") == "text/event-stream":
@@ -94,11 +94,11 @@ def test_a_server_that_does_not_stream_is_asked_for_its_turns(person: NewPerson)
     one.expect_bubbles("[[slow 2]] plain", "Emulated reply 1 to: plain", "words", "Emulated reply 2 to: words")
 
 
-def test_two_tabs_show_the_same_and_nothing_of_a_refused_message(person: NewPerson) -> None:
-    here = person()
-    here.say("[[slow 4]] from here")
-    here.sees("Project manager")
+def test_two_tabs_show_the_same_and_nothing_of_a_refused_message(writer: Person) -> None:
+    here = writer
     there = here.second_tab()
+    expect(there.box).to_be_focused()
+    here.say("[[slow 4]] from here")
     there.sees("from here")
     there.say("from there")
     here.sees_waiting("from there")
@@ -124,8 +124,8 @@ ROLL_BACK = """async ([conversation, message]) => {
 }"""
 
 
-def test_what_another_client_rolls_back_goes_from_the_page(person: NewPerson) -> None:
-    one = person()
+def test_what_another_client_rolls_back_goes_from_the_page(writer: Person) -> None:
+    one = writer
     one.say("stays")
     one.sees("Emulated reply 1 to: stays")
     one.say("[[slow 30]] goes")
@@ -138,8 +138,8 @@ def test_what_another_client_rolls_back_goes_from_the_page(person: NewPerson) ->
     expect(one.messages.locator(".markdown")).to_have_count(2)
 
 
-def test_another_browser_shows_what_is_said_here(person: NewPerson, browser: Browser) -> None:
-    here = person()
+def test_another_browser_shows_what_is_said_here(writer: Person, browser: Browser) -> None:
+    here = writer
     here.say("said in one browser")
     here.sees("Emulated reply 1 to: said in one browser")
     there = here.elsewhere(browser)
@@ -150,9 +150,9 @@ def test_another_browser_shows_what_is_said_here(person: NewPerson, browser: Bro
     there.page.context.close()
 
 
-def test_a_killed_instance_in_the_middle_of_an_answer(person: NewPerson, running: Stack, logs: Path) -> None:
+def test_a_killed_instance_in_the_middle_of_an_answer(writer: Person, running: Stack, logs: Path) -> None:
     """The page reads on from the instance that takes over."""
-    one = person()
+    one = writer
     one.say("[[slow 8]] survive this")
     one.sees("Project manager")
     time.sleep(1)

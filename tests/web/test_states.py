@@ -8,15 +8,15 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.web.canned import fulfil, row
-from tests.web.conftest import NewPerson
+from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 
 SILENT = "The server does not answer."
 
 
-def test_offline_a_message_is_not_said_to_be_on_its_way(person: NewPerson) -> None:
-    one = person()
+def test_offline_a_message_is_not_said_to_be_on_its_way(writer: Person) -> None:
+    one = writer
     one.page.context.set_offline(True)
     one.say("in the tunnel")
     one.sees("Not sent yet: it goes out when you are online again")
@@ -29,8 +29,8 @@ def test_offline_a_message_is_not_said_to_be_on_its_way(person: NewPerson) -> No
     one.sees("Emulated reply 1 to: in the tunnel")
 
 
-def test_the_server_is_not_said_to_be_silent_while_it_streams(person: NewPerson) -> None:
-    one = person()
+def test_the_server_is_not_said_to_be_silent_while_it_streams(writer: Person) -> None:
+    one = writer
     failed: list[str] = []
 
     def fail(route: Route) -> None:
@@ -50,8 +50,8 @@ def test_the_server_is_not_said_to_be_silent_while_it_streams(person: NewPerson)
     expect(one.page.get_by_text(SILENT)).to_have_count(0)
 
 
-def test_a_list_that_is_not_there_yet_is_not_shown_as_empty(person: NewPerson) -> None:
-    one = person()
+def test_a_list_that_is_not_there_yet_is_not_shown_as_empty(writer: Person) -> None:
+    one = writer
     held: list[Route] = []
     one.page.route(re.compile(r"/conversations\?limit="), lambda route: held.append(route))
     one.page.reload()
@@ -63,12 +63,12 @@ def test_a_list_that_is_not_there_yet_is_not_shown_as_empty(person: NewPerson) -
     listed = {"conversations": [row(one.conversation, title="A title of the server")], "next_before": None}
     for route in held:
         fulfil(route, listed)
-    expect(nav.get_by_role("button", name="A title of the server")).to_be_visible()
+    expect(nav.get_by_role("button", name="A title of the server", exact=True)).to_be_visible()
     expect(nav).to_have_attribute("aria-busy", "false")
 
 
-def test_a_conversation_that_is_not_there_yet_is_not_shown_as_empty(person: NewPerson) -> None:
-    one = person()
+def test_a_conversation_that_is_not_there_yet_is_not_shown_as_empty(writer: Person) -> None:
+    one = writer
     one.say("[[say there]]")
     one.hears("there")
     one.expect_idle()

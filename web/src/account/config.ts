@@ -4,6 +4,8 @@ export interface Config {
   publishableKey: string;
   functionUrl: string;
   demo?: { email: string; password: string };
+  /** False where the project has no Realtime: then the page does not try to listen. */
+  realtime?: boolean;
   /** First messages that an empty conversation offers. */
   starters?: string[];
 }

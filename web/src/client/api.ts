@@ -1,10 +1,11 @@
 // Calls of the function with the user's token. Each answer that is no success is thrown as a typed error.
 import { ApiError, SignedOut, Unreachable } from "./errors";
-import type { Agent, ConversationDetail, ConversationRow, Ending, Line, Turn } from "./types";
+import type { Agent, CallAnswer, ConversationChange, ConversationDetail, ConversationRow, Ending, Line, Selection, Turn } from "./types";
 
 const ANSWER_MS = 20_000; // for an answer that waits for nothing
+const EXPORT_MS = 120_000;
 const CANCEL_MS = 40_000; // a cancel is answered when it has taken effect
-const PAGE = 100; // the most that the server gives at once
+const END = 2 ** 31 - 1; // a line's number behind every line
 
 /** The token for the next call; `renewed` asks for another one than the last. */
 export type TokenSource = (renewed: boolean) => Promise<string>;
@@ -66,6 +67,11 @@ export class Api {
     return this.json(`/turns/${turn}/cancel`, { method: "POST" }, CANCEL_MS);
   }
 
+  /** Says what a person says to a call that waits. Throws ApiError `already_answered` the second time. */
+  answer(turn: string, call: string, answer: CallAnswer): Promise<Turn> {
+    return this.send("POST", `/turns/${turn}/answers`, { call_id: call, ...answer });
+  }
+
   turn(id: string, waitSeconds = 0): Promise<Turn> {
     return this.json(`/turns/${id}?wait_seconds=${waitSeconds}`, {}, ANSWER_MS + waitSeconds * 1000);
   }
@@ -88,32 +94,59 @@ export class Api {
   }
 
   /** A page of the list, the newest first, from behind `before`; and where the next page begins, null at the end. */
-  async conversations(limit: number, before: string | null = null): Promise<[ConversationRow[], string | null]> {
-    const path = `/conversations?limit=${limit}${before ? `&before=${before}` : ""}`;
+  async conversations(
+    limit: number,
+    before: string | null = null,
+    { q = "", archived = false }: Selection = {},
+  ): Promise<[ConversationRow[], string | null]> {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (before) query.set("before", before);
+    if (q) query.set("q", q);
+    if (archived) query.set("archived", "true");
+    const path = `/conversations?${query.toString()}`;
     const page = await this.json<{ conversations: ConversationRow[]; next_before: string | null }>(path);
     return [page.conversations, page.next_before];
+  }
+
+  /** Renames a conversation, closes it or opens it again, or says how far it was read. */
+  change(conversation: string, patch: ConversationChange): Promise<ConversationRow> {
+    return this.send("PATCH", `/conversations/${conversation}`, patch);
+  }
+
+  /**
+   * Makes ready to delete a conversation. The call that is returned needs nothing more: it is sent also by a page that is
+   * being left.
+   */
+  async removal(conversation: string): Promise<() => Promise<void>> {
+    const headers = { Authorization: `Bearer ${await this.token(false)}` };
+    const init = { method: "DELETE", headers, keepalive: true };
+    return async () => {
+      const answer = await fetch(`${this.base}/conversations/${conversation}`, init).catch(() => null);
+      if (!answer) throw new Unreachable();
+      if (!answer.ok && answer.status !== 404) throw new ApiError(answer.status, {});
+    };
+  }
+
+  /** All of the user's conversations, as the text of one JSON file. */
+  async exported(): Promise<string> {
+    return (await this.fetch("/me/export", { signal: AbortSignal.timeout(EXPORT_MS) })).text();
+  }
+
+  /** The whole transcript as Markdown. */
+  async markdown(conversation: string): Promise<string> {
+    const init = { headers: { Accept: "text/markdown" }, signal: AbortSignal.timeout(ANSWER_MS) };
+    return (await this.fetch(`/conversations/${conversation}/messages`, init)).text();
   }
 
   async agents(): Promise<Agent[]> {
     return (await this.json<{ agents: Agent[] }>("/agents")).agents;
   }
 
-  /** The transcript from behind `after` to its end. */
-  async lines(conversation: string, after: number): Promise<Line[]> {
-    const found: Line[] = [];
-    for (let next: number | null = after; next !== null; ) {
-      const path = `/conversations/${conversation}/messages?limit=${PAGE}&after_seq=${next}`;
-      const page: { messages: Line[]; next_after_seq: number | null } = await this.json(path);
-      found.push(...page.messages);
-      next = page.next_after_seq;
-    }
-    return found;
-  }
-
-  /** What a conversation began with. */
-  async firstWords(conversation: string): Promise<string> {
-    const path = `/conversations/${conversation}/messages?limit=1`;
-    return (await this.json<{ messages: Line[] }>(path)).messages[0]?.text ?? "";
+  /** Lines of the transcript before a number, the last ones; and before which number there are more, null at its beginning. */
+  async lines(conversation: string, limit: number, before = END): Promise<[Line[], number | null]> {
+    const path = `/conversations/${conversation}/messages?limit=${limit}&before_seq=${before}`;
+    const page = await this.json<{ messages: Line[]; next_before_seq: number | null }>(path);
+    return [page.messages, page.next_before_seq];
   }
 }
 

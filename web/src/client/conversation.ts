@@ -8,7 +8,7 @@ import { Synchroniser } from "./synchroniser";
 import { Tabs } from "./tabs";
 import { type TurnRecord, TurnRecords } from "./turn-records";
 import type { TurnStream } from "./turn-stream";
-import type { Line, Strategy, Turn } from "./types";
+import type { CallAnswer, Change, ConversationDetail, Line, Strategy, Turn } from "./types";
 import type { UserStorage } from "./user-storage";
 
 /** Everything there is to show, never changed in place. */
@@ -17,6 +17,10 @@ export interface ConversationState {
   /** The agent in charge, where the server has said so. */
   agent: string | null;
   lines: Line[];
+  /** Whether the server has older lines than these. */
+  earlier: boolean;
+  /** What the server last said of the conversation as a whole; null where there is nothing in it yet. */
+  detail: ConversationDetail | null;
   /** Turns that have not ended, the one that is being answered first. */
   open: Turn[];
   /** Turns that are to be cancelled, as far as the server has not yet said so itself. */
@@ -43,6 +47,8 @@ export class Conversation {
   private readonly outbox: Outbox;
   private readonly records: TurnRecords;
   private refusal: unknown = null;
+  private readSeq = 0;
+  private onLeft: (() => void) | null = null;
   private state: ConversationState | null = null;
   private readonly listeners = new Set<() => void>();
   private readonly api: Api;
@@ -81,12 +87,28 @@ export class Conversation {
   readonly snapshot = (): ConversationState => (this.state ??= this.compose());
 
   open(): void {
+    this.onLeft = null;
     this.sync.start();
     this.delivery.start();
   }
 
+  /** Goes on until what was asked here has been answered, as a turn goes on while a client asks for it; then it ends. */
+  leave(onClosed: () => void): void {
+    this.onLeft = () => {
+      this.close();
+      onClosed();
+    };
+    this.endIfLeft();
+  }
+
+  private endIfLeft(): void {
+    const underWay = this.outbox.messages.length > 0 || this.sync.open.some((turn) => this.sync.mine.has(turn.turn_id));
+    if (!underWay) this.onLeft?.();
+  }
+
   /** Ends the reading. What waits is handed in all the same. */
   close(): void {
+    this.onLeft = null;
     this.sync.stop();
     this.follower.leave();
     this.tabs.close();
@@ -102,6 +124,41 @@ export class Conversation {
     if (this.outbox.messages.some((message) => message.key === key)) return;
     this.records.add(turn, { retried: true });
     this.post({ key, text, strategy: "enqueue", agent });
+  }
+
+  /** Sends an edited message in the place of a turn: that one, and all that came after it, is taken out of view. */
+  replace(turn: string, text: string): void {
+    this.post({ key: crypto.randomUUID(), text, strategy: "enqueue", agent: null, place: { turn, again: false } });
+  }
+
+  /** Has a message answered once more, perhaps by another agent: in the place of its turn and of all that came after it. */
+  regenerate(turn: string, text: string, agent: string | null = null): void {
+    this.post({ key: crypto.randomUUID(), text, strategy: "enqueue", agent, place: { turn, again: true } });
+  }
+
+  /** Reads older lines than those that are here. */
+  readEarlier(): void {
+    this.sync.readEarlier();
+  }
+
+  /** Tells the server that all that is here has been read. */
+  async read(): Promise<void> {
+    const { detail } = this.sync;
+    if (!detail?.unread || detail.messages <= this.readSeq) return;
+    this.readSeq = detail.messages;
+    await this.api.change(this.id, { read_seq: this.readSeq }).then(this.hooks.onChanged, () => (this.readSeq = 0));
+  }
+
+  /** Takes in that something has happened, if it is about this conversation and not known yet. */
+  hear({ conversation_id, status, seq, messages }: Change): void {
+    const { detail } = this.sync;
+    const known = detail?.status === status && detail.turns === seq && detail.messages === messages;
+    if (conversation_id === this.id && !known) this.sync.soon();
+  }
+
+  /** Whether changes are told of at present: then they are asked for only now and then. */
+  setLive(live: boolean): void {
+    this.sync.setLive(live);
   }
 
   /** Takes a message back that the server has not got. */
@@ -149,6 +206,18 @@ export class Conversation {
     return this.refusal === null;
   }
 
+  /** Answers a call that waits for a person; the turn goes on where it stood. */
+  async answer(turn: string, call: string, answer: CallAnswer): Promise<void> {
+    this.refusal = null;
+    try {
+      await this.api.answer(turn, call, answer);
+    } catch (error) {
+      this.refusal = error;
+    }
+    await this.sync.now();
+    this.changed();
+  }
+
   /** Has a message that waits answered now, in the place of what is being answered. */
   async sendNow(turn: Turn): Promise<void> {
     if (!(await this.cancel(turn))) return; // it has been answered by now
@@ -168,7 +237,7 @@ export class Conversation {
     await Promise.all(this.sync.waiting.map((turn) => this.cancel(turn)));
   }
 
-  private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent">): void {
+  private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent" | "place">): void {
     this.refusal = null;
     this.outbox.add({ ...message, conversation: this.id, joins: null, turnId: null, undelivered: false });
     this.changedHere();
@@ -178,7 +247,7 @@ export class Conversation {
   private giveBack(message: OutboxMessage, why: unknown): void {
     this.outbox.remove((one) => one === message);
     this.refusal = why;
-    this.hooks.onReturned(message.text);
+    if (!message.place?.again) this.hooks.onReturned(message.text); // else it still stands where it was
     this.changedHere();
     void this.sync.now();
   }
@@ -200,6 +269,7 @@ export class Conversation {
     if (working && !this.sync.open.length) this.refusal = null;
     this.follower.follow();
     this.changedHere();
+    this.endIfLeft();
   }
 
   private changedHere(): void {
@@ -212,15 +282,29 @@ export class Conversation {
     const undelivered = this.outbox.messages.some((message) => message.undelivered);
     return {
       loaded: this.sync.loaded,
-      agent: this.sync.agent,
-      lines: this.sync.lines,
-      open: this.sync.open,
+      agent: this.sync.detail?.agent ?? null,
+      detail: this.sync.detail,
+      earlier: this.sync.hasEarlier,
+      ...this.inPlace(),
       cancelling: this.sync.cancelling,
       outbox: [...this.outbox.messages],
       stream: this.follower.stream,
       records: this.records.all,
       reachable: !undelivered && (!silent || this.follower.connected),
       refusal: this.refusal,
+    };
+  }
+
+  /** Without what a message on its way takes the place of. */
+  private inPlace(): Pick<ConversationState, "lines" | "open"> {
+    const { lines, open } = this.sync;
+    const displaced = new Set(this.outbox.messages.flatMap(({ place }) => (place ? [place.turn] : [])));
+    const from = displaced.size ? lines.findIndex((line) => displaced.has(line.turn_id)) : -1;
+    const fromOpen = displaced.size ? open.findIndex((turn) => displaced.has(turn.turn_id)) : -1;
+    const none = from >= 0 && fromOpen < 0; // whatever is open came after that line
+    return {
+      lines: from < 0 ? lines : lines.slice(0, from),
+      open: none ? [] : fromOpen < 0 ? open : open.slice(0, fromOpen),
     };
   }
 }

@@ -82,7 +82,8 @@ export class Delivery {
       this.outbox.keep();
     }
     if (message.joins) return this.join(message, message.joins);
-    const alone = message.strategy === "reject" || (!this.sync.open.length && !this.follower.busy);
+    const idle = !this.sync.open.length && !this.follower.busy;
+    const alone = idle || message.strategy === "reject" || message.place !== undefined;
     if (!alone || !this.follower.streams) return (await this.api.submit(bodyOf(message), message.key)).turn_id;
     const stream = new TurnStream(this.api, () => this.sync.soon()).send(bodyOf(message), message.key);
     await stream.named;

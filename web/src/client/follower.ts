@@ -59,6 +59,8 @@ export class Follower {
   private wanted(): boolean {
     if (this.busy) return true;
     const open = this.sync.open;
+    // One that waits for a person says nothing more: it is read once, for what was said before.
+    if (open[0]?.status === "waiting" && (this.stream?.turnId === open[0].turn_id || !this.streams)) return false;
     return open.length > 0 && (document.visibilityState === "visible" || open.some((turn) => this.sync.mine.has(turn.turn_id)));
   }
 

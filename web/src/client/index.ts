@@ -8,6 +8,8 @@
 //   chat.open();                                       // reads, follows, resumes after a reload or a broken line
 //   chat.send("Hello");                                // kept and sent again until the server has it, once
 //   chat.send("and this", "interrupt");                // or "enqueue", "coalesce", "reject"
+//   chat.answer(turnId, callId, { approve: true });    // or { output: "what was asked for" }
+//   chat.replace(turnId, "edited"); chat.regenerate(turnId, text, "another_agent");
 //   chat.cancel(turn); chat.edit(turn.turn_id, "…"); chat.takeBack(turn); chat.sendNow(turn);
 //
 // What is being said at the moment is in `snapshot().stream`: a TurnStream, with a subscribe and a snapshot of its own.

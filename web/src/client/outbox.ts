@@ -12,6 +12,8 @@ export interface OutboxMessage {
   agent: string | null;
   /** The turn that waits and that this message is to be added to. */
   joins: string | null;
+  /** The turn whose place it takes: with this text instead, or with the same text once more. */
+  place?: { turn: string; again: boolean };
   /** Known once the server has accepted it. */
   turnId: string | null;
   /** Whether the last attempt reached no server. */
@@ -57,11 +59,13 @@ export class Outbox {
 
 /** As the function wants it. The key stands in it too, so that this page knows its own message again in the queue. */
 export function bodyOf(message: OutboxMessage): Record<string, unknown> {
+  const { text, conversation, strategy, key, agent, place } = message;
   return {
-    message: message.text,
-    conversation_id: message.conversation,
-    multitask_strategy: message.strategy,
-    metadata: { client_key: message.key },
-    ...(message.agent ? { agent: message.agent } : {}),
+    ...(place?.again ? { regenerate: place.turn } : { message: text }),
+    ...(place && !place.again ? { replaces: place.turn } : {}),
+    ...(place ? {} : { multitask_strategy: strategy }),
+    conversation_id: conversation,
+    metadata: { client_key: key },
+    ...(agent ? { agent } : {}),
   };
 }

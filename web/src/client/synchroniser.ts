@@ -3,14 +3,16 @@
 import type { Api } from "./api";
 import { backoff } from "./backoff";
 import { ApiError, SignedOut } from "./errors";
-import { Transcript } from "./transcript";
+import { type ReadLines, Transcript } from "./transcript";
 import type { TurnRecords } from "./turn-records";
 import type { ConversationDetail, Line, Turn } from "./types";
 
 const BUSY_MS = 1500;
 const IDLE_MS = [3000, 3000, 4000, 6000, 9000, 14_000, 20_000, 30_000, 45_000, 60_000]; // the longer, the longer
+const LIVE_MS = 300_000; // where changes are told of: for one that was missed
 const SOON_MS = 50;
 const ASKED_AT_ONCE = 4;
+const AHEAD = 500; // lines that are read without being asked for: a conversation of usual length is there as a whole
 
 interface Hooks {
   onChange: () => void;
@@ -23,13 +25,20 @@ export class Synchroniser {
   loaded = false;
   open: Turn[] = [];
   lines: Line[] = [];
-  /** The agent in charge, where the server has said so. */
-  agent: string | null = null;
+  /** What the server last said of the conversation; null where there is nothing in it yet. */
+  detail: ConversationDetail | null = null;
   cancelling: ReadonlySet<string> = new Set();
   /** Turns that were handed in here: those are followed also while the page is hidden. */
   readonly mine = new Set<string>();
   failures = 0;
+  /** Whether there are older lines than those that are here. */
+  get hasEarlier(): boolean {
+    return this.transcript.earlier !== null;
+  }
+
   private readonly transcript = new Transcript();
+  private wanted = AHEAD;
+  private live = false;
   private seen: string | null = null;
   private quiet = 0;
   private running: Promise<void> | null = null;
@@ -84,6 +93,19 @@ export class Synchroniser {
     return this.ask();
   }
 
+  /** Whether changes are told of by the database: then they are asked for only now and then. */
+  setLive(live: boolean): void {
+    this.live = live;
+    this.quiet = 0;
+    if (!this.running) this.schedule();
+  }
+
+  /** Reads more of what is before the first line that is here. */
+  readEarlier(): void {
+    this.wanted = Math.max(this.wanted, this.lines.length + 1);
+    void this.ask();
+  }
+
   soon(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.now(), SOON_MS);
@@ -113,7 +135,8 @@ export class Synchroniser {
     const watched = document.visibilityState === "visible" || this.open.some((turn) => this.mine.has(turn.turn_id));
     if (!watched && !this.failures) return; // coming back wakes it
     const idle = IDLE_MS[Math.min(this.quiet, IDLE_MS.length - 1)]!;
-    const usual = this.open.length ? BUSY_MS : idle;
+    const busy = this.open.length > 0 && this.open[0]!.status !== "waiting";
+    const usual = busy ? BUSY_MS : this.live ? LIVE_MS : idle;
     this.quiet += 1;
     this.timer = setTimeout(() => void this.ask(), this.failures ? backoff(this.failures) : usual);
   }
@@ -140,18 +163,28 @@ export class Synchroniser {
       const detail = await this.api.conversation(this.id);
       open = detail.open_turns;
       const state = stateOf(detail);
-      if (this.loaded && state === this.seen && !open.length) return; // nothing has happened since
-      this.agent = detail.agent;
-      this.transcript.take(await this.api.lines(this.id, this.transcript.after), open);
-      this.seen = this.transcript.settledBut(open) ? state : null;
+      this.detail = detail;
+      if (this.loaded && state === this.seen && !open.length && !this.wantsEarlier) return; // nothing has happened since
+      await this.transcript.catchUp(this.readLines);
+      this.seen = open.length ? null : state;
     } catch (error) {
-      if (!(error instanceof ApiError && error.status === 404)) throw error; // nothing has been said in it yet
-      this.transcript.take([], []);
+      if (!(error instanceof ApiError && error.status === 404)) throw error;
+      if (this.loaded) return; // nothing has been said in it yet
     }
     if (this.stopped) return;
     this.show(open);
+    while (this.wantsEarlier && !this.stopped) {
+      await this.transcript.readEarlier(this.readLines);
+      this.show(open);
+    }
     await this.askEndings(open);
   }
+
+  private get wantsEarlier(): boolean {
+    return this.hasEarlier && this.transcript.lines.length < this.wanted;
+  }
+
+  private readonly readLines: ReadLines = (limit, before) => this.api.lines(this.id, limit, before);
 
   private show(open: Turn[]): void {
     const ended = this.open.some((turn) => !open.some((one) => one.turn_id === turn.turn_id));

@@ -1,36 +1,42 @@
-// The transcript as the server tells it, read again only from where it can still change.
+// The transcript as the server tells it: its newest part, and what is before that as far as it was asked for.
 import type { Line, Turn } from "./types";
 
-/**
- * Lines of turns that are over never change; those of an open turn can be taken back, and their numbers be given out
- * again. A line is settled once it was known before its turn was seen not to be open.
- */
+const PAGE = 100; // the most that the server gives at once
+const TAIL = 30; // enough to meet a line that is known, however much one turn has said
+
+/** Reads the last lines before a number; also tells before which number there are more. */
+export type ReadLines = (limit: number, before?: number) => Promise<[Line[], number | null]>;
+
 export class Transcript {
   lines: Line[] = [];
-  private settled = 0;
+  /** Before which number the server has more lines; null where the first one is here. */
+  earlier: number | null = null;
 
-  /** Whence to read on. */
-  get after(): number {
-    return this.settled;
-  }
-
-  /** Takes in what was read from `after` on, with the turns that were open just before. */
-  take(read: Line[], open: Turn[]): void {
-    const openIds = new Set(open.map((turn) => turn.turn_id));
+  /**
+   * Reads from the end back to a line that is known. A message in another's place takes that one and all behind it out
+   * of the transcript, and never anything before a line that is still there: so what is known before it holds.
+   */
+  async catchUp(read: ReadLines): Promise<void> {
     const known = new Map(this.lines.map((line) => [line.id, line]));
-    const kept = this.lines.filter((line) => line.seq <= this.settled);
-    this.lines = [...kept, ...read.map((line) => unchanged(known.get(line.id), line))];
-    for (const line of read) {
-      if (!known.has(line.id) || openIds.has(line.turn_id)) break;
-      this.settled = line.seq;
-    }
+    let newest: Line[] = [];
+    let before: number | null = null;
+    do {
+      const [page, more]: [Line[], number | null] = await read(!known.size || before ? PAGE : TAIL, before ?? undefined);
+      newest = [...page.map((line) => unchanged(known.get(line.id), line)), ...newest];
+      before = more;
+    } while (before !== null && known.size && !known.has(newest[0]!.id));
+    const first = newest[0]?.seq ?? 0;
+    const kept = before === null ? [] : this.lines.filter((line) => line.seq < first);
+    if (before === null || !known.size) this.earlier = before;
+    this.lines = [...kept, ...newest];
   }
 
-  /** Whether a later reading could find nothing new as long as no other turn is handed in. */
-  settledBut(open: Turn[]): boolean {
-    return !open.length && (this.lines.at(-1)?.seq ?? 0) === this.settled;
+  async readEarlier(read: ReadLines): Promise<void> {
+    const [page, more] = await read(PAGE, this.earlier ?? undefined);
+    const first = this.lines[0]?.seq ?? 0;
+    this.lines = [...page.filter((line) => line.seq < first), ...this.lines];
+    this.earlier = more;
   }
-
 
   /** Turns of which a question stands here and no whole answer: how they ended has to be asked. */
   unanswered(open: Turn[]): string[] {

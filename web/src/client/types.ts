@@ -33,6 +33,7 @@ export type TurnStatus =
   | "starting"
   | "running"
   | "requires_action"
+  | "waiting"
   | "completed"
   | "failed"
   | "cancelled";
@@ -54,10 +55,25 @@ export interface Turn {
   error: { code: string; message: string; retryable: boolean } | null;
   runs: { agent: string }[];
   handoffs: Handoff[];
+  /** What a turn waits for that is "waiting" for a person. */
+  calls?: PersonCall[];
   metadata: Record<string, string>;
   created_at: string;
   finished_at: string | null;
 }
+
+/** A call that waits for a person: a function to allow, a question, or a function for the browser to carry out. */
+export interface PersonCall {
+  call_id: string;
+  kind: "approval" | "question" | "client";
+  name: string;
+  arguments: unknown;
+  /** From then on it counts as denied. */
+  expires_at: string;
+}
+
+/** What a person says to it. */
+export type CallAnswer = { approve: boolean; reason?: string } | { output: unknown };
 
 /** How a turn ended, as far as this page tells of it. */
 export interface Ending extends Pick<Turn, "status" | "superseded_by" | "error" | "handoffs" | "partial" | "finished_at"> {
@@ -73,7 +89,32 @@ export interface ConversationRow {
   turns: number;
   created_at: string;
   updated_at: string;
-  title?: string | null;
+  title: string | null;
+  /** Answers that its user has not seen. */
+  unread: number;
+  /** Up to which line its user has read. */
+  read_seq: number;
+  /** The number of its newest line. */
+  messages: number;
+  archived: boolean;
+}
+
+/** What the database broadcasts of a conversation: that and how far it has come, never what was said. */
+export interface Change {
+  conversation_id: string;
+  status: "idle" | "busy" | "deleted";
+  /** The number of its last turn, and of its last line. */
+  seq: number;
+  messages: number;
+}
+
+/** What of a conversation its user may change. */
+export type ConversationChange = Partial<Pick<ConversationRow, "archived" | "read_seq">> & { title?: string };
+
+/** Which conversations are wanted: those with these words, and whether the closed ones. */
+export interface Selection {
+  q?: string;
+  archived?: boolean;
 }
 
 export interface ConversationDetail extends ConversationRow {
@@ -83,7 +124,7 @@ export interface ConversationDetail extends ConversationRow {
 /** What a stream says of its turn, again and again. */
 export interface TurnNews {
   turn_id: string;
-  state: "accepted" | "queued" | "conflict" | "running" | "completed" | "failed" | "cancelled" | "open";
+  state: "accepted" | "queued" | "conflict" | "running" | "completed" | "failed" | "cancelled" | "open" | "waiting";
   position?: number;
   agent?: string;
 }

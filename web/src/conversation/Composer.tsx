@@ -1,9 +1,16 @@
 import { type KeyboardEvent, type RefObject, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
-import type { Strategy, Turn } from "../client";
+import type { Strategy } from "../client";
 import { AgentMenu } from "./AgentMenu";
 import { SendMenu } from "./SendMenu";
 import type { Drafts } from "./drafts";
 import { MOST_CHARACTERS, charactersLeft, cleaned } from "./message-text";
+
+/** A message that is being changed: one that waits in line, or one that was sent and is sent anew in its place. */
+export interface Editing {
+  turn: string;
+  text: string;
+  waits: boolean;
+}
 
 interface Properties {
   conversation: string;
@@ -13,8 +20,8 @@ interface Properties {
   /** Whether something is being answered that can be stopped. */
   onStop: (() => void) | null;
   onSend: (text: string, strategy: Strategy, agent: string | null) => void;
-  /** The message in line that is being changed. */
-  editing: Turn | null;
+  /** The message that is being changed. */
+  editing: Editing | null;
   onEdited: (text: string) => void;
   onLeaveEditing: () => void;
   /** Up in an empty box. */
@@ -33,7 +40,7 @@ export function Composer(properties: Properties) {
   const sendable = text.trim() !== "" && (left ?? 0) >= 0;
   useEffect(() => {
     if (!editing) return;
-    setEdited(editing.message);
+    setEdited(editing.text);
     box.current?.focus();
   }, [editing, box]);
   useGrowth(box, text);
@@ -74,7 +81,9 @@ export function Composer(properties: Properties) {
     >
       {editing && (
         <p className="editing" role="status">
-          You are editing a message that waits.
+          {editing.waits
+            ? "You are editing a message that waits."
+            : "You are editing a message that was sent. Sent again, it takes its place; what came after it goes."}
           <button type="button" className="text" onClick={properties.onLeaveEditing}>
             Leave it as it was
           </button>
@@ -99,7 +108,7 @@ export function Composer(properties: Properties) {
           </button>
         )}
         <button className="primary" disabled={!sendable}>
-          {editing ? "Save" : "Send"}
+          {editing?.waits ? "Save" : "Send"}
         </button>
         {busy && !editing && sendable && <SendMenu onSend={send} />}
       </div>

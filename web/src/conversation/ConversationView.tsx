@@ -1,26 +1,30 @@
 import { useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Conversation, ConversationState, Line, StreamPart, Turn } from "../client";
+import { LoadMore } from "../page/LoadMore";
 import { MessagesSkeleton } from "../page/Skeleton";
 import { Agents, nameOf } from "../page/agents";
 import { announce } from "../page/attention";
 import { useOnline } from "../page/online";
 import { wordsFor } from "../page/words";
-import { Composer } from "./Composer";
+import { CallCards } from "./CallCards";
+import { Composer, type Editing } from "./Composer";
 import { EmptyConversation } from "./EmptyConversation";
 import { type MessageActions, MessageList } from "./MessageList";
 import { QueueStack } from "./QueueStack";
+import { RatingsOf } from "./RateButtons";
 import type { Drafts } from "./drafts";
+import type { Ratings } from "./ratings";
 import { useNewestFirst, useScrolling } from "./scrolling";
-import { queueOf, timelineOf } from "./timeline";
+import { type UserMessage, queueOf, timelineOf } from "./timeline";
 
 interface Properties {
   conversation: Conversation;
   drafts: Drafts;
+  ratings: Ratings;
   starters: string[] | undefined;
-  onTitle: (id: string, text: string) => void;
 }
 
-export function ConversationView({ conversation, drafts, starters, onTitle }: Properties) {
+export function ConversationView({ conversation, drafts, ratings, starters }: Properties) {
   const state = useSyncExternalStore(conversation.subscribe, conversation.snapshot);
   const streamed = useStreamed(state);
   const online = useOnline();
@@ -30,15 +34,15 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
   const box = useRef<HTMLTextAreaElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const scrolling = useScrolling(scroller, items.at(-1)?.id);
-  const [editing, setEditing] = useState<Turn | null>(null);
+  const [editing, setEditing] = useState<Editing | null>(null);
   const focusBox = useCallback(() => box.current?.focus({ preventScroll: true }), []);
   useEffect(focusBox, [conversation, focusBox]);
 
-  const begun = state.open[0]?.message ?? state.outbox[0]?.text;
-  const first = state.lines[0]?.text ?? (state.loaded ? begun : undefined);
+  const answered = state.lines.some((line) => line.role === "assistant");
   useEffect(() => {
-    if (first) onTitle(conversation.id, first);
-  }, [conversation.id, first, onTitle]);
+    if (answered) void ratings.load();
+  }, [answered, ratings]);
+  useReading(conversation, state.loaded ? (state.detail?.unread ?? 0) : 0);
 
   const actions = useMemo<MessageActions>(
     () => ({
@@ -48,6 +52,11 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
       },
       onRetry: ({ text, retry }) => {
         if (retry) conversation.retry(retry.turn, text, retry.agent);
+        focusBox();
+      },
+      onEdit: ({ turn, text }) => turn && setEditing({ turn, text, waits: false }),
+      onAgain: ({ turn, asked }, agent) => {
+        conversation.regenerate(turn, asked ?? "", agent);
         focusBox();
       },
     }),
@@ -65,9 +74,21 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
   });
 
   async function saveEdit(text: string): Promise<void> {
-    const turn = editing!;
+    const { turn, waits } = editing!;
     setEditing(null);
-    if (!(await conversation.edit(turn.turn_id, text))) drafts.giveBack(conversation.id, text);
+    if (!waits) {
+      conversation.replace(turn, text);
+      scrolling.toEnd();
+    } else if (!(await conversation.edit(turn, text))) drafts.giveBack(conversation.id, text);
+  }
+
+  /** The last message of the reader's own: one that waits, else the one that was sent last. */
+  async function editLast(): Promise<void> {
+    const waiting = await conversation.lastWaiting();
+    const now = timelineOf(conversation.snapshot(), NOTHING); // the wait for what was on its way may have changed it
+    const sent = now.findLast((item): item is UserMessage => item.kind === "message" && item.turn !== null);
+    if (waiting) setEditing(editingOf(waiting));
+    else if (sent) setEditing({ turn: sent.turn!, text: sent.text, waits: false });
   }
 
   const empty = !items.length && !queue.length;
@@ -86,7 +107,21 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
               />
             )}
             {empty && !state.loaded && <MessagesSkeleton />}
-            <MessageList items={shown} actions={actions} />
+            {state.earlier && shown.length === items.length && (
+              <LoadMore label="Earlier messages" count={items.length} onReached={() => conversation.readEarlier()} />
+            )}
+            <RatingsOf value={ratings}>
+              <MessageList items={shown} actions={actions} />
+            </RatingsOf>
+            {stoppable?.status === "waiting" && (
+              <CallCards
+                turn={stoppable}
+                onAnswer={async ({ call_id }, answer) => {
+                  await conversation.answer(stoppable.turn_id, call_id, answer);
+                  focusBox();
+                }}
+              />
+            )}
           </div>
         </div>
         {scrolling.away && (
@@ -122,8 +157,8 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
           queue={queue}
           conversation={conversation}
           cancelling={state.cancelling}
-          editing={editing?.turn_id ?? null}
-          onEdit={setEditing}
+          editing={editing?.turn ?? null}
+          onEdit={(turn) => setEditing(editingOf(turn))}
           onDone={focusBox}
         />
         <Composer
@@ -139,7 +174,7 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
           editing={editing}
           onEdited={(text) => void saveEdit(text)}
           onLeaveEditing={() => setEditing(null)}
-          onEditLast={() => void conversation.lastWaiting().then(setEditing)}
+          onEditLast={() => void editLast()}
           box={box}
         />
       </div>
@@ -148,12 +183,25 @@ export function ConversationView({ conversation, drafts, starters, onTitle }: Pr
   );
 }
 
+const editingOf = ({ turn_id: turn, message: text }: Turn): Editing => ({ turn, text, waits: true });
+
 const NOTHING: readonly StreamPart[] = [];
 const subscribeToNothing = () => () => {};
 
 /** What the present stream has said so far. */
 function useStreamed({ stream }: ConversationState): readonly StreamPart[] {
   return useSyncExternalStore(stream?.subscribe ?? subscribeToNothing, stream?.snapshot ?? (() => NOTHING));
+}
+
+/** Answers count as read where the page is in sight. */
+function useReading(conversation: Conversation, unread: number): void {
+  useEffect(() => {
+    if (!unread) return;
+    const look = () => document.visibilityState === "visible" && void conversation.read();
+    look();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, [conversation, unread]);
 }
 
 /** Escape, unless it closes something that is open above the page. */

@@ -4,11 +4,13 @@ import { CopyButton } from "../page/CopyButton";
 import { HandoffLine, ReplyItem } from "./ReplyItem";
 import { Time } from "./Time";
 import { isSame } from "./same-item";
-import type { TimelineItem, UserMessage } from "./timeline";
+import type { Reply, TimelineItem, UserMessage } from "./timeline";
 
 export interface MessageActions {
   onDiscard: (message: OutboxMessage) => void;
   onRetry: (message: UserMessage) => void;
+  onEdit: (message: UserMessage) => void;
+  onAgain: (reply: Reply, agent: string | null) => void;
 }
 
 export function MessageList({ items, actions }: { items: TimelineItem[]; actions: MessageActions }) {
@@ -26,7 +28,7 @@ const ListItem = memo(
     return (
       <li className={item.kind} data-state={item.kind === "reply" ? item.state : undefined}>
         {item.kind === "message" && <UserMessageItem message={item} actions={actions} />}
-        {item.kind === "reply" && <ReplyItem reply={item} />}
+        {item.kind === "reply" && <ReplyItem reply={item} actions={actions} />}
         {item.kind === "handoff" && <HandoffLine handoff={item.handoff} />}
       </li>
     );
@@ -35,7 +37,7 @@ const ListItem = memo(
 );
 
 function UserMessageItem({ message, actions }: { message: UserMessage; actions: MessageActions }) {
-  const { text, note, tone, unsent, retry, at } = message;
+  const { text, note, tone, turn, unsent, retry, at } = message;
   return (
     <>
       <p className="bubble">
@@ -51,6 +53,11 @@ function UserMessageItem({ message, actions }: { message: UserMessage; actions: 
       )}
       <div className="under">
         <CopyButton text={text} of="your message" />
+        {turn && (
+          <button type="button" className="small" onClick={() => actions.onEdit(message)} aria-label="Edit your message">
+            Edit
+          </button>
+        )}
         <Time at={at} />
       </div>
     </>

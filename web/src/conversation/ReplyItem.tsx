@@ -2,15 +2,19 @@ import type { Handoff, StreamPart } from "../client";
 import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../page/CopyButton";
 import { colourOf, useAgentName } from "../page/agents";
+import { AgainMenu } from "./AgainMenu";
+import type { MessageActions } from "./MessageList";
+import { RateButtons } from "./RateButtons";
 import { Time } from "./Time";
 import { ToolLine } from "./ToolLine";
 import type { Reply } from "./timeline";
 
 /** What an agent says, under its name and in its colour: the same while it is being said, at its end and ever after. */
-export function ReplyItem({ reply: { agent, parts, state, at } }: { reply: Reply }) {
+export function ReplyItem({ reply, actions }: { reply: Reply; actions: MessageActions }) {
+  const { agent, parts, state, at, turn, asked, last } = reply;
   const name = useAgentName(agent);
   const initials = name.split(" ").map((word) => word[0]?.toUpperCase() ?? "").slice(0, 2).join("");
-  const busy = state === "growing" || state === "stopping";
+  const busy = state !== "whole" && state !== "cut";
   const text = parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n");
   return (
     <div className="speech" style={colourOf(agent ?? "")}>
@@ -22,11 +26,14 @@ export function ReplyItem({ reply: { agent, parts, state, at } }: { reply: Reply
         {parts.map((part, at) => (
           <Part key={at} part={part} />
         ))}
-        {busy && <Progress stopping={state === "stopping"} silent={isSpeaking(parts)} />}
+        {state === "waiting" && <p className="thinking">Waiting for you</p>}
+        {busy && state !== "waiting" && <Progress stopping={state === "stopping"} silent={isSpeaking(parts)} />}
         {state === "cut" && <p className="cut">Cut off here: this answer was not finished.</p>}
         {!busy && text && (
           <div className="under">
             <CopyButton text={text} of={`the answer of ${name}`} />
+            {asked !== null && <AgainMenu name={name} last={last} onAgain={(other) => actions.onAgain(reply, other)} />}
+            {asked !== null && <RateButtons turn={turn} name={name} />}
             <Time at={at} />
           </div>
         )}

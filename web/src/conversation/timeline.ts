@@ -21,6 +21,8 @@ export interface UserMessage {
   /** Below the message; nothing where all is said by what follows. */
   note: string;
   tone: "waiting" | "ended" | "wrong" | "";
+  /** The turn that it has become, once it is being answered or was: it can be sent anew in that place. */
+  turn: string | null;
   /** What can be taken back, as the server has not got it. */
   unsent: OutboxMessage | null;
   /** The turn that failed, and the agent that it went to. */
@@ -33,8 +35,13 @@ export interface Reply {
   agent: string | null;
   /** Words and tool calls in order; none while the agent has not begun. */
   parts: StreamPart[];
-  state: "whole" | "growing" | "stopping" | "cut";
+  state: "whole" | "growing" | "waiting" | "stopping" | "cut";
   at: string | null;
+  turn: string;
+  /** What it answers, where it is the last word on that; null while it is being said and where it handed over. */
+  asked: string | null;
+  /** Whether nothing was said after it. */
+  last: boolean;
 }
 
 export type TimelineItem = UserMessage | Reply | { kind: "handoff"; id: string; handoff: Handoff };
@@ -71,7 +78,16 @@ export function timelineOf(state: ConversationState, streamed: readonly StreamPa
     items.push(...growing(head.turn_id, head, parts, state, begun ? segments.get(head.turn_id)! : 0));
   }
   if (!state.open.length) for (const one of state.outbox) items.push(...unsent(one, asked, streamed, state));
-  return items;
+  return items.map((item, at) => answered(item, at, items, state));
+}
+
+/** An answer that is over, with what it answers. */
+function answered(item: TimelineItem, at: number, items: TimelineItem[], state: ConversationState): TimelineItem {
+  if (item.kind !== "reply" || ["growing", "waiting", "stopping"].includes(item.state)) return item;
+  const next = items[at + 1];
+  if (next && next.kind !== "message") return item;
+  const question = items.slice(0, at).findLast((one): one is UserMessage => one.kind === "message");
+  return { ...item, asked: question?.text ?? null, last: !next && !state.open.length };
 }
 
 /** Messages that wait behind the one that is being answered: in line at the server, or on the way there. */
@@ -93,8 +109,12 @@ export function queueOf(state: ConversationState): QueuedMessage[] {
   ];
 }
 
-function message(id: string, text: string, at: string | null): UserMessage {
-  return { kind: "message", id: `message-${id}`, text, at, note: "", tone: "", unsent: null, retry: null };
+function message(id: string, text: string, at: string | null, turn: string | null = id): UserMessage {
+  return { kind: "message", id: `message-${id}`, text, at, note: "", tone: "", turn, unsent: null, retry: null };
+}
+
+function reply(turn: string, segment: number, said: Pick<Reply, "agent" | "parts" | "state" | "at">): Reply {
+  return { kind: "reply", id: `${turn}-${segment}`, turn, asked: null, last: false, ...said };
 }
 
 function endedMessage(line: Line, state: ConversationState): UserMessage {
@@ -114,7 +134,8 @@ function settled(line: Line, segment: number, state: ConversationState): Timelin
   const parts = withCalls(line.text, callsIn(record?.calls, segment));
   const id = `${line.turn_id}-${segment}`;
   if (parts.length) {
-    items.push({ kind: "reply", id, agent: line.agent, parts, state: line.partial ? "cut" : "whole", at: line.created_at });
+    const stage = line.partial ? "cut" : "whole";
+    items.push(reply(line.turn_id, segment, { agent: line.agent, parts, state: stage, at: line.created_at }));
   }
   if (line.handoff_to && line.agent) {
     const { agent: from, handoff_to: to } = line;
@@ -138,7 +159,7 @@ function cutOff(
   const parts = withCalls(ending.partial?.text ?? record?.heard ?? "", callsIn(record?.calls, segment));
   if (!parts.length || (before?.kind === "reply" && before.id === `${turn}-${segment}`)) return [];
   const agent = ending.agent ?? last.handoff_to ?? null;
-  return [{ kind: "reply", id: `${turn}-${segment}`, agent, parts, state: "cut", at: ending.finished_at }];
+  return [reply(turn, segment, { agent, parts, state: "cut", at: ending.finished_at })];
 }
 
 /** An answer while it is being given: the parts of a stream, grouped by who speaks. A handoff is where that changes. */
@@ -157,8 +178,8 @@ function growing(
   const close = (whole: boolean) => {
     if (parts.length || !whole) {
       const over = whole || !open; // the words of a stream that has ended are as whole as the server made them
-      const stage = over ? "whole" : cancelling ? "stopping" : "growing";
-      items.push({ kind: "reply", id: `${turn}-${segment}`, agent, parts, state: stage, at: null });
+      const stage = over ? "whole" : cancelling ? "stopping" : open.status === "waiting" ? "waiting" : "growing";
+      items.push(reply(turn, segment, { agent, parts, state: stage, at: null }));
     }
     parts = [];
   };
@@ -183,7 +204,7 @@ function unsent(
   state: ConversationState,
 ): TimelineItem[] {
   if (one.turnId && asked.has(one.turnId)) return [];
-  const item = message(one.turnId ?? one.key, one.text, null);
+  const item = message(one.turnId ?? one.key, one.text, null, one.turnId);
   if (!one.turnId) return [{ ...item, note: noteOf(one), tone: "waiting", unsent: one.undelivered ? one : null }];
   // The stream may be faster than the list of open turns.
   if (state.stream?.turnId !== one.turnId) return [item];

@@ -4,7 +4,7 @@ const KEYS: [string, string][] = [
   ["Enter", "Send the message"],
   ["Shift Enter", "Start a new line"],
   ["Esc", "Stop the answer, or leave what you are editing"],
-  ["↑ in an empty box", "Edit the last message that waits"],
+  ["↑ in an empty box", "Edit the last message: one that waits, or the last that was sent"],
   ["/", "Go to the message box"],
   ["Ctrl Shift O", "Start a new conversation"],
   ["?", "Show this list"],

@@ -2,15 +2,21 @@ import type { User } from "@supabase/auth-js";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Config } from "../account/config";
 import { type AuthClient, accessToken } from "../account/session";
-import { Api, Conversation, UserStorage } from "../client";
+import { Api, type Change, Conversation, UserStorage } from "../client";
 import { ConversationView } from "../conversation/ConversationView";
+import { Ratings } from "../conversation/ratings";
 import { Drafts } from "../conversation/drafts";
 import { preloadMarkdown } from "../markdown/Markdown";
 import { Sidebar } from "../sidebar/Sidebar";
+import { UndoNotice } from "../sidebar/UndoNotice";
 import { useConversations } from "../sidebar/conversation-list";
+import { useDeletion } from "../sidebar/deletion";
 import { Shortcuts, useShortcuts } from "./Shortcuts";
 import { useAddress } from "./address";
 import { Agents, useAgents } from "./agents";
+import { useLive } from "./live";
+
+const MOST_FOLLOWED = 4; // a browser opens six connections to one server where that speaks HTTP/1.1
 
 interface Properties {
   config: Config;
@@ -21,19 +27,29 @@ interface Properties {
 }
 
 export default function SignedIn({ config, auth, user, onLeave, onExpired }: Properties) {
-  const api = useMemo(
-    () => new Api(config.functionUrl, (renewed) => accessToken(auth, renewed)),
-    [config.functionUrl, auth],
-  );
+  const token = useCallback((renewed: boolean) => accessToken(auth, renewed), [auth]);
+  const api = useMemo(() => new Api(config.functionUrl, token), [config.functionUrl, token]);
   const storage = useMemo(() => new UserStorage(user.id), [user.id]);
   const drafts = useMemo(() => new Drafts(storage), [storage]);
   const [id, go] = useAddress(user.id);
-  const list = useConversations(api, storage);
+  const heard = useRef<(change: Change) => void>(() => {});
+  const live = useLive(config, token, user.id, (change) => heard.current(change));
+  const list = useConversations(api, live);
+  const deletion = useDeletion(api, list);
   const agents = useAgents(api);
   const [drawn, setDrawn] = useState(false);
   const drawer = useRef<HTMLDialogElement>(null);
   const shortcuts = useRef<HTMLDialogElement>(null);
   const conversation = useConversation(api, storage, drafts, id, list.refresh, onExpired);
+  heard.current = (change) => {
+    list.soon();
+    conversation?.hear(change);
+  };
+  useEffect(() => conversation?.setLive(live), [conversation, live]);
+  const ratings = useMemo(
+    () => new Ratings(config.supabaseUrl, config.publishableKey, token, id),
+    [config.supabaseUrl, config.publishableKey, token, id],
+  );
   useEffect(preloadMarkdown, []);
 
   const open = useCallback(
@@ -52,7 +68,12 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
 
   const sidebar = (
     <Sidebar
+      api={api}
       list={list}
+      onDelete={(row) => {
+        deletion.remove(row);
+        if (row.conversation_id === id) fresh();
+      }}
       current={id}
       email={user.email ?? ""}
       onOpen={open}
@@ -97,12 +118,13 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
               key={conversation.id}
               conversation={conversation}
               drafts={drafts}
+              ratings={ratings}
               starters={config.starters}
-              onTitle={list.learnTitle}
             />
           )}
         </main>
         <Shortcuts dialog={shortcuts} />
+        <UndoNotice deletion={deletion} />
       </div>
     </Agents>
   );
@@ -124,15 +146,30 @@ function useConversation(
   const [conversation, setConversation] = useState<Conversation | null>(null);
   const expired = useRef(onExpired);
   expired.current = onExpired;
+  const changed = useRef(onChanged);
+  changed.current = onChanged;
+  const left = useRef(new Map<string, Conversation>()); // the one that is open, and those that are still being answered
   useEffect(() => {
-    const opened = new Conversation(api, id, storage, {
-      onChanged,
+    const hooks = {
+      onChanged: () => changed.current(),
       onSignedOut: () => expired.current(),
-      onReturned: (text) => drafts.giveBack(id, text),
-    });
+      onReturned: (text: string) => drafts.giveBack(id, text),
+    };
+    const opened = left.current.get(id) ?? new Conversation(api, id, storage, hooks);
     opened.open();
     setConversation(opened);
-    return () => opened.close();
-  }, [api, storage, drafts, id, onChanged]);
+    left.current.delete(id);
+    left.current.set(id, opened); // the newest last
+    const [oldest] = left.current.values();
+    if (left.current.size > MOST_FOLLOWED && oldest) {
+      left.current.delete(oldest.id);
+      oldest.close();
+    }
+    return () => opened.leave(() => left.current.delete(id));
+  }, [api, storage, drafts, id]);
+  useEffect(() => {
+    const all = left.current;
+    return () => all.forEach((one) => one.close());
+  }, []);
   return conversation?.id === id ? conversation : null;
 }

@@ -17,6 +17,7 @@ const WORDS: Record<string, string> = {
   handoff_limit: "The assistants handed the message on too often.",
   handoff_loop: "The assistants handed the message round in a circle.",
   tool_limit: "The assistant used too many tools.",
+  already_answered: "This has been answered already.",
   not_found: "This is no longer there.",
   conversation_archived: "This conversation is closed.",
   conversation_deleted: "This conversation has been deleted. Please start a new one.",

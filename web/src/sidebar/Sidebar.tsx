@@ -1,86 +1,109 @@
-import { useEffect, useRef } from "react";
+import { useMemo, useState } from "react";
+import type { Api, ConversationRow } from "../client";
+import { LoadMore } from "../page/LoadMore";
 import { Popover } from "../page/Popover";
 import { ListSkeleton } from "../page/Skeleton";
 import { useNotifications } from "../page/attention";
+import { saveAs } from "../page/save-as";
 import { useTheme } from "../page/theme";
 import { dayGroup } from "../page/time";
-import type { ConversationEntry, ConversationList } from "./conversation-list";
+import { wordsFor } from "../page/words";
+import { type EntryActions, EntryItem } from "./EntryItem";
+import type { ConversationList } from "./conversation-list";
 
 interface Properties {
+  api: Api;
   list: ConversationList;
   current: string;
   email: string;
   onOpen: (id: string) => void;
   onNew: () => void;
+  onDelete: (row: ConversationRow) => void;
   onShortcuts: () => void;
   onSignOut: () => void;
 }
 
-export function Sidebar({ list, current, email, onOpen, onNew, onShortcuts, onSignOut }: Properties) {
+export function Sidebar({ api, list, current, email, onOpen, onNew, onDelete, onShortcuts, onSignOut }: Properties) {
+  const [refusal, setRefusal] = useState<unknown>(null);
+  const { rows, selection, change } = list;
+  const { q, archived } = selection;
+  const actions = useMemo<EntryActions>(
+    () => ({
+      onOpen,
+      onDelete,
+      onChange: (id, patch) => void change(id, patch).then(() => setRefusal(null), setRefusal),
+      onExport: (row) =>
+        void api
+          .markdown(row.conversation_id)
+          .then((text) => saveAs(`${row.title || "conversation"}.md`, text))
+          .then(() => setRefusal(null), setRefusal),
+    }),
+    [api, change, onOpen, onDelete],
+  );
   return (
     <div className="sidebar">
       <button type="button" className="primary new" onClick={onNew}>
         New conversation
       </button>
-      <nav aria-label="Conversations" aria-busy={list.entries === null}>
-        {list.entries === null && <ListSkeleton />}
-        {list.entries?.length === 0 && <p className="hint">Your conversations will be listed here.</p>}
-        {groupsOf(list.entries ?? []).map(([name, entries]) => (
+      <input
+        type="search"
+        className="search"
+        aria-label="Search conversations"
+        placeholder="Search"
+        value={q}
+        onChange={(event) => list.select({ q: event.target.value })}
+      />
+      {refusal !== null && (
+        <p className="hint wrong" role="alert">
+          {wordsFor(refusal)}
+        </p>
+      )}
+      <nav aria-label="Conversations" aria-busy={rows === null}>
+        {archived && <p className="hint">These are closed. Opened again, they go on where they ended.</p>}
+        {rows === null && <ListSkeleton />}
+        {rows?.length === 0 && <p className="hint">{emptyWords(q, archived)}</p>}
+        {groupsOf(rows ?? []).map(([name, group]) => (
           <section key={name} aria-label={name}>
             <h2>{name}</h2>
             <ul>
-              {entries.map((entry) => (
-                <li key={entry.id}>
-                  <EntryButton entry={entry} current={entry.id === current} onOpen={onOpen} />
+              {group.map((row) => (
+                <li key={row.conversation_id}>
+                  <EntryItem row={row} current={row.conversation_id === current} actions={actions} />
                 </li>
               ))}
             </ul>
           </section>
         ))}
-        {list.more && <More onReached={list.loadMore} count={list.entries!.length} />}
+        {list.more && <LoadMore label="Older conversations" count={rows!.length} onReached={list.loadMore} />}
       </nav>
-      <Account email={email} onShortcuts={onShortcuts} onSignOut={onSignOut} />
+      <button type="button" className="text small-text" aria-pressed={archived} onClick={() => list.select({ archived: !archived })}>
+        {archived ? "Back to the open ones" : "Archived conversations"}
+      </button>
+      <Account
+        email={email}
+        onShortcuts={onShortcuts}
+        onExport={() =>
+          void api
+            .exported()
+            .then((text) => saveAs("conversations.json", text, "application/json"))
+            .then(() => setRefusal(null), setRefusal)
+        }
+        onSignOut={onSignOut}
+      />
     </div>
   );
 }
 
-interface EntryProperties {
-  entry: ConversationEntry;
-  current: boolean;
-  onOpen: (id: string) => void;
+function emptyWords(q: string, archived: boolean): string {
+  if (q.trim()) return "No conversation has these words.";
+  return archived ? "No conversation is archived." : "Your conversations will be listed here.";
 }
 
-function EntryButton({ entry: { id, title, busy }, current, onOpen }: EntryProperties) {
-  return (
-    <button type="button" aria-current={current ? "page" : undefined} onClick={() => onOpen(id)}>
-      <span className="title" dir="auto">
-        {title || "…"}
-      </span>
-      {busy && (
-        <span className="busy" title="being answered">
-          <span className="hidden">, being answered</span>
-        </span>
-      )}
-    </button>
-  );
+interface AccountProperties extends Pick<Properties, "email" | "onShortcuts" | "onSignOut"> {
+  onExport: () => void;
 }
 
-/** The end of what is listed: the next page is fetched when it comes into sight, or when it is pressed. */
-function More({ onReached, count }: { onReached: () => void; count: number }) {
-  const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    const sight = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && onReached());
-    sight.observe(button.current!);
-    return () => sight.disconnect();
-  }, [onReached, count]);
-  return (
-    <button type="button" className="text" ref={button} onClick={onReached}>
-      Older conversations
-    </button>
-  );
-}
-
-function Account({ email, onShortcuts, onSignOut }: Pick<Properties, "email" | "onShortcuts" | "onSignOut">) {
+function Account({ email, onShortcuts, onExport, onSignOut }: AccountProperties) {
   const [theme, changeTheme] = useTheme();
   const [notified, changeNotified] = useNotifications();
   return (
@@ -108,6 +131,15 @@ function Account({ email, onShortcuts, onSignOut }: Pick<Properties, "email" | "
             >
               Keyboard shortcuts
             </button>
+            <button
+              type="button"
+              onClick={() => {
+                close();
+                onExport();
+              }}
+            >
+              Save all conversations as a file
+            </button>
           </>
         )}
       </Popover>
@@ -118,11 +150,11 @@ function Account({ email, onShortcuts, onSignOut }: Pick<Properties, "email" | "
   );
 }
 
-function groupsOf(entries: ConversationEntry[]): [string, ConversationEntry[]][] {
-  const groups = new Map<string, ConversationEntry[]>();
-  for (const entry of entries) {
-    const name = dayGroup(entry.at);
-    groups.set(name, [...(groups.get(name) ?? []), entry]);
+function groupsOf(rows: ConversationRow[]): [string, ConversationRow[]][] {
+  const groups = new Map<string, ConversationRow[]>();
+  for (const row of rows) {
+    const name = dayGroup(row.updated_at);
+    groups.set(name, [...(groups.get(name) ?? []), row]);
   }
   return [...groups];
 }

@@ -1,0 +1,100 @@
+"""An answer that waits for a person: what it asks, and what is said to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.web.canned import AT, Canned, fulfil, row
+from tests.web.person import Person
+
+pytestmark = pytest.mark.timeout(120)
+
+TURN = "00000000-0000-4000-9000-000000000001"
+
+
+def call(kind: str, name: str, **arguments: Any) -> dict[str, Any]:
+    return {"call_id": f"call-{name}", "kind": kind, "name": name, "arguments": arguments, "expires_at": AT}
+
+
+class Waiting:
+    """A conversation whose only turn waits for these calls, until each has its answer."""
+
+    def __init__(self, *calls: dict[str, Any]) -> None:
+        self.calls = list(calls)
+        self.answers: list[dict[str, Any]] = []
+        self._canned = Canned.of("do it")
+
+    def serve(self, one: Person) -> None:
+        self._canned.serve(one.page)
+        one.page.route("**/functions/v1/**/conversations/*", self._conversation)
+        one.page.route("**/functions/v1/**/conversations/*/stream", lambda route: route.fulfill(status=204))
+        one.page.route(f"**/functions/v1/**/turns/{TURN}/answers", self._answer)
+        one.page.reload()
+
+    def _turn(self) -> dict[str, Any]:
+        names = ("superseded_by", "reply", "partial", "error", "finished_at")
+        return {
+            **dict.fromkeys(names),
+            "turn_id": TURN,
+            "seq": 1,
+            "status": "waiting",
+            "agent": "orchestrator",
+            "message": "do it",
+            "multitask_strategy": "enqueue",
+            "position": 0,
+            "cancel_requested": False,
+            "runs": [],
+            "handoffs": [],
+            "metadata": {},
+            "created_at": AT,
+            "calls": self.calls,
+        }
+
+    def _conversation(self, route: Route) -> None:
+        opened = [self._turn()] if self.calls else []
+        status = "busy" if opened else "idle"
+        answer = row(route.request.url.split("/")[-1], status=status, messages=len(self._canned.lines))
+        fulfil(route, answer | {"open_turns": opened, "stats": {}})
+
+    def _answer(self, route: Route) -> None:
+        if route.request.method == "POST":
+            self.answers.append(json.loads(route.request.post_data or "{}"))
+            self.calls = [one for one in self.calls if one["call_id"] != self.answers[-1]["call_id"]]
+            if not self.calls:
+                self._canned.add("done as you said")
+        fulfil(route, self._turn())
+
+
+def test_what_an_agent_asks_for_is_allowed_refused_and_answered(reader: Person) -> None:
+    one = reader
+    waiting = Waiting(
+        call("approval", "write_project", title="Owls"),
+        call("approval", "delete_project"),
+        call("question", "ask_user", question="Which owl?", choices=["Barn owl", "Tawny owl"]),
+    )
+    waiting.serve(one)
+    cards = one.page.get_by_role("group", name="Project manager waits for you").locator(".call")
+    expect(cards).to_have_count(3)
+    expect(one.messages.locator(".reply")).to_contain_text("Waiting for you")
+    expect(cards.nth(0)).to_contain_text("Project manager wants to use “write project”.")
+    cards.nth(0).get_by_text("What with").click()
+    expect(cards.nth(0).locator("pre")).to_contain_text('"title": "Owls"')
+    cards.nth(0).get_by_role("button", name="Allow", exact=True).click()
+    expect(cards).to_have_count(2)
+    cards.nth(0).get_by_label("Why not").fill("I need it")
+    cards.nth(0).get_by_role("button", name="Do not allow").click()
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("Which owl?")
+    cards.get_by_role("button", name="Tawny owl").click()
+    one.hears("done as you said")
+    expect(cards).to_have_count(0)
+    expect(one.box).to_be_focused()
+    assert waiting.answers == [
+        {"call_id": "call-write_project", "approve": True},
+        {"call_id": "call-delete_project", "approve": False, "reason": "I need it"},
+        {"call_id": "call-ask_user", "output": "Tawny owl"},
+    ]
