@@ -20,7 +20,7 @@ from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
 from tests.simulation.servers import EXPIRY_SECONDS
 from tests.simulation.sweep import PERIOD_SECONDS, schedule, sweep, tidy_up
-from tests.simulation.world import World
+from tests.simulation.world import Answer, World
 
 BUDGET_SECONDS = 60.0
 RETRY_SECONDS = 1.0
@@ -63,12 +63,14 @@ def deaths(
     asks_people: bool = False,
     every: int = 1,
     at: str = "",
+    replaces: bool = False,
 ) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one whose name begins with `at`.
 
-    With `every` above 1 without looks that are like the last.
+    With `every` above 1 without looks that are like the last. `replaces`: the second message asks once more for an
+    answer to the first, which is under way.
     """
-    profile = replace(_profile(kind, team), asks_people=asks_people)
+    profile = replace(_profile(kind, team), asks_people=asks_people, replaces=float(replaces))
     usual = _usual(db, profile, returning=returning)
     reached = usual.world.reached[: usual.world.counts["boundaries"]]
     numbers = [
@@ -126,7 +128,8 @@ def _profile(kind: str, team: bool = False) -> Profile:
 
 def _usual(db: Database, profile: Profile, *, returning: bool) -> Result:
     result = _run(db, profile, returning=returning)
-    if result.violations or any(turn["status"] != "completed" for turn in db.turns()):
+    unanswered = (turn for turn in db.turns() if turn["status"] != "completed")
+    if result.violations or any(turn["superseded_how"] != "edit" for turn in unanswered):
         raise Unusual(result.report())
     result.ends.update(_ends(db))
     return result
@@ -164,15 +167,21 @@ class _Story:
     async def _send(self, person: Person, number: int) -> None:
         await asyncio.sleep(number * 0.5)
         while True:
-            answer = await person.post(
-                f"key {number}", CONVERSATION, f"message {number}", MultitaskStrategy.ENQUEUE, BUDGET_SECONDS
-            )
+            answer = await self._message(person, number)
             if answer.turn is not None:
                 for call in answer.turn.calls:
                     await person.answer(answer.turn.turn_id, call.call_id, True)
             if answer.code == "final" or not (self.returning or answer.code == "open"):
                 return
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _message(self, person: Person, number: int) -> Answer:
+        key, world = f"key {number}", person.world
+        if not number or not world.profile.replaces:
+            return await person.post(key, CONVERSATION, f"message {number}", MultitaskStrategy.ENQUEUE, BUDGET_SECONDS)
+        while not (turns := world.database.turns()):  # noqa: ASYNC110  # the client of the first one comes back
+            await asyncio.sleep(RETRY_SECONDS / 10)
+        return await person.replace(key, CONVERSATION, turns[0]["turn_id"], None, BUDGET_SECONDS)
 
 
 async def _worst_schedule(world: World) -> None:

@@ -71,10 +71,10 @@ class Person:
         self.world.sent.setdefault((self.user.id, key), (conversation, text))
         return await self._take_turn("post", message, wait)
 
-    async def replace(self, key: str, turn: Turn, text: str | None, wait: float) -> Answer:
+    async def replace(self, key: str, conversation: str, turn_id: str, text: str | None, wait: float) -> Answer:
         """Send a message in the place of this turn; without a text the same one once more."""
-        self.world.sent.setdefault((self.user.id, key), (turn.conversation_id, text))
-        return await self._take_turn("replace", NewMessage(text=text, idempotency_key=key, replaces=turn.turn_id), wait)
+        self.world.sent.setdefault((self.user.id, key), (conversation, text))
+        return await self._take_turn("replace", NewMessage(text=text, idempotency_key=key, replaces=turn_id), wait)
 
     async def _take_turn(self, what: str, message: NewMessage, wait: float) -> Answer:
 
@@ -192,13 +192,13 @@ class Tab(Person):
         world = self.world
         known = [one for one in world.taken[turn.conversation] if one.seq <= turn.seq]
         turn = world.minds.choice(known) if world.mind(0.3) else turn
-        text = f"message {key}, instead" if world.mind(0.5) else None
+        text, conversation = f"message {key}, instead" if world.mind(0.5) else None, turn.conversation_id
 
         def accepted(new: Turn) -> None:
             if world.chance(world.profile.cancels):
                 world.spawn(self._cancel(new.turn_id))
 
-        await self._until_final(key, lambda wait: self.replace(key, turn, text, wait), accepted)
+        await self._until_final(key, lambda wait: self.replace(key, conversation, turn.turn_id, text, wait), accepted)
 
     async def _cancel(self, turn_id: str) -> None:
         world = self.world

@@ -32,6 +32,15 @@ def test_a_death_at_every_boundary(simulated: Database, kind: str, returning: bo
         assert not death.broken(BOUNDS[returning]), f"no. {death.number}: {death.where}\n{death.result.report()}"
 
 
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_a_death_while_a_message_is_replaced(simulated: Database, kind: str) -> None:
+    """Wherever it comes, one of the two answers, and the other one never does."""
+    found = list(deaths(simulated, kind, returning=True, every=EVERY[True], replaces=True))
+    assert len(found) > 15 / EVERY[True]
+    for death in found:
+        assert not death.broken(BOUNDS[True]), f"no. {death.number}: {death.where}\n{death.result.report()}"
+
+
 def test_a_freeze_at_every_boundary(simulated: Database) -> None:
     """A holder that goes on after its lease has lapsed does no harm, and no client has waited for it."""
     for freeze in freezes(simulated, KINDS[0], every=EVERY_FREEZE):
