@@ -118,13 +118,13 @@ MODES: Mapping[str, Profile] = {
     ),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(
-        network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked"), hears=0.0
+        network=Network(late=0.12, lost=0.04, slow=0.2), kinds=("threads", "responses", "bare", "unlocked"), hears=0.2
     ),
     # creates whose answer is lost while their run ends just as they are repeated
     "repeated": Profile(
         network=Network(after=0.25, slow=0.4),
         kinds=("responses", "unlocked"),
-        hears=0.0,
+        hears=0.2,
         run_seconds=(7.0, 16.0),
         long_runs=0.0,
         crash=0.004,
