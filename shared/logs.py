@@ -1,7 +1,7 @@
 """Logs: one JSON object a line, one event a transition, and never what people or models wrote.
 
 Our own code logs with `event` and in no other way. Records of other libraries keep the first line of their template and
-lose their arguments, because those may hold anything.
+lose their arguments, because those may hold anything. Keys and tokens are taken out of every line, here alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from shared.core.chat_events import EventName
+from shared.core.redaction import redacted
 
 OURS = "multi_agent_chat"
 _logger = logging.getLogger(OURS)
@@ -130,6 +131,7 @@ class JsonFormatter(logging.Formatter):
             line |= fields
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = describe(record.exc_info[1])
+        line = redacted(line)
         return json.dumps(line, default=lambda value: type(value).__name__, ensure_ascii=True)
 
 

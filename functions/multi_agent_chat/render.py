@@ -12,6 +12,7 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message, PlacedCall
 from shared.core.person_calls import PersonCall
+from shared.core.redaction import redacted, shown_id
 from shared.core.runs import Handoff
 from shared.core.tool_messages import is_error
 from shared.core.turns import Conversation, RunRecord, Turn, TurnStatus
@@ -43,7 +44,7 @@ def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str
 
 
 def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
+    shown: dict[str, Any] = {"run_id": shown_id(run.run_id), "agent": run.agent, "status": run.status}
     if quoting and run.text is not None:
         shown["text"] = run.text
     if run.asked_by is not None:
@@ -156,10 +157,10 @@ def conversation(value: Conversation) -> dict[str, Any]:
 def conversation_detail(value: Conversation) -> dict[str, Any]:
     return conversation(value) | {
         "open_turns": [turn_state(turn) for turn in value.open_turns],
-        "active_run": None if value.active_run is None else dict(value.active_run),
+        "active_run": None if value.active_run is None else redacted(dict(value.active_run)),
         "thread": None
         if value.thread is None
-        else {"provider": value.thread.provider, "thread_id": value.thread.thread_id},
+        else {"provider": value.thread.provider, "thread_id": shown_id(value.thread.thread_id)},
         "stats": dict(value.stats),
     }
 

@@ -12,6 +12,7 @@ from functions.asgi.errors import json_response
 from functions.multi_agent_chat import url_fields
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.url_fields import id_in
+from shared.core.redaction import redacted
 from shared.core.statistics import statistics
 from shared.core.timeline import timeline
 
@@ -31,7 +32,7 @@ class StatsRoutes:
     async def list_turns(self, request: Request) -> Response:
         await self._deps.operator(request)
         state, limit = url_fields.watched_state(request.query_params), url_fields.limit(request.query_params, 50)
-        return json_response({"turns": await self._deps.read(self._deps.store.list_watched(state, limit))})
+        return json_response(redacted({"turns": await self._deps.read(self._deps.store.list_watched(state, limit))}))
 
     async def list_feedback(self, request: Request) -> Response:
         await self._deps.operator(request)
@@ -41,4 +42,4 @@ class StatsRoutes:
     async def get_timeline(self, request: Request) -> Response:
         await self._deps.operator(request)
         turn, events = await self._deps.read(self._deps.store.get_timeline(id_in(request)))
-        return json_response(timeline(turn, events))
+        return json_response(redacted(timeline(turn, events)))

@@ -7,10 +7,10 @@ from typing import Any, TypedDict
 
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import OutcomeUnknown
+from shared.core.redaction import shown_code
 from shared.core.runs import RunStatus
 from shared.providers import fields
 from shared.providers.refusals.classify import run_refusal
-from shared.providers.text import excerpt
 
 
 class Failure(TypedDict):
@@ -26,7 +26,9 @@ def failure_of(run: Mapping[str, Any], key: str, status: str) -> Failure:
     error = fields.inner(run, key)
     code = fields.text(error, "code") or fields.text(error, "type")
     reason = fields.text(fields.inner(run, "incomplete_details"), "reason")
-    said: Failure = {"error_code": excerpt(code or reason)[:64] or None, "refusal": None, "retry_after_seconds": None}
+    word = code or reason
+    told = shown_code(word) if word else None
+    said: Failure = {"error_code": told, "refusal": None, "retry_after_seconds": None}
     if status != RunStatus.FAILED:
         return said
     refusal = run_refusal(code, fields.text(error, "message"))

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.core.runs import Usage
-from shared.providers.text import ID_CHARS, clean
+from shared.core.runs import TERMINAL_RUN_STATUSES, RunStatus, Usage
+from shared.providers.text import clean, is_path_step
 
 _MOST_TOKENS = 2**31 - 1
+_STATUSES = TERMINAL_RUN_STATUSES | {
+    RunStatus.QUEUED,
+    RunStatus.IN_PROGRESS,
+    RunStatus.REQUIRES_ACTION,
+    RunStatus.CANCELLING,
+}
 
 
 def text(value: Any, key: str) -> str:
@@ -18,11 +24,11 @@ def text(value: Any, key: str) -> str:
 
 
 def identifier(value: Any, key: str = "id") -> str | None:
-    """An id. Numbers are taken as well: nothing but equality is ever asked of one."""
+    """An id. Numbers are taken as well. What could not be a step of a path is no id: see `is_path_step`."""
     found = value.get(key) if isinstance(value, Mapping) else None
     if isinstance(found, int) and not isinstance(found, bool):
         found = str(found)
-    return clean(found) or None if isinstance(found, str) and len(found) <= ID_CHARS else None
+    return found if isinstance(found, str) and is_path_step(found) else None
 
 
 def named(value: Any, key: str) -> str | None:
@@ -43,8 +49,9 @@ def inner(value: Any, key: str) -> Mapping[str, Any]:
 
 
 def status(value: Any, otherwise: str) -> str:
-    """The provider's own word, bounded; unknown ones are kept."""
-    return (text(value, "status").strip() or otherwise)[:64]
+    """The provider's word, where it is one of those that the wires document, else `unknown`."""
+    word = text(value, "status").strip() or otherwise
+    return word if word in _STATUSES or word == otherwise else RunStatus.UNKNOWN
 
 
 def usage(value: Any) -> Usage:

@@ -19,6 +19,7 @@ import httpx
 from shared.core.errors import ChatError, OutcomeUnknown, ProviderRefused
 from shared.providers.refusals.classify import from_answer, from_transport
 from shared.providers.sse import EventParser, EventTooLarge, ServerEvent
+from shared.providers.text import is_path_step
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -121,6 +122,8 @@ class Wire:
         *,
         stream: bool = False,
     ) -> httpx.Response:
+        if not all(map(is_path_step, path)):
+            raise ProviderRefused("An id that cannot be part of an address was not sent.")
         limit = self._timeout_seconds if seconds is None else seconds
         # Waiting for a connection and making one end before the whole does, so that running out of time here
         # is known for what it is: nothing was sent.

@@ -26,6 +26,7 @@ from shared.core.chat_events import (
     TurnQueued,
 )
 from shared.core.person_calls import PersonCall, PersonCallKind
+from shared.core.redaction import shown_id
 from shared.core.runs import Handoff
 from shared.core.tool_messages import is_error
 from shared.core.turns import Turn, TurnStatus
@@ -100,7 +101,7 @@ class UiStream:
             case TurnQueued():
                 return self._state(state="queued", position=event.position)
             case RunConflicted():
-                return self._state(state="conflict", waiting_on=event.run_id)
+                return self._state(state="conflict", waiting_on=shown_id(event.run_id))
             case RunStarted():
                 return self._run(event.run_id, event.agent)
             case MessageDelta():
@@ -176,7 +177,7 @@ class UiStream:
         frames = b""
         if not run.open:
             self._texts += 1  # one that was told to have ended may say more all the same
-            run.open, run.part_id = True, f"text-{self._texts}-{run.run_id}"
+            run.open, run.part_id = True, f"text-{self._texts}-{shown_id(run.run_id)}"
             frames = frame({"type": "text-start", "id": run.part_id})
         return frames + frame({"type": "text-delta", "id": run.part_id, "delta": text})
 

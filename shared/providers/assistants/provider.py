@@ -144,10 +144,11 @@ class AssistantsProvider:
 
     async def erase_turn(self, start: RunStart) -> bool:
         thread_id = _thread_id(start.thread)
-        for message in await self._reads.messages(thread_id):
-            if made_by(message, start):
-                await self._wire.delete("threads", thread_id, "messages", fields.text(message, "id"))
-        return True
+        own = [message for message in await self._reads.messages(thread_id) if made_by(message, start)]
+        ids = [fields.identifier(message) for message in own]
+        for message_id in filter(None, ids):
+            await self._wire.delete("threads", thread_id, "messages", message_id)
+        return None not in ids
 
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)

@@ -24,12 +24,13 @@ from shared.core.errors import (
     ThreadGone,
     UnansweredCalls,
 )
+from shared.core.redaction import shown_code
 from shared.providers.refusals import codes
 from shared.providers.refusals.busy import told_active_run
 from shared.providers.refusals.error_body import BODY_CHARS, Fault, read_error, snake
 from shared.providers.refusals.sentences import Sentence
 from shared.providers.retry_after import retry_seconds, told_seconds
-from shared.providers.text import ID_CHARS, clean, excerpt
+from shared.providers.text import clean, excerpt, is_path_step
 
 _LOCK_STATUSES = frozenset({400, 409, 412, 422, 423, 425, 428, 429})
 _SENTENCE_STATUSES = frozenset({400, 409, 422, 423})
@@ -196,7 +197,7 @@ def _about_an_object(fault: Fault, sentence: Sentence) -> bool:
 def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if fault.codes:
-        details["provider_code"] = excerpt(fault.codes[0])
+        details["provider_code"] = shown_code(fault.codes[0])
     if fault.param:
         details["param"] = excerpt(fault.param)
     if about := _about(status, fault):
@@ -221,10 +222,10 @@ def _about(status: int, fault: Fault) -> str | None:
 
 
 def _line(status: int, fault: Fault, what: str) -> str:
-    said = excerpt(fault.message) or (excerpt(fault.codes[0]) if fault.codes else "")
+    said = excerpt(fault.message) or (shown_code(fault.codes[0]) if fault.codes else "")
     return f"The request {what} (HTTP {status})" + (f": {said}" if said else ".")
 
 
 def _bounded(identifier: str | None) -> str | None:
     identifier = clean(identifier or "")
-    return identifier if 0 < len(identifier) <= ID_CHARS else None
+    return identifier if is_path_step(identifier) else None

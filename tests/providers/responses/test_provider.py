@@ -168,7 +168,7 @@ async def test_steps_are_told_in_full_where_the_thread_lacks_them(client: AsyncO
             RunState("resp_1", "failed", error_code="server_error"),
         ),
         ({"status": "cancelled", "output": []}, RunState("resp_1", "cancelled")),
-        ({"status": "thinking"}, RunState("resp_1", "thinking")),
+        ({"status": "thinking"}, RunState("resp_1", "unknown")),
         ({"status": None}, RunState("resp_1", "unknown")),
         ({}, RunState("resp_1", "unknown")),
         (
