@@ -67,6 +67,7 @@ class Agent:
     ask_user: bool = False  # it may put questions to the user
     assistant_made: bool = False  # by us: one that was deleted is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
+    owned: bool = False  # a user's own: no slug gives it what a global agent has
 
 
 @dataclass(frozen=True, slots=True)

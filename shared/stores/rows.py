@@ -76,6 +76,7 @@ def read_agent(row: JsonObject) -> Agent:
         tools=tuple(row["tools"]),
         handoffs=tuple(row["handoffs"]),
         agent_id=row["agent_id"],
+        owned=row["owned"],
         as_tool=row["as_tool"],
         approvals=tuple(row["approvals"]),
         client_tools=tuple(

@@ -57,7 +57,7 @@ class Tool:
     spec: ToolSpec
     idempotent: bool  # may run again where an earlier holder died in the middle
     timeout_seconds: float
-    agents: frozenset[str] | None  # slugs that may be given it; None: any
+    agents: frozenset[str] | None  # slugs of global agents that may be given it; None: any agent
     _arguments: type[BaseModel]
     _function: Callable[..., Awaitable[Any]]
 
@@ -98,7 +98,10 @@ class Registry:
         agents: Collection[str] | None = None,
         name: str | None = None,
     ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
-        """Registers an async function whose first parameter is the context. `agents`: no others may be given it."""
+        """Registers an async function whose first parameter is the context.
+
+        `agents`: only the global agents with these slugs may be given it.
+        """
 
         def register(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
             called = name or function.__name__
@@ -115,9 +118,13 @@ class Registry:
         return register
 
     def of(self, agent: Agent) -> dict[str, Tool]:
-        """Those its row names and that it may have. A name that is not registered is left out."""
+        """Those its row names and that it may have. A name that is not registered is left out.
+
+        A user may call an agent of their own as they like, so its slug gives it nothing.
+        """
         found = {name: tool for name in agent.tools if (tool := self._tools.get(name))}
-        return {name: tool for name, tool in found.items() if tool.agents is None or agent.slug in tool.agents}
+        slug = None if agent.owned else agent.slug
+        return {name: tool for name, tool in found.items() if tool.agents is None or slug in tool.agents}
 
 
 def specs(tools: dict[str, Tool]) -> Sequence[ToolSpec]:

@@ -38,7 +38,8 @@ $$;
 create function chat_internal.agent_json(a public.chat_agents) returns jsonb
 language sql stable set search_path = '' as $$
   select case when a.id is not null then jsonb_build_object(
-    'agent_id', a.id, 'slug', a.slug, 'name', a.name, 'description', a.description, 'provider', a.provider,
+    'agent_id', a.id, 'owned', a.owner_id is not null, 'slug', a.slug,
+    'name', a.name, 'description', a.description, 'provider', a.provider,
     'model', a.model, 'instructions', a.instructions, 'assistant_id', a.assistant_id,
     'assistant_made', a.assistant_made, 'tools', to_jsonb(a.tools), 'approvals', to_jsonb(a.approvals),
     'client_tools', a.client_tools, 'ask_user', a.ask_user,

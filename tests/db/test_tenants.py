@@ -24,7 +24,7 @@ from tests.db.database import Chat, Database, Session, new_id
 Prepared = tuple[str, dict[str, Any]]  # a function and its arguments
 RUN = json.dumps({"run": {"run_id": "r", "agent": "orchestrator", "status": "in_progress"}})
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-PREDICATE = re.compile(r"\b(?:\w+\.)?user_id = (?:p_user|\w+\.user_id)\b")
+PREDICATE = re.compile(r"\b(?:\w+\.)?(?:user_id = (?:p_user|\w+\.user_id)|owner_id = p_user)\b")
 TABLES = ("conversations", "turns", "messages", "tool_calls", "projects")
 ROWS = """
 select jsonb_build_array(
@@ -403,6 +403,11 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "a thread given up": lambda chat: step(chat, threaded(chat), "queued", '{"forget_thread": true}'),
     "a thread given up for an edit": edited_with_thread,
     "a timeline read": lambda chat: ("chat_get_timeline", {"turn": waiting(chat)}),
+    "the agents listed": lambda chat: ("chat_list_agents", {"user": chat.user}),
+    "an agent of the twin's slug read": lambda chat: (
+        "chat_get_agent", {"user": chat.user, "slug": "orchestrator"}
+    ),
+    "an agent of the twin's read": lambda chat: ("chat_get_agent", {"user": chat.user, "slug": "twins"}),
     "what is left to the sweep": then(waiting, lambda _: ("chat_list_orphans", {"limit": 1000})),
 }  # fmt: skip
 
@@ -578,6 +583,7 @@ def trials(server: Database) -> Iterator[Trials]:
                 other.execute(query.encode(), ([trial.twin for trial in made.all],))
             yield made
         server.run("delete from public.chat_conversations where user_id = any (%s)", made.users)
+        server.run("delete from public.chat_agents where owner_id = any (%s)", made.users)
 
 
 @contextmanager
@@ -597,6 +603,23 @@ def stopped_clock(server: Database) -> Iterator[None]:
 @pytest.mark.parametrize("number", range(len(CASES)), ids=list(CASES))
 def test_a_twin_makes_no_difference(trials: Trials, number: int) -> None:
     assert trials.difference(trials.all[number]) == ""
+
+
+def test_an_agent_of_ones_own_is_told_from_a_global_one_of_its_slug(server: Database) -> None:
+    user = new_id()
+    query = "insert into public.chat_agents (owner_id, slug, name, model) values (%s, 'orchestrator', 'mine', 'm')"
+    server.run(query, user)
+    owned = {
+        who: server.call("chat_get_agent", user=who, slug="orchestrator")["agent"]["owned"] for who in (user, new_id())
+    }
+    server.run("delete from public.chat_agents where owner_id = %s", user)
+    assert list(owned.values()) == [True, False]
+
+
+def test_every_function_for_a_user_has_its_case(trials: Trials, server: Database) -> None:
+    functions = server.rows("""select p.proname::text as name from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and 'p_user' = any (p.proargnames)""")
+    assert {function["name"] for function in functions} <= {trial.call[0] for trial in trials.all}
 
 
 def test_every_tenant_predicate_is_needed(trials: Trials, server: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Annotated, Any, cast
 
 import pytest
@@ -84,6 +85,8 @@ def test_who_may_be_given_a_tool(registry: Registry) -> None:
     assert registry.of(agent("writer", "write")).keys() == {"write"}
     assert registry.of(agent("writer")) == {}
     assert registry.of(agent("reader", "write")) == {}
+    # a user's own agent may be called as one that has more
+    assert registry.of(replace(agent("writer", "write"), owned=True)) == {}
 
 
 @pytest.mark.parametrize("name", ["transfer_to_x", "ask_x", "Bad", "with space", "", "x" * 65])
