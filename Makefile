@@ -84,8 +84,7 @@ lock: $(TOOLS)/.installed ## solve the requirements anew and write the files wit
 	$(COMPILE) --group tools --output-file requirements-tools.txt
 
 licences: $(TOOLS)/.installed $(RUNTIME)/.installed ## list the licences of what runs; fails at one that was not agreed to
-	$(TOOLS)/bin/pip-licenses --python $(RUNTIME)/bin/python --ignore-packages pip setuptools --partial-match \
-	  --allow-only "MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL-2.0;Mozilla Public License 2.0;Unlicense"
+	$(TOOLS)/bin/pip-licenses --python $(RUNTIME)/bin/python
 
 sbom: $(TOOLS)/.installed $(RUNTIME)/.installed ## write the bill of materials of what runs to .dev/sbom.json
 	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file .dev/sbom.json $(RUNTIME)/bin/python
