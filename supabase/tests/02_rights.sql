@@ -60,6 +60,27 @@ where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
            and a.attname in ('turn_id', 'conversation_id', 'good', 'comment'))
 order by c.relname, a.attname, role;
 
+select is_empty($$
+  select relname, right_name from pg_class, unnest(array['select', 'insert', 'update', 'delete']) right_name
+  where relnamespace = 'public'::regnamespace and relkind = 'r'
+    and not has_table_privilege('service_role', pg_class.oid, right_name)
+$$, 'service_role may read and write every table');
+
+select is_empty($$
+  select relname, role, right_name
+  from pg_class, unnest(array['anon', 'authenticated', 'service_role']) role,
+       unnest(array['truncate', 'references', 'trigger']) right_name
+  where relnamespace = 'public'::regnamespace and relkind = 'r'
+    and has_table_privilege(role, pg_class.oid, right_name)
+$$, 'none of them may empty a table past its triggers, refer to one or put a trigger on it');
+
+select is_empty($$
+  select relname from pg_class, unnest(array['public', 'anon', 'authenticated']) role
+  where relnamespace in ('public'::regnamespace, 'chat_internal'::regnamespace) and relkind in ('v', 'm', 'S', 'f')
+    and case when relkind = 'S' then has_sequence_privilege(role, pg_class.oid, 'usage, select, update')
+        else has_table_privilege(role, pg_class.oid, 'select, insert, update, delete') end
+$$, 'no view and no sequence is a browser''s');
+
 select ok(pg_temp.refused(role, 'select chat_internal.now()'), role || ' may not enter the internal schema')
 from unnest(array['anon', 'authenticated']) role;
 
