@@ -61,7 +61,7 @@ create function public.chat_delete_conversations(p_user uuid, p_limit int) retur
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
-  runs jsonb := '[]';
+  runs jsonb := '[]'::jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
   for c in

@@ -2,11 +2,8 @@
 
 create function public.chat_rotate_conversation(p_user uuid, p_conversation uuid) returns jsonb
 language plpgsql volatile set search_path = '' as $$
-declare
-  c public.chat_conversations;
 begin
-  update public.chat_conversations set rotate_asked = true where user_id = p_user and id = p_conversation
-  returning * into c;
+  update public.chat_conversations set rotate_asked = true where user_id = p_user and id = p_conversation;
   if not found then
     return jsonb_build_object('outcome', 'not_found');
   end if;
