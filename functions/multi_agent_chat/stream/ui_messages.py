@@ -162,6 +162,9 @@ class UiStream:
             return b""
         frames = b"".join(self._end_text(run) for run in self._runs.values() if run.agent == agent)
         self._runs[run_id] = _Said(agent, run_id)
+        if self._continues and run_id not in self._known_runs:
+            # a step of its own: else the page takes the calls before it for its last, and sends their outputs again
+            frames += frame({"type": "start-step"})
         return frames + self._state(state="running", position=0, agent=agent)
 
     def _delta(self, run: _Said, text: str) -> bytes:

@@ -20,6 +20,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
     "tool-output-denied": ({"toolCallId"}, set()),
     "data-call": ({"id", "data"}, set()),
+    "start-step": (set(), set()),
     "data-turn": ({"id", "data"}, set()),
     "data-handoff": ({"id", "data"}, set()),
     "data-error": ({"id", "data"}, set()),

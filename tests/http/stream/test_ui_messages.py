@@ -391,4 +391,6 @@ def test_a_stream_that_goes_on_repeats_nothing_that_was_said() -> None:
     frames.append(stream.closing(end, None))
     parts = read(b"".join(frames))
     assert texts_of(parts) == ["Done."]
+    kinds = [part["type"] for part in parts]
+    assert kinds.index("tool-output-denied") < kinds.index("start-step") < kinds.index("text-start")
     assert of_type(parts, "tool-output-denied") == [{"type": "tool-output-denied", "toolCallId": "call_1"}]
