@@ -98,6 +98,7 @@ class RequiredActions:
         for call in (await hold.advance(update)).calls:
             self._instance.tell(hold.turn, PersonAsked(call))
         hold.log(EventName.TURN_WAITING, calls=len(calls))
+        self._instance.announce(hold.turn.conversation)
         return ActionResult(NextStep.WAIT)
 
     async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:

@@ -59,7 +59,8 @@ create function chat_internal.note_accepted() returns trigger
 language plpgsql volatile set search_path = '' as $$
 begin
   insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, code, other_turn_id, nth)
-  select chat_internal.ring_day(new.created_at), new.created_at, new.id, new.conversation_id, 'turn.accepted',
+  select (floor(extract(epoch from new.created_at) / 86400)::bigint % 8)::smallint, new.created_at, new.id,
+    new.conversation_id, 'turn.accepted',
     new.agent, new.strategy, (array_agg(t.id order by t.place desc, t.seq desc))[1], count(t.id)
   from public.chat_turns t
   where t.user_id = new.user_id and t.conversation_id = new.conversation_id and t.finished_at is null
@@ -67,13 +68,14 @@ begin
   return null;
 end $$;
 
--- What a turn without an incident does is noted in small statements: they are cheaper than one for all.
+-- What a turn without an incident does is noted in small statements, which are cheaper than one for all, and without
+-- functions of ours, each of which costs as much as a row.
 create function chat_internal.note_change() returns trigger
 language plpgsql volatile set search_path = '' as $$
 declare
   -- a final turn that is taken out of view keeps the time of its end
   v timestamptz := case when old.finished_at is null then new.updated_at else chat_internal.now() end;
-  today smallint := chat_internal.ring_day(v);
+  today smallint := floor(extract(epoch from v) / 86400)::bigint % 8;
 begin
   if old.status = 'queued' and new.status = 'starting' then
     insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, nth, ms)
@@ -93,8 +95,8 @@ begin
     insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, run_id, code, nth, ms)
     select today, case when e.name = 'run.started' and r.ends then coalesce(new.starting_at, v) else v end, new.id,
       new.conversation_id, e.name, r.run ->> 'agent', left(r.run ->> 'run_id', 200),
-      case when e.name = 'run.ended' then chat_internal.as_code(r.run ->> 'status') end, new.attempt,
-      case when e.name = 'run.started' then chat_internal.ms(v - new.starting_at) end
+      case when e.name = 'run.ended' then r.run ->> 'status' end, new.attempt,
+      case when e.name = 'run.started' then ceil(extract(epoch from v - new.starting_at) * 1000) end
     from (
       select n.value as run,
         not n.value ? 'asked_by' and o.value ->> 'run_id' is distinct from n.value ->> 'run_id' as starts,
@@ -142,9 +144,11 @@ begin
     insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, code, other_turn_id, nth, ms,
                                          waited_ms, input_tokens, output_tokens)
     values (today, v, new.id, new.conversation_id, 'turn.' || new.status, new.agent,
-      coalesce(chat_internal.as_code(new.error ->> 'code'), case when new.joined_to is not null then 'joined' end), new.joined_to,
-      new.conflicts, chat_internal.ms(v - new.created_at),
-      chat_internal.ms(coalesce(new.first_started_at, v) - new.created_at), new.input_tokens, new.output_tokens);
+      case when new.error is not null then chat_internal.as_code(new.error ->> 'code')
+           when new.joined_to is not null then 'joined' end,
+      new.joined_to, new.conflicts, ceil(extract(epoch from v - new.created_at) * 1000),
+      greatest(ceil(extract(epoch from coalesce(new.first_started_at, v) - new.created_at) * 1000), 0),
+      new.input_tokens, new.output_tokens);
   end if;
   return null;
 end $$;

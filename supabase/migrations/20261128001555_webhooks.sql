@@ -1,5 +1,5 @@
--- The ends of turns that another service is to be told of: written in the transaction that ends the turn, kept until
--- they were taken there or three days have passed. Ids only.
+-- The ends of turns that another service is to be told of, and that one waits for a person: written in the transaction
+-- in which that happens, kept until they were taken there or three days have passed. Ids only.
 
 create table public.chat_webhooks (
   id              uuid        primary key default gen_random_uuid(),  -- the same with every attempt
@@ -21,13 +21,14 @@ create function chat_internal.note_webhook() returns trigger
 language plpgsql volatile set search_path = '' as $$
 begin
   insert into public.chat_webhooks (turn_id, conversation_id, name, made_at, not_before)
-  values (new.id, new.conversation_id, 'turn.' || new.status, new.finished_at, new.finished_at);
+  values (new.id, new.conversation_id, 'turn.' || new.status, new.updated_at, new.updated_at);
   return null;
 end $$;
 
 -- A message that was taken back was never sent.
 create trigger note_webhook after update on public.chat_turns
-  for each row when (new.webhook and old.finished_at is null and new.finished_at is not null and new.text <> '')
+  for each row when (new.webhook and new.text <> '' and old.finished_at is null and (
+    new.finished_at is not null or (new.status = 'waiting' and old.status <> 'waiting')))
   execute function chat_internal.note_webhook();
 
 -- Those that are due, of one conversation or of all; who takes one has half a minute to send it before it is due again,

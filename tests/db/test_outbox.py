@@ -69,6 +69,17 @@ def test_every_end_is_told(chat: Chat, end: Callable[[Chat], list[tuple[str, str
     assert end(chat) == told(chat)
 
 
+def test_that_a_turn_waits_for_a_person_is_told_once(chat: Chat) -> None:
+    epoch, turn = begun(chat)
+    chat.advance(epoch, turn, "requires_action")
+    call = {"call_id": "a", "kind": "approval", "name": "send", "arguments": "{}"}
+    step = {"run_id": "r", "agent": "orchestrator", "text": "", "calls": [call | {"output": None}]}
+    chat.advance(epoch, turn, None, json.dumps({"step": step | {"thread_id": None, "handoff": None}}))
+    chat.advance(epoch, turn, "waiting", json.dumps({"person": [call], "person_ms": 1000}), lease_ms=0)
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=turn)
+    assert told(chat) == [(turn, "turn.waiting")]
+
+
 def test_what_was_not_asked_for_or_taken_back_is_not_told(chat: Chat) -> None:
     claim = chat.submit()["claim"]
     chat.complete(claim["epoch"], claim["turn"]["turn_id"])
