@@ -56,6 +56,15 @@ def accepted_is_final(record: Record) -> Iterator[str]:
             yield f"G1 turn {name_of(turn)} is {turn['status']} after the drain"
 
 
+def told_to_operators(record: Record) -> Iterator[str]:
+    """What was written down of a turn begins with its acceptance and ends once, as its row does."""
+    for turn in record.turns:
+        names = turn["events"] or []
+        ends = [name for name in names if name in ("turn.completed", "turn.failed", "turn.cancelled")]
+        if names[:1] != ["turn.accepted"] or (turn["finished"] is not None and ends != [f"turn.{turn['status']}"]):
+            yield f"events of {name_of(turn)}, which is {turn['status']}: {names}"
+
+
 def one_outcome(record: Record) -> Iterator[str]:
     """G1: every final answer and the row say the same."""
     for answer in _with_turn(record):
@@ -234,7 +243,8 @@ ALLOWED: dict[str, Any] = {
     "edit": _EVERYWHERE | {"not_found", "already_started"},
 }
 CHECKS: tuple[Check, ...] = (
-    anything_at_all, accepted_is_final, one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
+    anything_at_all, accepted_is_final, told_to_operators,
+    one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
     never_in_its_own_way, thread_history,
     one_turn_a_key, in_time, known_codes, tenants_apart, cancel_works, bounded, nothing_left, transcript,
     displaced_by_somebody, displaced_in_time, one_reply_for_joined, rolled_back_is_gone, told_to_the_model,
