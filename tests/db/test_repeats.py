@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.db.database import Answer, Chat, new_id
+from tests.db.test_waiting import CALLS, waiting
 
 VOLATILE = {"waited_ms", "cancelling_ms", "starting_ms", "running_ms", "working_ms", "remaining_ms", "retry_ms"}
 
@@ -123,6 +124,12 @@ def without(name: str, prepare: Callable[[Chat], dict[str, Any]]) -> Callable[[C
     return lambda chat: {key: value for key, value in prepare(chat).items() if key != name}
 
 
+def asking(chat: Chat) -> dict[str, Any]:
+    _, turn = waiting(chat, calls=CALLS[:1])
+    return {"user": chat.user, "turn": turn, "call": "a", "approve": True, "reason": None, "output": None,
+            "op": new_id()}  # fmt: skip
+
+
 CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_submit_turn", new_message),
     ("chat_claim_turn", claimable),
@@ -140,6 +147,7 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_finish_tool_call", tool_call(output="output")),
     ("chat_cancel_turn", queued),
     ("chat_edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
+    ("chat_answer_call", asking),
     ("chat_remember_assistant", assistant),
     ("chat_keep_scratch", scratch),
     ("chat_list_ended_threads", over),
