@@ -1,24 +1,25 @@
-"""ChatService: take a turn, wait for it, cancel it, change it."""
+"""ChatService: all that can be asked of turns and conversations, but for reading.
+
+This file is longer than 250 lines because each of these requests ends in the same wait, `_see_through`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
-import hashlib
-import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Conflict, ConversationDeleted, Fenced, NotFound, StoreUnavailable
-from shared.core.model import Scope, User
+from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Thread
-from shared.core.turns import ChatRequest, Claim, ConversationKey, MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import Claim, ConversationKey, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
@@ -32,37 +33,6 @@ DELETED_AT_ONCE = 50  # conversations in one transaction
 END_LEFT_SECONDS = 2.0  # what the deletion of a conversation waits for the end of its runs
 STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
 LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """One message as its sender means it. How long the sender wants to wait is not part of it."""
-
-    text: str | None  # None: what was asked in the turn that this one replaces
-    conversation_id: str | None = None
-    scope: Scope | None = None
-    agent: str | None = None
-    strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
-    metadata: Mapping[str, str] | None = None
-    idempotency_key: str | None = None
-    replaces: str | None = None  # the turn in whose place it is sent
-    chat: ChatRequest | None = None  # how a chat of the AI SDK says the same
-
-    def digest(self) -> str:
-        """64 hex digits that are equal exactly where two messages mean the same turn."""
-        meaning: dict[str, Any] = {
-            "text": self.text,
-            "conversation_id": self.conversation_id,
-            "scope": None if self.scope is None else [one for one in astuple(self.scope) if one is not None],
-            "agent": self.agent,
-            "strategy": self.strategy,
-            "metadata": dict(self.metadata or {}),
-        }
-        if self.replaces is not None:
-            meaning["replaces"] = self.replaces
-        if self.chat is not None:
-            meaning["chat"] = astuple(self.chat)
-        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 from functions.multi_agent_chat import answer_fields, body_fields
 from functions.multi_agent_chat.body_fields import MAX_CHAT_ID, invalid, is_uuid
-from shared.chat import NewMessage
 from shared.core.errors import NotFound
 from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger
 

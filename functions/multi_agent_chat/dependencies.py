@@ -15,10 +15,10 @@ from functions.multi_agent_chat.health import Health
 from functions.multi_agent_chat.stream.response import TurnStream
 from functions.multi_agent_chat.user_shares import UserShares
 from shared.auth import TokenVerifier, bearer_token
-from shared.chat import NewMessage
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Forbidden, StoreUnavailable
 from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import MultitaskStrategy, Turn
 from shared.ports import Accepted, Clock, Store

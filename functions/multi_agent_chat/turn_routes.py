@@ -18,9 +18,9 @@ from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependenci
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.stream.ui_messages import UiStream
 from functions.multi_agent_chat.url_fields import id_in
-from shared.chat import NewMessage
 from shared.core.errors import NotFound, StoreUnavailable
 from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.turns import MultitaskStrategy
 from shared.ports import Accepted
 

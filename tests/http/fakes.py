@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.chat import NewMessage
 from shared.core.chat_events import ChatEvent
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
 from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
+from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Usage
 from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus

@@ -16,9 +16,10 @@ from psycopg.rows import dict_row
 
 from dev.emulator.testing import local_client
 from functions.composition import Built, compose
-from shared.chat import ChatService, NewMessage
+from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.model import JsonObject, User
+from shared.core.new_message import NewMessage
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.settings import Settings, load_settings
 from shared.stores.lane import Rank

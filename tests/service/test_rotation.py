@@ -8,10 +8,10 @@ import pytest
 
 from dev.emulator.testing import RunningEmulator
 from functions.maintenance.tidying import Tidying
-from shared.chat import NewMessage
 from shared.clock import LoopClock
 from shared.core.errors import Conflict
 from shared.core.model import Scope, ScopeKind, User
+from shared.core.new_message import NewMessage
 from shared.core.turns import Turn
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, new_user

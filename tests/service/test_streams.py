@@ -9,7 +9,6 @@ from contextlib import suppress
 import pytest
 
 from dev.emulator.testing import RunningEmulator
-from shared.chat import NewMessage
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
@@ -22,6 +21,7 @@ from shared.core.chat_events import (
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from shared.live_turn import LiveTurn
 from tests.db.database import Database

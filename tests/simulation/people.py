@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from shared.chat import NewMessage
 from shared.core.errors import ChatError
 from shared.core.model import User
+from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.simulation.instance import Instance, Work
