@@ -18,7 +18,8 @@ create table public.chat_deleted_keys (
 
 create index chat_deleted_keys_by_age on public.chat_deleted_keys (deleted_at);
 
--- Runs that were under way when their turn's row went. Their threads are deleted when they have ended.
+-- Runs that were under way when their turn ended without them, or its row went. Their threads are deleted when they
+-- have ended.
 create table public.chat_left_runs (
   id         uuid        primary key default gen_random_uuid(),
   provider   text,                          -- null: what the service's settings say
@@ -33,16 +34,19 @@ create table public.chat_left_runs (
 
 create index chat_left_runs_by_thread on public.chat_left_runs (thread_id) where thread_id is not null;
 
--- The runs of a conversation's open turns, those of asked agents included, put on record as left.
-create function chat_internal.leave_runs(c public.chat_conversations) returns jsonb
+-- The runs of a conversation's open turns, or of those that are named; those of asked agents included. They are put on
+-- record as left.
+create function chat_internal.leave_runs(c public.chat_conversations, p_turns uuid[]) returns jsonb
 language sql volatile set search_path = '' as $$
   with under_way as (
     select c.thread_provider as provider, c.thread_id, t.run_id, t.id as turn_id from public.chat_turns t
     where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and t.run_id is not null
+      and (p_turns is null or t.id = any (p_turns))
     union
     select s.provider, s.thread_id, s.run_id, t.id from public.chat_turns t
     join public.chat_scratch_threads s on s.turn_id = t.id
-    where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and s.run_id is not null),
+    where t.user_id = c.user_id and t.conversation_id = c.id and t.finished_at is null and s.run_id is not null
+      and (p_turns is null or t.id = any (p_turns))),
   kept as (
     insert into public.chat_left_runs (provider, thread_id, run_id, turn_id, left_at)
     select u.provider, u.thread_id, u.run_id, u.turn_id, chat_internal.now() from under_way u
@@ -56,7 +60,7 @@ $$;
 create function chat_internal.keep_left_runs() returns trigger
 language plpgsql volatile set search_path = '' as $$
 begin
-  perform chat_internal.leave_runs(old);
+  perform chat_internal.leave_runs(old, null);
   return old;
 end $$;
 

@@ -22,7 +22,7 @@ create function chat_internal.delete_conversation(c public.chat_conversations) r
 language plpgsql volatile set search_path = '' as $$
 declare
   v timestamptz := chat_internal.now();
-  runs jsonb := chat_internal.leave_runs(c);
+  runs jsonb := chat_internal.leave_runs(c, null);
 begin
   insert into public.chat_deleted_conversations (user_id, id) values (c.user_id, c.id) on conflict do nothing;
   insert into public.chat_deleted_keys (user_id, key_hash, deleted_at)

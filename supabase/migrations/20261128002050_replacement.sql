@@ -41,7 +41,7 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Ends what is open from there on, so that it can never answer: every later write of its holder is refused, and its run
--- is left with its thread. What is final keeps its status and its reply. Numbers of lines are not used again.
+-- is left with its thread. The holder ends it at the provider, or the sweep where that holder is gone. What is final keeps its status and its reply. Numbers of lines are not used again.
 create function chat_internal.displace_from(
   c public.chat_conversations, p_named public.chat_turns, p_by uuid, p_text text, p_agent text, p_now timestamptz)
 returns void
@@ -53,6 +53,7 @@ declare
   ids uuid[];
 begin
   select array_agg(x.id), bool_or(x.attempt > 0) into ids, begun from chat_internal.turns_from(c, p_named) x;
+  perform chat_internal.leave_runs(c, ids);
   for t in
     select x.* from chat_internal.turns_from(c, p_named) x
     where x.finished_at is null and x.joined_to is null order by x.place, x.seq

@@ -90,8 +90,9 @@ async def test_a_stream_ends_and_says_why(instances: Instances, emulator: Runnin
     assert await watching == ErrorCode.CONVERSATION_DELETED
 
 
+@pytest.mark.parametrize("over", ["deleted", "replaced"])
 async def test_a_run_whose_holder_is_gone_is_ended_by_the_sweep(
-    instances: Instances, emulator: RunningEmulator, db: Database
+    instances: Instances, emulator: RunningEmulator, db: Database, over: str
 ) -> None:
     one, user, conversation = await instances.make(), new_user(), str(uuid.uuid4())
     sent = asyncio.create_task(one.send(user, "[[never]] [[ignore-cancel 1]] hello", conversation))
@@ -100,12 +101,17 @@ async def test_a_run_whose_holder_is_gone_is_ended_by_the_sweep(
         await one.rpc.next_call()
     sent.cancel()
     await asyncio.wait({sent})
-    await one.store.delete_conversation(user.id, conversation)
+    if over == "deleted":
+        await one.store.delete_conversation(user.id, conversation)
+    else:
+        (turn,) = (await one.store.get_conversation(user.id, conversation)).open_turns
+        await one.send(user, "edited", conversation, replaces=turn.turn_id)
     report = await tidy(one)
     assert (report["runs_ended"], report["threads_deleted"]) == (1, 1)
     assert await emulator.reached(run) == "cancelled"
-    assert await left_at_provider(emulator) == []
-    assert db.rows("select 1 from public.chat_left_runs") == db.rows("select 1 from public.chat_threads") == []
+    assert len(await left_at_provider(emulator)) == (over == "replaced"), "the thread that was given up is gone"
+    assert db.rows("select 1 from public.chat_left_runs") == []
+    assert db.rows("select 1 from public.chat_threads where ended_at is not null") == []
 
 
 async def test_the_threads_and_runs_of_asked_agents_go_too(
