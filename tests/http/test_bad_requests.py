@@ -370,7 +370,7 @@ async def test_methods(http: httpx.AsyncClient, method: str, path: str, allow: s
         *(
             "/robots.txt",
             "/favicon.ico",
-            "/stats",
+            "/statistics",
             "*",
             "agents",
             "/agents#x",
