@@ -34,6 +34,7 @@ READABLE = {
     "chat_turns",
     "chat_messages",
     "chat_tool_calls",
+    "chat_person_calls",
     "chat_projects",
     "chat_feedback",
 }
