@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.e2e.stack import Stack
 from tests.web.canned import AT, Canned, fulfil, row
 from tests.web.person import Person
 
@@ -98,3 +101,23 @@ def test_what_an_agent_asks_for_is_allowed_refused_and_answered(reader: Person) 
         {"call_id": "call-delete_project", "approve": False, "reason": "I need it"},
         {"call_id": "call-ask_user", "output": "Tawny owl"},
     ]
+
+
+def test_an_agent_that_may_ask_goes_on_with_what_it_was_told(writer: Person, running: Stack) -> None:
+    row = {"slug": "asker", "name": "Asker", "model": "m", "tools": ["write_project"], "ask_user": True}
+    keys = {"apikey": running.secret_key, "authorization": f"Bearer {running.secret_key}"}
+    agents = f"{running.supabase}/rest/v1/chat_agents"
+    httpx.post(agents, headers=keys, json=row | {"approvals": ["write_project"]}).raise_for_status()
+    one = writer
+    one.page.reload()  # the list of agents is read once
+    one.page.get_by_role("button", name="Choose who answers").click()
+    one.page.get_by_role("button", name=re.compile("^Asker")).click()
+    one.say('[[tool write_project {"title": "Owls"}]] [[tool ask_user {"question": "Which?", "choices": ["Barn"]}]] go')
+    cards = one.page.locator(".call")
+    expect(cards).to_have_count(2)
+    cards.get_by_role("button", name="Allow", exact=True).click()
+    expect(cards).to_have_count(1)
+    cards.get_by_role("button", name="Barn").click()
+    one.hears("ask_user -> Barn")
+    expect(cards).to_have_count(0)
+    httpx.delete(agents, headers=keys, params={"slug": "eq.asker"}).raise_for_status()
