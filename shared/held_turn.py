@@ -32,6 +32,7 @@ class HeldTurn(TurnLease):
         super().__init__(instance, claim)
         self.agent: Agent = claim.agent
         self.thread: Thread | None = claim.thread
+        self.came_with_thread = claim.thread is not None  # which may hold more than this turn's message
         self.last_run_id = claim.last_run_id
         self.message_count = claim.message_count
         self.thread_lines = claim.thread_lines

@@ -128,12 +128,14 @@ class RunRequests:
     async def may_start_afresh(self, hold: HeldTurn, code: ErrorCode) -> bool:
         """Whether a new thread, or a shorter transcript, is worth a try after a refusal of what stood in the last one.
 
-        Once, and only where anything was said before this turn's message. A transcript is only ever made shorter: it
-        holds nothing but what people and models have said, so no part of it is damaged.
+        Once, and only where anything was said before this turn's message, or the thread was there: what a rollback took
+        out of the transcript may still stand in it. A transcript is only ever made shorter: it holds nothing but what
+        people and models have said, so no part of it is damaged.
         """
         if hold.given_up_for is not None or not (self._provider.keeps_threads or code is ErrorCode.CONTEXT_TOO_LONG):
             return False
-        return bool(hold.steps) or bool(await self._history(hold, 1))
+        kept = self._provider.keeps_threads and hold.came_with_thread
+        return kept or bool(hold.steps) or bool(await self._history(hold, 1))
 
     async def _history(self, hold: HeldTurn, lines: int) -> tuple[Message, ...]:
         """The last lines before this turn; none where they were refused as flagged, fewer where they were refused."""

@@ -13,7 +13,7 @@ from dev.emulator.ids import thread_wire_id
 from dev.emulator.responses import response as emulated_responses
 from dev.emulator.testing import RunningEmulator
 from shared.clock import LoopClock
-from shared.core.turns import TurnStatus
+from shared.core.turns import MultitaskStrategy, TurnStatus
 from shared.instance.rate_limits import RateLimits
 from tests.db.database import Database
 from tests.service.instances import Instances, new_user
@@ -136,6 +136,19 @@ async def test_more_than_the_limit_ever_allows_is_tried_twice(front: Scripted, d
 
     assert turn.error is not None
     assert turn.error["code"] == "context_too_long"
+    assert front.struck == 2
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_thread_is_given_up_for_what_was_rolled_back_there(front: Scripted, db: Database, wire: str) -> None:
+    async with Instances(db.dsn, front.base_url, wire) as made:
+        one, user = await made.make(), new_user()
+        first = await one.send(user, "[[never]] first", wait=0.5)
+        await one.wait_while(user, first, TurnStatus.QUEUED, TurnStatus.STARTING)
+        front.answer("POST", CREATE[wire], error(400, "context_length_exceeded", "Maximum context length exceeded."))
+        turn = await one.send(user, "other", first.conversation_id, strategy=MultitaskStrategy.ROLLBACK)
+
+    assert turn.status is TurnStatus.COMPLETED
     assert front.struck == 2
 
 
