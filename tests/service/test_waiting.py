@@ -213,13 +213,14 @@ async def test_an_answer_that_does_not_come_counts_as_no(
 ) -> None:
     """Hours later the sweep finds it. What it waited is neither of its deadline nor of its budget."""
     one, user = await instances.make(approval_ttl_hours="2"), new_user()
+    sweeping = await instances.make()  # an instance that has not looked at the turn yet
     parts = [calls(WRITE), lambda seen: says(tells(seen)["write_project"])]
     turn = await waiting(one, user, team_of(user), *parts, tools=("write_project",), approvals=("write_project",))
     assert [orphan for orphan in await one.store.list_orphans(100) if orphan.user_id == user.id] == []
     db.let_pass(3 * 3600)
     (orphan,) = [orphan for orphan in await one.store.list_orphans(100) if orphan.user_id == user.id]
     assert orphan.newest_turn_id == turn.turn_id
-    done = await one.wait(user, turn)
+    done = await sweeping.wait(user, turn)
     assert done.status is TurnStatus.COMPLETED, done.error
     assert '"expired"' in (done.reply or "")
     with pytest.raises(Conflict):
