@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from functions.maintenance.app import ANSWER_SECONDS
-from functions.maintenance.delete_threads import ThreadDeletion
 from functions.maintenance.sweep import Sweep
+from functions.maintenance.tidying import Tidying
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from tests.simulation.instance import SETTINGS, Instance
@@ -36,7 +36,7 @@ async def tidy_up(world: World) -> None:
 
 async def _tidy(instance: Instance, deadline: float) -> None:
     with contextlib.suppress(StoreUnavailable):
-        await ThreadDeletion(instance.store, instance.chat, LoopClock()).run(deadline)
+        await Tidying(instance.store, instance.chat, LoopClock()).run(deadline)
 
 
 async def no_sweep(instance: Instance) -> None:
