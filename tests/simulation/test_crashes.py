@@ -17,9 +17,9 @@ from tests.simulation.crashes import (
 )
 from tests.simulation.database import Database
 
-EVERY = {True: 2, False: 3}  # boundaries; `make soak-simulation` takes each of them
-EVERY_FREEZE = 2
-EVERY_SHUTDOWN = 4
+EVERY = {True: 4, False: 5}  # boundaries; `make soak-simulation` takes each of them
+EVERY_FREEZE = 4
+EVERY_SHUTDOWN = 8
 
 
 @pytest.mark.parametrize("returning", BOUNDS, ids=lambda returning: "client" if returning else "sweep")
@@ -51,7 +51,7 @@ def test_a_freeze_at_every_boundary(simulated: Database) -> None:
 def test_a_shutdown_at_every_boundary(simulated: Database, kind: str) -> None:
     """Every deployment takes instances away in mid-answer: no request is cut off, and another one goes on at once."""
     found = list(shutdowns(simulated, kind, every=EVERY_SHUTDOWN))
-    assert len(found) > 8
+    assert len(found) > 4
     for shutdown in found:
         assert shutdown.result.world.counts["shutdowns"] == 1
         assert not shutdown.broken(SHUTDOWN_BOUND), (

@@ -7,9 +7,9 @@ import pytest
 from tests.simulation.crashes import BOUNDS, FREEZE_BOUND, KINDS, LOST_ANSWER_SECONDS, deaths, freezes, lost_answers
 from tests.simulation.database import Database
 
-EVERY = {True: 4, False: 16}  # boundaries; `make soak-simulation` takes each of them
-EVERY_FREEZE = 12
-EVERY_CALL = 2
+EVERY = {True: 8, False: 24}  # boundaries; `make soak-simulation` takes each of them
+EVERY_FREEZE = 24
+EVERY_CALL = 4
 EVERY_WAIT = 24
 
 
