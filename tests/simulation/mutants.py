@@ -46,6 +46,7 @@ class Mutant:
     changes: tuple[Change, ...]
     sweeping: Sweeping = sweep
     says: str = ""  # the promise it is known to break; empty where that differs from seed to seed
+    first_seed: int = 0  # where the search begins: few worlds have what it takes for some
 
     @contextmanager
     def applied(self, database: Database) -> Iterator[None]:
@@ -236,15 +237,15 @@ MUTANTS = (
     Mutant("patience begins anew with every holder", "clean", (
         in_python(TurnStop, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
-    Mutant("a thread that may hold a message twice is kept", "repeated", (_KEPT_IN_DOUBT,), says="G2"),
+    Mutant("a thread that may hold a message twice is kept", "repeated", (_KEPT_IN_DOUBT,), says="G2", first_seed=34),
     # these two alone cost a thread, and break nothing
     Mutant("no look back after a repeat, in a thread that is kept", "late", (
         in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")), _KEPT_IN_DOUBT,
-    ), says="holds the messages"),
+    ), says="holds the messages", first_seed=89),
     Mutant("an open repeat is not ended by the next holder, in a thread that is kept", "repeated", (
         in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
         _KEPT_IN_DOUBT,
-    ), says="G"),
+    ), says="G", first_seed=34),
     Mutant("a create in the foreground is taken for a short one", "late", (
         instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
     ), says="G2"),
@@ -359,7 +360,7 @@ TEAM_MUTANTS = (
     ), says="G1"),
     Mutant("what stands before the last item known is not rolled back", "clean", (
         in_python(TurnStop, "_erase", ("steps=hold.steps", "steps=()")),
-    ), says="rolled back"),
+    ), says="rolled back", first_seed=35),
 )  # fmt: skip
 
 HARMLESS = (

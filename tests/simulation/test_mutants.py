@@ -38,7 +38,7 @@ def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
     if mutant.mode == LOST_ANSWER:
         yield from (mishap.broken(LOST_ANSWER_SECONDS) for kind in KINDS for mishap in lost_answers(db, kind))
         return
-    for seed in range(SEEDS):
+    for seed in range(mutant.first_seed, mutant.first_seed + SEEDS):
         try:
             yield simulate(db, mutant.mode, seed, sweeping=mutant.sweeping).violations
         except Deadlock:

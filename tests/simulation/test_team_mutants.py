@@ -36,7 +36,7 @@ def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
             except Unusual as undisturbed:
                 yield [str(undisturbed)]
         return
-    for seed in range(SEEDS):
+    for seed in range(mutant.first_seed, mutant.first_seed + SEEDS):
         try:
             yield simulate(db, mutant.mode, seed, profile=replace(MODES[mutant.mode], team=SHARE)).violations
         except Deadlock:
