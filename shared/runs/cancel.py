@@ -60,6 +60,7 @@ class _Effort:
     ) -> None:
         heard = hold.heard_of(run_id)
         self.said, self._was_heard = heard or "", heard is not None
+        self._looked = False
         self._in_foreground = in_foreground
         self._hold, self._provider, self._clock, self._pace = hold, provider, clock, pace
         self._thread, self._run_id = hold.thread_or_new(provider), run_id
@@ -68,28 +69,28 @@ class _Effort:
 
     async def make(self, give_up_at: float) -> CancelResult:
         """One that was not heard until now is heard meanwhile: some servers show its words only in its stream."""
-        if self._was_heard or not self._provider.attachable:
-            return await self._end(give_up_at)
-        hearing = asyncio.ensure_future(self._hear())
-        try:
-            ending = await self._end(give_up_at)
-            if ending.run is not None:
-                await asyncio.wait({hearing}, timeout=WORDS_SECONDS)
-            return replace(ending, said=self.said)
-        finally:
-            hearing.cancel()
-            await asyncio.wait({hearing})
+        if not self._was_heard:
+            self._listen()
+        ending = await self._end(give_up_at)
+        if ending.run is not None and not self._was_heard and self._listening is not None:
+            await asyncio.wait({self._listening}, timeout=WORDS_SECONDS)
+        return replace(ending, said=self.said)
 
-    async def _hear(self) -> None:
+    def _listen(self) -> None:
+        """One stream tells both: the words, and that the run has ended."""
+        if self._listening is None and self._provider.attachable:
+            self._listening = asyncio.ensure_future(self._hear())
+
+    async def _hear(self) -> bool:
+        """Whether the stream has told the run's end, and did not only break off."""
         known = ""
-        async with contextlib.aclosing(
-            self._provider.listen(self._thread, self._run_id, self._hold.turn.turn_id)
-        ) as stream:
+        async with contextlib.aclosing(self._provider.listen(self._thread, self._run_id, self._turn_id)) as stream:
             async for one in stream:
                 if isinstance(one, RunState):
-                    return
+                    return True
                 known = known[: one.at].ljust(one.at) + one.text
                 self.said = max(self.said, known, key=len)
+        return False
 
     async def _end(self, give_up_at: float) -> CancelResult:
         hold, never = self._hold, False
@@ -122,31 +123,22 @@ class _Effort:
     async def _until_heard(self, seconds: float) -> None:
         """Let so much time pass, or less where the run's stream tells its end: the next look shows it."""
         until = self._clock.now() + seconds
-        if self._listening is None and self._provider.attachable:
-            self._listening = asyncio.ensure_future(self._listen())
+        self._listen()
         if self._listening is not None and not self._listening.done():
             await asyncio.wait({self._listening}, timeout=seconds)
             if self._listening.done() and self._listening.result():
                 return
         await self._clock.sleep(max(until - self._clock.now(), 0))
 
-    async def _listen(self) -> bool:
-        """Whether the stream has told the run's end, and did not only break off."""
-        async with contextlib.aclosing(self._provider.listen(self._thread, self._run_id, self._turn_id)) as stream:
-            async for one in stream:
-                if isinstance(one, RunState):
-                    return True
-        return False
-
     async def _first_look(self) -> RunState:
         """What it has said is known already where it was heard until now: then its end is asked for at once."""
-        if self._was_heard:
-            self._was_heard = False
+        if self._was_heard and not self._looked:
+            self._looked = True
             return RunState(self._run_id, RunStatus.IN_PROGRESS)
         return await self._look()
 
     async def _get(self) -> RunState:
-        return await self._provider.get_run(self._thread, self._run_id, self._hold.turn.turn_id)
+        return await self._provider.get_run(self._thread, self._run_id, self._turn_id)
 
     async def _look(self) -> RunState:
         state = await self._hold.keep(self._get(), stoppable=False)
