@@ -6,9 +6,8 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError
 from shared.ports import Clock
 
-FIRST_SECONDS = 2.0  # told while no request has left yet
+FIRST_SECONDS = 2.0  # told while no request has left a full instance yet
 LEAST_SECONDS, MOST_SECONDS = 1.0, 30.0
-NEVER = float("-inf")
 SMOOTHING = 0.1  # of each new gap in the average
 
 
@@ -17,22 +16,22 @@ class RequestCap:
 
     def __init__(self, most: int, clock: Clock) -> None:
         self._most, self._clock, self._inside = most, clock, 0
-        self._gap: float | None = None  # seconds from one leaving to the next, on average
-        self._left_at = self._promised_at = NEVER  # an app is made before there is a loop, and so a time
+        self._gap: float | None = None  # seconds until one leaves where all places are taken, on average
+        self._full_at = self._promised_at = float("-inf")
 
     def enter(self) -> None:
         """Raises ChatError (`overloaded`)."""
-        if self._left_at == NEVER:
-            self._left_at = self._promised_at = self._clock.now()
         if self._inside >= self._most:
             raise ChatError(code=ErrorCode.OVERLOADED, retryable=True, retry_after=self._retry_seconds())
         self._inside += 1
+        if self._inside == self._most:
+            self._full_at = self._clock.now()
 
     def leave(self) -> None:
+        if self._inside == self._most:  # the gaps of an idle hour say nothing of a crowd
+            gap = self._clock.now() - self._full_at
+            self._gap = gap if self._gap is None else self._gap + SMOOTHING * (gap - self._gap)
         self._inside -= 1
-        now = self._clock.now()
-        gap, self._left_at = now - self._left_at, now
-        self._gap = gap if self._gap is None else self._gap + SMOOTHING * (gap - self._gap)
 
     def _retry_seconds(self) -> float:
         if self._gap is None:

@@ -32,11 +32,11 @@ def leaving_every(seconds: float, most: int = 3) -> RequestCap:
     """All places taken, after a while in which one request left so often."""
     clock = Now()
     cap = RequestCap(most, clock)
-    for _ in range(200):
+    for _ in range(most):
         cap.enter()
+    for _ in range(200):
         clock.seconds += seconds
         cap.leave()
-    for _ in range(most):
         cap.enter()
     return cap
 
@@ -57,3 +57,19 @@ def test_each_is_told_when_its_own_place_will_be_free() -> None:
 @pytest.mark.parametrize(("gap", "expected"), [(0.001, LEAST_SECONDS), (500.0, MOST_SECONDS)])
 def test_the_time_has_bounds(gap: float, expected: float) -> None:
     assert told(leaving_every(gap)) == expected
+
+
+def test_a_quiet_hour_says_nothing_of_a_crowd() -> None:
+    clock = Now()
+    cap = RequestCap(2, clock)
+    for _ in range(3):
+        cap.enter()
+        clock.seconds += 3600
+        cap.leave()
+    for _ in range(2):
+        cap.enter()
+    assert told(cap) == FIRST_SECONDS
+    clock.seconds += 4
+    cap.leave()
+    cap.enter()
+    assert told(cap) == pytest.approx(4.0)
