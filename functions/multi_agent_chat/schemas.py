@@ -120,7 +120,7 @@ NEW_MESSAGE = shaped(
         "scope": SCOPE,
         "agent": SLUG,
         "multitask_strategy": STRATEGY,
-        "wait_seconds": {"type": "number", "minimum": 0},
+        "wait_seconds": WAIT_NUMBER,
         "metadata": METADATA,
         "replaces": UUID,
         "regenerate": UUID,
@@ -149,7 +149,7 @@ CHAT_BODY = shaped(
         "messageId": CHAT_ID,
         "agent": SLUG,
         "multitask_strategy": STRATEGY,
-        "wait_seconds": {"type": "number", "minimum": 0},
+        "wait_seconds": WAIT_NUMBER,
         "metadata": METADATA,
     },
 )
