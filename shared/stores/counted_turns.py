@@ -10,7 +10,7 @@ from shared.stores.rpc import DatabaseCalls
 SLICES = 60  # of five minutes, counted in one call of the scheduled function
 
 
-class StatisticsStore:
+class CountedTurns:
     """`rpc` calls functions of the database, each within a deadline of its own."""
 
     def __init__(self, rpc: DatabaseCalls) -> None:

@@ -11,7 +11,8 @@ from shared.stores.rpc import DatabaseCalls
 
 
 class OutboxRows:
-    _rpc: DatabaseCalls
+    def __init__(self, rpc: DatabaseCalls) -> None:
+        self._rpc = rpc
 
     async def take_webhooks(self, conversation_id: str | None, limit: int) -> Sequence[Webhook]:
         return await self._rpc.call(

@@ -39,7 +39,7 @@ from shared.stores.answers import (
     read_ticket,
     turn_of,
 )
-from shared.stores.counted_turns import StatisticsStore
+from shared.stores.counted_turns import CountedTurns
 from shared.stores.lane import Rank
 from shared.stores.left_records import LeftRecords, read_deletion, read_left_run
 from shared.stores.outbox_rows import OutboxRows
@@ -52,7 +52,7 @@ T = TypeVar("T")
 LAST_SEQ = 2**31 - 1  # what the database can count lines to
 
 
-class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
+class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
     """`rpc` calls functions of the database, each within a deadline of its own."""
 
     async def submit_turn(self, submission: Submission, lessee: Lessee | None) -> Accepted:
@@ -204,6 +204,7 @@ class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
         return await self._rpc.call(
             "chat_answer_call",
             by_outcome({"ok": turn_of}),
+            rank=Rank.ACCEPT,
             user=user_id,
             turn=turn_id,
             call=answer.call_id,
@@ -273,12 +274,20 @@ class SupabaseStore(LeftRecords, StatisticsStore, OutboxRows):
 
     async def delete_conversations(self, user_id: str, limit: int) -> Deletion:
         return await self._rpc.call(
-            "chat_delete_conversations", by_outcome({"ok": read_deletion}), user=user_id, limit=limit
+            "chat_delete_conversations",
+            by_outcome({"ok": read_deletion}),
+            rank=Rank.ACCEPT,
+            user=user_id,
+            limit=limit,
         )
 
     async def rotate_conversation(self, user_id: str, conversation_id: str) -> None:
         await self._rpc.call(
-            "chat_rotate_conversation", by_outcome({"ok": nothing}), user=user_id, conversation=conversation_id
+            "chat_rotate_conversation",
+            by_outcome({"ok": nothing}),
+            rank=Rank.ACCEPT,
+            user=user_id,
+            conversation=conversation_id,
         )
 
     async def was_deleted(self, user_id: str, conversation_id: str) -> bool:
