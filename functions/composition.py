@@ -27,7 +27,7 @@ from shared.stores.rpc import Rpc
 from shared.stores.supabase import SupabaseStore
 from shared.telemetry import spans
 from shared.tools import REGISTRY
-from shared.turn.serve import ServingOptions
+from shared.turn.serving_options import ServingOptions
 from shared.webhooks import Webhooks
 
 TURN_TTL_SECONDS = 15 * 60.0

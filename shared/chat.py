@@ -26,7 +26,8 @@ from shared.live_turn import LiveTurn
 from shared.ports import Accepted, Deletion, Expiry, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
 from shared.telemetry import spans
 from shared.tools.registry import Registry
-from shared.turn.serve import ServingOptions, TurnServer, rejected
+from shared.turn.serve import TurnServer, rejected
+from shared.turn.serving_options import ServingOptions
 from shared.turn.wait_budget import WaitBudget
 
 DELETED_AT_ONCE = 50  # conversations in one transaction

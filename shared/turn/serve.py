@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.actions.required_actions import NextStep, RequiredActions
 from shared.core.chat_events import EventName
@@ -14,7 +14,6 @@ from shared.core.conflict.protocol import Rules
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, Fenced, ProviderError
 from shared.core.handoff import TurnLimits
-from shared.core.pace import Pace
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
 from shared.held_turn import HeldTurn
@@ -23,31 +22,17 @@ from shared.ports import HeadRun, LeftRun, Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
 from shared.runs.left_run import end_left_run
 from shared.runs.lookup import answer_left_in_thread
-from shared.runs.start import HistoryLimits, RunRequests
+from shared.runs.start import RunRequests
 from shared.tools.registry import Registry
 from shared.turn import outcome
 from shared.turn.admission import Admission
 from shared.turn.claim import peek_at
 from shared.turn.measured_run import measured_run
 from shared.turn.run_end import RunEnd
+from shared.turn.serving_options import ServingOptions
 from shared.turn.stop import TurnStop
 from shared.turn.wait_budget import WaitBudget
 from shared.turn_lease import Stopped
-
-
-@dataclass(frozen=True, slots=True)
-class ServingOptions:
-    """Times in seconds, from the settings of the same names."""
-
-    default_provider: str
-    pace: Pace
-    settle_seconds: float
-    run_budget_seconds: float
-    cancel_wait_seconds: float
-    carry: HistoryLimits
-    max_handoffs: int
-    max_tool_calls: int
-    approval_seconds: float = 86_400.0
 
 
 class TurnServer:

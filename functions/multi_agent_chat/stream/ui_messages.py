@@ -3,6 +3,8 @@
 A stream is a sequence of `data:` frames, one JSON part each. Their order is a promise to the reader: one `start`
 first, one `finish` and `[DONE]` last, every text delta between its own `text-start` and `text-end`, every tool output
 after its call. Readers refuse a whole stream over one part that they do not understand.
+
+This file is longer than 250 lines because that order is one promise, and all that could break it stands here.
 """
 
 from __future__ import annotations
