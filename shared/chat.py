@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared import logs
+from shared.actions.tool_calls import OutOfTime
 from shared.core.chat_events import EventName
 from shared.core.errors import ChatError, Conflict, ConversationDeleted, Fenced, NotFound, StoreUnavailable
 from shared.core.model import User
@@ -276,16 +277,19 @@ class ChatService:
         budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
         with contextlib.suppress(TimeoutError):
             async with shutdown.limit(deadline):
+                serves = True
                 while not turn.status.final and clock.now() < shutdown.bound(deadline):
                     ours, claim = claim, None
                     try:
-                        served = await self._server.serve(turn, ours, budget)
+                        served = await self._server.serve(turn, ours, budget) if serves else None
                         peek = None if served is not None else await self._server.peek(turn)
                         turn = served or turn if peek is None else peek.turn
                         waits = peek is not None and turn.status is TurnStatus.WAITING and not peek.claimable
                         if turn.status.final or shutdown.begun or waits:
                             break  # what came to a stop here goes on elsewhere at once, or once a person has spoken
                         await self._instance.wakeups.wait(turn.conversation, STUMBLE_SECONDS)
+                    except OutOfTime:
+                        serves = False  # left to a request that has the time for it
                     except (Fenced, StoreUnavailable):
                         await clock.sleep(STUMBLE_SECONDS)
                     except NotFound:

@@ -53,6 +53,7 @@ class TurnLease:
         self._beat_at = claim.claimed_at + self._seconds / HEARTBEATS_PER_LEASE
         self._turn_over_at = claim.claimed_at + claim.turn.remaining_ms / 1000
         self._held = True
+        self._unfinished: asyncio.Future[Any] | None = None  # writes that go on when their caller leaves
 
     @property
     def lease(self) -> Lease:
@@ -96,15 +97,34 @@ class TurnLease:
         """The write was accepted, and has left the turn like this."""
         self.turn = turn
 
+    async def advance_surely(self, update: TurnUpdate) -> None:
+        """The same for what must not be forgotten: tried for as long as the lease can be trusted."""
+        while True:
+            try:
+                await self.advance(update)
+                return
+            except StoreUnavailable:
+                if not self._trusted:
+                    raise
+                await self._clock.sleep(self._retry_seconds)
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of writes that are not to be left half done: they go on when the caller is cancelled.
+
+        The lease is given back only when they are over.
+        """
+        task = asyncio.ensure_future(work)
+        self._instance.add_write(task)
+        self._unfinished = task
+        return await asyncio.shield(task)
+
     async def end(self, update: TurnUpdate) -> None:
         """The write that ends the turn and gives the lease up. Raises Fenced, StoreUnavailable.
 
         A request of this process that waits in line for the conversation is handed the next turn with it.
         """
-        ending = asyncio.ensure_future(self._end(self._last_update(update)))
-        self._instance.add_ending(ending)
         # what a caller has left by now is claimed all the same, and has to come to the one who waits for it
-        await asyncio.shield(ending)
+        await self.finish(self._end(self._last_update(update)))
 
     def _last_update(self, update: TurnUpdate) -> TurnUpdate:
         """The write that ends the turn, with all that goes with it."""
@@ -143,9 +163,18 @@ class TurnLease:
             await self.advance(TurnUpdate(draft=draft) if draft != self._recorded_draft else TurnUpdate())
             self._recorded_draft = draft
         except StoreUnavailable:
-            self._beat_at = self._clock.now() + self._seconds * FENCE_MARGIN / 4
-            if self._clock.now() >= self._until - self._seconds * FENCE_MARGIN:
+            self._beat_at = self._clock.now() + self._retry_seconds
+            if not self._trusted:
                 raise Fenced from None
+
+    @property
+    def _trusted(self) -> bool:
+        """Whether no other instance can have taken over, however long ago the last write was heard of."""
+        return self._clock.now() < self._until - self._seconds * FENCE_MARGIN
+
+    @property
+    def _retry_seconds(self) -> float:
+        return self._seconds * FENCE_MARGIN / 4
 
     async def keep(
         self,
@@ -217,12 +246,23 @@ class TurnLease:
 
         An intent that came with the claim and was never used goes back with it: else it would be looked for.
         """
+        releasing = asyncio.ensure_future(self._release())
+        self._instance.add_write(releasing)
+        await asyncio.wait({releasing}, timeout=self._release_seconds)
+
+    @property
+    def _release_seconds(self) -> float:
+        return LAST_RELEASE_SECONDS if self._shutdown.begun else RELEASE_SECONDS
+
+    async def _release(self) -> None:
+        if self._unfinished is not None:
+            await asyncio.wait({self._unfinished})
         if not self._held:
             return
         self._held = False
         unused = self.fresh and self.turn.status is TurnStatus.STARTING
         with contextlib.suppress(ChatError, TimeoutError):
-            async with asyncio.timeout(LAST_RELEASE_SECONDS if self._shutdown.begun else RELEASE_SECONDS):
+            async with asyncio.timeout(self._release_seconds):
                 if unused:
                     await self._store.advance_turn(
                         self._lease, self.turn.turn_id, TurnUpdate(to=TurnStatus.QUEUED), 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.clock import LoopClock
-from shared.core.errors import OutcomeUnknown, StoreRefused
+from shared.core.errors import OutcomeUnknown, StoreRefused, StoreUnavailable
 from shared.core.model import Agent
 from shared.core.runs import Thread
 from shared.core.turns import Claim, Turn, TurnStatus
@@ -63,6 +63,32 @@ async def test_giving_a_lease_back_never_fails() -> None:
     await hold.release()
 
 
+async def test_a_lease_goes_back_only_after_the_writes_that_its_holder_has_left() -> None:
+    order: list[str] = []
+    answered, released = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def advance_turn(self, *_: object) -> Turn:
+            await answered.wait()
+            order.append("written")
+            return make_turn("u")
+
+        async def release(self, *_: object) -> None:
+            order.append("released")
+            released.set()
+
+    hold = held(Slow())
+    writing = asyncio.create_task(hold.finish(hold.advance(TurnUpdate(to=TurnStatus.RUNNING))))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.wait({writing})
+    await hold.release()  # does not wait for long
+    assert order == []
+    answered.set()
+    await released.wait()
+    assert order == ["written", "released"]
+
+
 class Recording:
     """Takes every write, and remembers what it was."""
 
@@ -75,6 +101,21 @@ class Recording:
 
     async def end_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, next_lessee: Lessee | None) -> Ended:
         return Ended(await self.advance_turn(lease, turn_id, update, 0.0), None)
+
+
+async def test_what_must_not_be_forgotten_is_written_once_the_database_is_there_again() -> None:
+    class Away(Recording):
+        async def advance_turn(self, lease: Lease, turn_id: str, update: TurnUpdate, seconds: float) -> Turn:
+            turn = await super().advance_turn(lease, turn_id, update, seconds)
+            if len(self.updates) < 2:
+                raise StoreUnavailable
+            return turn
+
+    store = Away()
+    hold = held(store)
+    hold._seconds = 0.1  # of the lease: how long to wait between two tries goes by it
+    await hold.advance_surely(TurnUpdate(to=TurnStatus.RUNNING))
+    assert len(store.updates) == 2
 
 
 KEPT = Thread("responses", "conv_1", "msg_9")

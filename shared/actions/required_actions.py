@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.actions.agent_as_tool import key_of
-from shared.actions.tool_calls import OutOfTime, ToolCalls
+from shared.actions.tool_calls import ToolCalls
 from shared.core import handoff
 from shared.core.chat_events import EventName, HandoffMade, PersonAsked
 from shared.core.error_codes import ErrorCode
@@ -31,7 +31,6 @@ class NextStep(StrEnum):
     FOLLOW = "follow"  # the same run goes on
     STOP = "stop"  # the turn ends here, for `code`
     WAIT = "wait"  # it waits for the user, which is on record
-    LATER = "later"  # what is to be done now does not fit into this request
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class RequiredActions:
         self._tool_calls = ToolCalls(instance, providers, registry, pace, limits.budget_seconds)
 
     async def act(self, hold: HeldTurn, run: RunState, deadline: float) -> ActionResult:
-        """For a run that waits for the outputs of its calls. Raises Stopped, Fenced, StoreUnavailable."""
+        """For a run that waits for the outputs of its calls. Raises OutOfTime, Stopped, Fenced, StoreUnavailable."""
         provider = self._providers(hold.agent.provider)
         planned, step = self._planned(hold, run)
         if isinstance(planned, Stop):
@@ -78,10 +77,7 @@ class RequiredActions:
         hold.check()
         approved = tuple(call for call, _ in planned.person if call.call_id in step.approved)
         planned = replace(planned, functions=(*planned.functions, *approved))
-        try:
-            outputs = await hold.keep(self._tool_calls.perform(hold, step, planned, deadline))
-        except OutOfTime:
-            return ActionResult(NextStep.LATER)
+        outputs = await hold.keep(self._tool_calls.perform(hold, step, planned, deadline))
         given = {output.call_id for output in outputs}
         if waiting := [(call, kind) for call, kind in planned.person if call.call_id not in given]:
             return await self._wait_for_user(hold, waiting)

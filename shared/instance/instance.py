@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.core.chat_events import ChatEvent
 from shared.core.turns import ConversationKey, Turn
@@ -36,22 +37,22 @@ class Instance:
     jitter: Callable[[], float] = random.random  # from 0 to 1
     reads: SharedReads = field(init=False)
     limits: RateLimits = field(init=False)
-    _endings: set[asyncio.Future[None]] = field(default_factory=set)
+    _writes: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads", SharedReads(self.store, self.clock))
         object.__setattr__(self, "limits", RateLimits(self.clock, self.jitter))
         self.shutdown.tell(self.lines.wake_all)  # a message that only waits does so better elsewhere
 
-    def add_ending(self, ending: asyncio.Future[None]) -> None:
-        """Keep a write that ends a turn alive until it is done, whether or not its caller waits for it."""
-        self._endings.add(ending)
-        ending.add_done_callback(self._drop_ending)
+    def add_write(self, write: asyncio.Future[Any]) -> None:
+        """Keep a write to a turn alive until it is done, whether or not its caller waits for it."""
+        self._writes.add(write)
+        write.add_done_callback(self._drop_write)
 
-    def _drop_ending(self, ending: asyncio.Future[None]) -> None:
-        self._endings.discard(ending)
-        if not ending.cancelled():
-            ending.exception()  # its caller hears of it, where there still is one
+    def _drop_write(self, write: asyncio.Future[Any]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # its caller hears of it, where there still is one
 
     def notify(self, conversation: ConversationKey) -> None:
         """Something has changed in this conversation: the requests that wait here look anew."""

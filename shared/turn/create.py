@@ -103,16 +103,21 @@ class RunCreate:
         if run.terminal or run.run_id is None:
             return  # its end is the record, or what it asks for: a run without an id cannot be followed
         record = RunRecord(run.run_id, hold.agent.slug, run.status)
+        # by a holder whose request is over as well: the next one must not take the run for one that was lost
+        await hold.finish(self._record(record, run.run_id))
+        hold.log(name, run_id=run.run_id, attempt=hold.turn.attempt)
+
+    async def _record(self, record: RunRecord, run_id: str) -> None:
+        hold = self._hold
         try:
-            await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
+            await hold.advance_surely(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         except Fenced:
-            if not await self._adopted_elsewhere(run.run_id):
+            if not await self._adopted_elsewhere(run_id):
                 try:
-                    await self._provider.cancel_run(hold.thread_or_new(self._provider), run.run_id)
+                    await self._provider.cancel_run(hold.thread_or_new(self._provider), run_id)
                 except (ProviderError, StoreUnavailable):
                     hold.log(EventName.RUN_CANCELLED, refused=True)
             raise
-        hold.log(name, run_id=run.run_id, attempt=hold.turn.attempt)
 
     async def _conflicted(self, conflict: ActiveRun) -> events.StartConflicted:
         hold = self._hold

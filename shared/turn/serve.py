@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.actions.required_actions import NextStep, RequiredActions
+from shared.actions.tool_calls import OutOfTime
 from shared.core.chat_events import EventName
 from shared.core.conflict.commands import Admit, Refuse
 from shared.core.conflict.events import Intent, Submitted, TurnCame
@@ -76,7 +77,7 @@ class TurnServer:
     async def serve(self, turn: Turn, claim: Claim | None, budget: WaitBudget) -> Turn | None:
         """Bring the turn as far as it gets by the deadline. Returns the final turn if it ended here, else None.
 
-        Raises Conflict (strategy reject, and the turn is taken back), Fenced, StoreUnavailable.
+        Raises Conflict (strategy reject, and the turn is taken back), OutOfTime, Fenced, StoreUnavailable.
         """
         admission = Admission(
             self._instance,
@@ -93,6 +94,10 @@ class TurnServer:
             if admission.hold is not None:
                 admission.hold.log(EventName.TURN_FENCED)
                 await self._stop.leave(admission.hold)
+            raise
+        except OutOfTime:
+            if admission.hold is not None:
+                admission.hold.log(EventName.TURN_DETACHED)
             raise
         finally:
             if admission.hold is not None:
@@ -236,9 +241,6 @@ class TurnServer:
                 return await self._fail_with_open_run(hold, result.code, run, deadline)
             case NextStep.WAIT:
                 await self._stop.leave_waiting(hold)
-                return False
-            case NextStep.LATER:
-                hold.log(EventName.TURN_DETACHED)
                 return False
 
 

@@ -19,6 +19,7 @@ from dev.emulator.testing import RunningEmulator
 from dev.emulator.threads import run as emulated_runs
 from shared.core.errors import Conflict
 from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
+from shared.tools.registry import Registry, ToolContext
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, new_user
 from tests.service.scripted import error, scripted
@@ -259,6 +260,27 @@ async def test_the_same_call_for_ever_ends_in_a_typed_failure(
     assert turn.error is not None
     assert turn.error["code"] == "tool_limit"
     await nothing_met(emulator)
+
+
+async def test_a_function_that_does_not_fit_into_a_request_is_left_to_one_with_more_time(
+    instances: Instances, emulator: RunningEmulator, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = Registry()
+
+    @tools.tool(idempotent=False, timeout_seconds=5.0)
+    async def send_letter(context: ToolContext) -> str:
+        """Send a letter."""
+        return "sent"
+
+    monkeypatch.setattr("functions.composition.REGISTRY", tools)
+    one, user = await instances.make(), new_user()
+    team = Team(db, emulator, user)
+    team.add("boss", calls(("send_letter", {})), says("It is on its way."), tools=("send_letter",))
+    turn = await one.send(user, "write to her", agent="boss", wait=2.0)
+    assert turn.status is TurnStatus.REQUIRES_ACTION
+    assert one.rpc.called.count("chat_release_lease") == 1, "claimed again and again, in vain"
+    turn = await one.wait(user, turn)
+    assert (turn.status, turn.reply) == (TurnStatus.COMPLETED, "It is on its way.")
 
 
 async def test_after_a_run_with_many_unanswered_calls_the_next_message_does_not_wait(
