@@ -125,7 +125,7 @@ def choose_ports(options: Options, kept: Kept | None, say: Say) -> tuple[list[in
     A port that was asked for and is taken is an error; one that was not is given up for the next free one.
     """
     before = kept.ports if kept else {}
-    if options.port_given or options.json:
+    if options.port_given or options.json or not options.port:
         ports = function_ports(options.port, options.instances)
     else:
         wanted = before.get("function", options.port)

@@ -41,6 +41,11 @@ def test_keys_and_ports_are_those_of_the_start_before(tmp_path: Path) -> None:
         assert not dropped.data.exists()
 
 
+def test_port_zero_is_any_free_one_however_it_was_chosen() -> None:
+    ports, others = choose_ports(Options(port=0, instances=2), None, print)
+    assert all([*ports, *others])
+
+
 def test_of_two_starts_at_once_the_second_keeps_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     with (
