@@ -58,8 +58,9 @@ create index chat_conversations_archived on public.chat_conversations (archived_
 -- what one user has said, and nothing of others. A vector has no room for more than a megabyte, so of a very long text
 -- only the beginning is found.
 create function chat_internal.words_of(p_user uuid, p_text text) returns tsvector
-language sql immutable set search_path = '' as $$
-  select array_to_tsvector(array[' ' || p_user::text]) || to_tsvector('pg_catalog.simple', left(p_text, 50000))
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return array_to_tsvector(array[' ' || p_user::text]) || to_tsvector('pg_catalog.simple', left(p_text, 50000));
+end $$;
 
 create index chat_conversations_words on public.chat_conversations using gin (chat_internal.words_of(user_id, title));

@@ -13,8 +13,9 @@ create index chat_turn_streams_by_conversation on public.chat_turn_streams (user
 
 -- Whether a client may be left with half of this turn's stream, and none is known to have the whole.
 create function chat_internal.stream_broken(p_turn uuid) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
     select 1 from public.chat_turn_streams s
-    where s.turn_id = p_turn and s.broke_at is not null and s.written_at is null)
-$$;
+    where s.turn_id = p_turn and s.broke_at is not null and s.written_at is null);
+end $$;

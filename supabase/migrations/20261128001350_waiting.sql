@@ -1,13 +1,17 @@
 -- A turn that waits for a person: its calls, and how it goes on. The caller holds the conversation's row lock.
 
 create function chat_internal.waiting_calls(t public.chat_turns) returns jsonb
-language sql stable set search_path = '' as $$
-  select case when t.status <> 'waiting' then '[]' else coalesce((
+language plpgsql stable set search_path = '' as $$
+begin
+  if t.status <> 'waiting' then
+    return '[]';
+  end if;
+  return coalesce((
     select jsonb_agg(jsonb_build_object(
       'call_id', k.call_id, 'kind', k.kind, 'name', k.name, 'arguments', k.arguments,
       'expires_at', chat_internal.iso(k.expires_at)) order by k.number)
-    from public.chat_person_calls k where k.turn_id = t.id and k.status = 'waiting'), '[]') end
-$$;
+    from public.chat_person_calls k where k.turn_id = t.id and k.status = 'waiting'), '[]');
+end $$;
 
 -- What a model reads of a call that came to nothing, as the service writes it.
 create function chat_internal.error_output(p_code text, p_message text) returns text

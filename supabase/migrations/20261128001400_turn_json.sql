@@ -2,23 +2,41 @@
 
 -- The messages that were joined into one run, in order; empty where there was none but the turn's own.
 create function chat_internal.joined(t public.chat_turns) returns jsonb
-language sql stable set search_path = '' as $$
-  select case when t.strategy = 'coalesce' and (t.joined_to is not null or exists (
-      select 1 from public.chat_turns j where j.user_id = t.user_id and j.joined_to = t.id))
-    then (
-      select jsonb_agg(jsonb_build_object('turn_id', m.id, 'text', m.text, 'status', m.status)
-                       order by m.place, m.seq)
-      from (
-        select l.* from public.chat_turns l where l.user_id = t.user_id and l.id = coalesce(t.joined_to, t.id)
-        union all
-        select j.* from public.chat_turns j
-        where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)) m)
-    else '[]' end
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  if t.strategy <> 'coalesce' then
+    return '[]';
+  end if;
+  if t.joined_to is null and not exists (
+      select 1 from public.chat_turns j where j.user_id = t.user_id and j.joined_to = t.id) then
+    return '[]';
+  end if;
+  return (
+    select jsonb_agg(jsonb_build_object('turn_id', m.id, 'text', m.text, 'status', m.status) order by m.place, m.seq)
+    from (
+      select l.* from public.chat_turns l where l.user_id = t.user_id and l.id = coalesce(t.joined_to, t.id)
+      union all
+      select j.* from public.chat_turns j
+      where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)) m);
+end $$;
 
 create function chat_internal.turn_json(t public.chat_turns) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object(
+language plpgsql stable set search_path = '' as $$
+declare
+  v timestamptz := chat_internal.now();
+  lead public.chat_turns;  -- whose run answers this one too
+  ahead bigint := 0;
+begin
+  if t.joined_to is not null then
+    select * into lead from public.chat_turns l where l.id = t.joined_to and l.user_id = t.user_id;
+  end if;
+  if t.finished_at is null then
+    select count(*) into ahead from public.chat_turns earlier
+    where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id
+      and earlier.finished_at is null and earlier.joined_to is null
+      and (earlier.place, earlier.seq) < (coalesce(lead.place, t.place), coalesce(lead.seq, t.seq));
+  end if;
+  return jsonb_build_object(
     'turn_id', t.id, 'conversation_id', t.conversation_id, 'user_id', t.user_id, 'seq', t.seq,
     'status', t.status, 'text', t.text, 'agent', t.agent, 'strategy', t.strategy, 'metadata', t.metadata,
     'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
@@ -28,20 +46,14 @@ language sql stable set search_path = '' as $$
     'joined', chat_internal.joined(t), 'reply', t.reply, 'error', t.error, 'draft', t.draft,
     'stream_broken', chat_internal.stream_broken(t.id),
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
-    'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, clock.now) - t.created_at),
-    'starting_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.starting_at) end,
-    'running_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.running_at) end,
-    'working_ms', case when t.finished_at is null then 
-      greatest(0, chat_internal.ms(coalesce(t.waiting_at, clock.now) - t.first_started_at) - t.person_ms) end,
-    'cancelling_ms', case when t.finished_at is null then chat_internal.ms(clock.now - t.cancel_requested_at) end,
-    'remaining_ms', chat_internal.ms(t.deadline_at - coalesce(t.waiting_at, clock.now)),
+    'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, v) - t.created_at),
+    'starting_ms', case when t.finished_at is null then chat_internal.ms(v - t.starting_at) end,
+    'running_ms', case when t.finished_at is null then chat_internal.ms(v - t.running_at) end,
+    'working_ms', case when t.finished_at is null then
+      greatest(0, chat_internal.ms(coalesce(t.waiting_at, v) - t.first_started_at) - t.person_ms) end,
+    'cancelling_ms', case when t.finished_at is null then chat_internal.ms(v - t.cancel_requested_at) end,
+    'remaining_ms', chat_internal.ms(t.deadline_at - coalesce(t.waiting_at, v)),
     'calls', chat_internal.waiting_calls(t),
-    'position', case when t.finished_at is not null then 0 else (
-      select count(*) from public.chat_turns earlier
-      where earlier.user_id = t.user_id and earlier.conversation_id = t.conversation_id
-        and earlier.finished_at is null and earlier.joined_to is null
-        and (earlier.place, earlier.seq) < (coalesce(lead.place, t.place), coalesce(lead.seq, t.seq))) end,
-    'created_at', chat_internal.iso(t.created_at), 'finished_at', chat_internal.iso(t.finished_at))
-  from (select chat_internal.now() as now) clock
-  left join public.chat_turns lead on lead.id = t.joined_to and lead.user_id = t.user_id
-$$;
+    'position', ahead,
+    'created_at', chat_internal.iso(t.created_at), 'finished_at', chat_internal.iso(t.finished_at));
+end $$;

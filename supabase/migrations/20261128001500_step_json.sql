@@ -19,14 +19,19 @@ $$;
 
 -- The runs of a turn that asked for tools, with what they were given so far.
 create function chat_internal.steps_json(t public.chat_turns) returns jsonb
-language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
-    select coalesce(jsonb_agg(call.value || jsonb_build_object(
-      'output', coalesce(call.value ->> 'output', k.output), 'person', p.status) order by call.ordinality), '[]')
-    from jsonb_array_elements(step.value -> 'calls') with ordinality call
-    cross join lateral chat_internal.ledger_key(t, step.ordinality, call.value ->> 'call_id') key
-    left join public.chat_tool_calls k on k.turn_id = t.id and k.call_id = key
-    left join public.chat_person_calls p on p.turn_id = t.id and p.call_id = key))
-    order by step.ordinality), '[]')
-  from jsonb_array_elements(t.steps) with ordinality step
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  if t.steps = '[]' then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
+      select coalesce(jsonb_agg(call.value || jsonb_build_object(
+        'output', coalesce(call.value ->> 'output', k.output), 'person', p.status) order by call.ordinality), '[]')
+      from jsonb_array_elements(step.value -> 'calls') with ordinality call
+      cross join lateral chat_internal.ledger_key(t, step.ordinality, call.value ->> 'call_id') key
+      left join public.chat_tool_calls k on k.turn_id = t.id and k.call_id = key
+      left join public.chat_person_calls p on p.turn_id = t.id and p.call_id = key))
+      order by step.ordinality), '[]')
+    from jsonb_array_elements(t.steps) with ordinality step);
+end $$;

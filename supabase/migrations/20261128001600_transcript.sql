@@ -10,9 +10,10 @@ $$;
 
 -- The beginning of a text on one line, as lists show it.
 create function chat_internal.preview(p_text text) returns text
-language sql immutable set search_path = '' as $$
-  select left(btrim(regexp_replace(left(p_text, 1000), '\s+', ' ', 'g')), 200)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return left(btrim(regexp_replace(left(p_text, 1000), '\s+', ' ', 'g')), 200);
+end $$;
 
 -- A conversation is called by the first line of its first message in which there is something.
 create function chat_internal.title_of(p_text text) returns text

@@ -3,10 +3,11 @@
 
 -- p_ttl_ms: what the settings say; 0 is for ever.
 create function chat_internal.expired(c public.chat_conversations, p_ttl_ms bigint, p_now timestamptz) returns boolean
-language sql stable set search_path = '' as $$
-  select c.archived_at is null and c.open_turns = 0 and coalesce(c.ttl_ms, p_ttl_ms) > 0
-     and c.last_message_at <= p_now - chat_internal.span(coalesce(c.ttl_ms, p_ttl_ms))
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return c.archived_at is null and c.open_turns = 0 and coalesce(c.ttl_ms, p_ttl_ms) > 0
+     and c.last_message_at <= p_now - chat_internal.span(coalesce(c.ttl_ms, p_ttl_ms));
+end $$;
 
 create function chat_internal.archive(c public.chat_conversations, p_now timestamptz) returns public.chat_conversations
 language sql volatile set search_path = '' as $$

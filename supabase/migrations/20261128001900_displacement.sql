@@ -39,14 +39,16 @@ end $$;
 -- What was asked and said in interrupted turns since the last answer: providers may have dropped it from the thread. A
 -- thread made since then was seeded with it. Joined messages were asked as one, so they are told as one.
 create function chat_internal.displaced(c public.chat_conversations) returns jsonb
-language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'turn_id', t.id, 'partial', coalesce(t.error ->> 'partial_text', ''),
-    'text', coalesce((select string_agg(j.value ->> 'text', E'\n\n' order by j.ordinality)
-                      from jsonb_array_elements(chat_internal.joined(t)) with ordinality j), t.text))
-    order by t.place, t.seq), '[]')
-  from public.chat_turns t
-  where t.user_id = c.user_id and t.conversation_id = c.id and t.superseded_how = 'interrupt'
-    and t.status = 'cancelled' and t.joined_to is null
-    and t.finished_at > coalesce(greatest(c.answered_at, c.seeded_at), '-infinity')
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'turn_id', t.id, 'partial', coalesce(t.error ->> 'partial_text', ''),
+      'text', coalesce((select string_agg(j.value ->> 'text', E'\n\n' order by j.ordinality)
+                        from jsonb_array_elements(chat_internal.joined(t)) with ordinality j), t.text))
+      order by t.place, t.seq), '[]')
+    from public.chat_turns t
+    where t.user_id = c.user_id and t.conversation_id = c.id and t.superseded_how = 'interrupt'
+      and t.status = 'cancelled' and t.joined_to is null
+      and t.finished_at > coalesce(greatest(c.answered_at, c.seeded_at), '-infinity'));
+end $$;

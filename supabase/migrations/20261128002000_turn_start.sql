@@ -2,9 +2,10 @@
 
 -- The newest few writes of a turn, by which a repeated one is known.
 create function chat_internal.remember_op(p_ops text[], p_op text) returns text[]
-language sql immutable set search_path = '' as $$
-  select (array[p_op] || p_ops)[1:8]
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (array[p_op] || p_ops)[1:8];
+end $$;
 
 -- With a run key that has never been used.
 create function chat_internal.start_turn(c public.chat_conversations, t public.chat_turns, p_op text, p_now timestamptz)
@@ -32,29 +33,35 @@ end $$;
 -- The run that answers the head now, as its row names it; null where none is known. Whoever waits for its end can ask the
 -- provider for it, and so can who displaces it.
 create function chat_internal.active_run(c public.chat_conversations) returns jsonb
-language sql stable set search_path = '' as $$
-  select case when h.status = 'running' and h.run_id is not null then jsonb_build_object(
-    'turn_id', h.id, 'run_id', h.run_id, 'thread_id', c.thread_id, 'thread_provider', c.thread_provider) end
-  from chat_internal.head(c) h
-$$;
+language plpgsql stable set search_path = '' as $$
+declare
+  h public.chat_turns := chat_internal.head(c);
+begin
+  return case when h.status = 'running' and h.run_id is not null then jsonb_build_object(
+    'turn_id', h.id, 'run_id', h.run_id, 'thread_id', c.thread_id, 'thread_provider', c.thread_provider) end;
+end $$;
 
 -- What a holder needs to serve the head. `fresh`: this very claim committed the intent, so no other one can have sent
 -- it.
 create function chat_internal.claim_json(c public.chat_conversations, t public.chat_turns, p_op text) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object(
+language plpgsql stable set search_path = '' as $$
+declare
+  before bigint;     -- lines of earlier turns
+  in_thread bigint;  -- of those, the ones since its thread was made
+begin
+  select n.next_message_seq - 1 - own.lines, n.next_message_seq - 1 - n.seeded_seq - own.lines
+  into before, in_thread
+  from public.chat_conversations n,
+    lateral (select count(*) as lines from public.chat_messages m where m.turn_id = t.id) own
+  where n.user_id = c.user_id and n.id = c.id;
+  return jsonb_build_object(
     'epoch', c.lease_epoch,
     'fresh', t.status = 'starting' and t.ops[1] = p_op,
     'thread_id', c.thread_id, 'thread_provider', c.thread_provider, 'thread_cursor', c.thread_cursor,
     'last_run_id', c.last_run_id,
-    'message_count', (select n.next_message_seq - 1 from public.chat_conversations n
-                      where n.user_id = c.user_id and n.id = c.id)
-                     - (select count(*) from public.chat_messages m where m.turn_id = t.id),
-    'thread_lines', (select n.next_message_seq - 1 - n.seeded_seq from public.chat_conversations n
-                     where n.user_id = c.user_id and n.id = c.id)
-                    - (select count(*) from public.chat_messages m where m.turn_id = t.id),
+    'message_count', before, 'thread_lines', in_thread,
     'displaced', chat_internal.displaced(c),
     'agent', chat_internal.worker_json(t.user_id, chat_internal.agent_or_default(t.user_id, t.agent)),
     'steps', chat_internal.steps_json(t),
-    'turn', chat_internal.turn_json(t))
-$$;
+    'turn', chat_internal.turn_json(t));
+end $$;

@@ -1,20 +1,22 @@
 -- The deletion of a conversation by its user.
 
 create function chat_internal.key_hash(p_user uuid, p_key text) returns text
-language sql immutable set search_path = '' as $$
-  select encode(sha256(convert_to(p_user::text || ' ' || p_key, 'UTF8')), 'hex')
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return encode(sha256(convert_to(p_user::text || ' ' || p_key, 'UTF8')), 'hex');
+end $$;
 
 -- Whether a message is for a conversation that was deleted, or repeats one that was in such.
 create function chat_internal.was_deleted(p_user uuid, p_conversations uuid[], p_key text) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
     select 1 from public.chat_deleted_conversations d where d.user_id = p_user and d.id = any (p_conversations))
   or (p_key is not null and exists (
     select 1 from public.chat_deleted_keys k
     where k.key_hash = chat_internal.key_hash(p_user, p_key)
-      and k.deleted_at > chat_internal.now() - interval '1 day'))
-$$;
+      and k.deleted_at > chat_internal.now() - interval '1 day'));
+end $$;
 
 -- Its open turns end, and all of it is gone with this transaction. Answers with the runs that are still to be ended. The
 -- caller holds its user's lock and the conversation's row lock.
