@@ -43,11 +43,11 @@ def list_of(name: str, read: Callable[[JsonObject], T]) -> Callable[[JsonObject]
 
 
 def read_submitted(answer: JsonObject) -> Accepted:
-    claim = answer.get("claim")
+    claim = None if answer.get("claim") is None else read_claim(answer["claim"])
     return Accepted(
-        turn=read_turn(answer["turn"]),
+        turn=read_turn(answer["turn"]) if claim is None else claim.turn,
         replayed=answer["outcome"] == "replayed",
-        claim=None if claim is None else read_claim(claim),
+        claim=claim,
         head_run=read_head_run(answer.get("active_run")),
     )
 

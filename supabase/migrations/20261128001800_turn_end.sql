@@ -32,6 +32,7 @@ begin
   perform chat_internal.deny_calls(t, 'cancelled', 'The turn was ended.', p_now);
   update public.chat_conversations set
     updated_at = p_now,
+    last_message_at = case when t.status = 'completed' then p_now else last_message_at end,  -- with its line, below
     -- closed for messages: its thread goes with each turn that was accepted before, and so with the last of them
     thread_id = case when archived_at is null and not rotate_asked then thread_id end,
     thread_provider = case when archived_at is null and not rotate_asked then thread_provider end,

@@ -64,6 +64,7 @@ declare
   n bigint;
   freed bigint := 0;
   slot timestamptz;
+  claim jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
   select * into t from public.chat_turns
@@ -180,13 +181,15 @@ begin
     ttl_ms = coalesce(p_scope_ttl_ms, ttl_ms)
   where user_id = p_user and id = c.id returning * into c;
 
-  if p_strategy in ('interrupt', 'rollback') then
-    perform chat_internal.displace_head(c, t, v);
-  elsif p_strategy = 'coalesce' and p_gather_ms > 0 then
-    perform chat_internal.gather(c, p_gather_ms, v);
+  if p_strategy in ('interrupt', 'rollback', 'coalesce') then
+    if p_strategy <> 'coalesce' then
+      perform chat_internal.displace_head(c, t, v);
+    elsif p_gather_ms > 0 then
+      perform chat_internal.gather(c, p_gather_ms, v);
+    end if;
+    select * into t from public.chat_turns where id = t.id;
+    select * into c from public.chat_conversations where user_id = p_user and id = c.id;
   end if;
-  select * into t from public.chat_turns where id = t.id;
-  select * into c from public.chat_conversations where user_id = p_user and id = c.id;
 
   if p_owner is null or not chat_internal.claimable(c, t, v) or (chat_internal.head(c)).id <> t.id
      or not chat_internal.lease_free(c, p_turn::text, v) then
@@ -195,6 +198,6 @@ begin
   end if;
   c := chat_internal.take_lease(c, p_owner, p_lease_ms, p_turn::text, v);
   t := chat_internal.start_turn(c, t, p_turn::text, v);
-  return jsonb_build_object('outcome', 'created', 'turn', chat_internal.turn_json(t),
-                            'claim', chat_internal.claim_json(c, t, p_turn::text));
+  claim := chat_internal.claim_json(c, t, p_turn::text);
+  return jsonb_build_object('outcome', 'created', 'turn', claim -> 'turn', 'claim', claim);
 end $$;

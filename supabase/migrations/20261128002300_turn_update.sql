@@ -6,16 +6,17 @@
 -- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms.
 
 create function chat_internal.may_move(p_from text, p_to text) returns boolean
-language sql immutable set search_path = '' as $$
-  select case p_from
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case p_from
     when 'queued' then p_to in ('starting', 'failed', 'cancelled')
     -- a step further, one more attempt, back into the queue, or the end; a server may answer a create with any of them
     when 'starting' then true
     when 'running' then true
     when 'requires_action' then true
     when 'waiting' then p_to in ('completed', 'failed', 'cancelled')
-    else false end
-$$;
+    else false end;
+end $$;
 
 -- A run is known by its id. One under way whose id is not known stands last and is replaced by what comes next.
 create function chat_internal.put_run(p_runs jsonb, p_run jsonb) returns jsonb
@@ -35,9 +36,11 @@ begin
   return p_runs || jsonb_build_array(p_run);
 end $$;
 
+-- With the lease kept or given up (`keep_lease`), in one write of the row.
 create function chat_internal.patch_conversation(
-  c public.chat_conversations, t public.chat_turns, p_patch jsonb) returns void
-language sql volatile set search_path = '' as $$
+  c public.chat_conversations, t public.chat_turns, p_patch jsonb, p_lease_ms int, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
   update public.chat_conversations set
     thread_provider = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'provider'
                            when p_patch ? 'forget_thread' then null else thread_provider end,
@@ -45,18 +48,22 @@ language sql volatile set search_path = '' as $$
                      when p_patch ? 'forget_thread' then null else thread_id end,
     thread_cursor = case when p_patch ? 'thread' then p_patch -> 'thread' ->> 'cursor'
                          when p_patch ? 'forget_thread' then null else thread_cursor end,
-    seeded_at = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '') then chat_internal.now()
+    seeded_at = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '') then p_now
                      else seeded_at end,
     seeded_seq = case when p_patch -> 'thread' ->> 'thread_id' <> coalesce(thread_id, '')
                         then next_message_seq - 1 - (select count(*) from public.chat_messages m where m.turn_id = t.id)
                       else seeded_seq end,
-    last_run_id = coalesce(p_patch -> 'run' ->> 'run_id', last_run_id)
-  where user_id = c.user_id and id = c.id
-$$;
+    last_run_id = coalesce(p_patch -> 'run' ->> 'run_id', last_run_id),
+    lease_until = case when lease_owner is not null and p_lease_ms > 0
+                         then p_now + chat_internal.span(p_lease_ms) end,
+    lease_owner = case when p_lease_ms > 0 then lease_owner end
+  where user_id = c.user_id and id = c.id;
+end $$;
 
 create function chat_internal.move_turn(t public.chat_turns, p_to text, p_patch jsonb, p_op text, p_now timestamptz)
 returns public.chat_turns
-language sql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' as $$
+begin
   update public.chat_turns set
     status = coalesce(p_to, status),
     runs = case when p_patch ? 'run' then chat_internal.put_run(runs, p_patch -> 'run') else runs end
@@ -108,8 +115,9 @@ language sql volatile set search_path = '' as $$
     ops = chat_internal.remember_op(ops, p_op),
     updated_at = p_now
   where id = t.id
-  returning *
-$$;
+  returning * into t;
+  return t;
+end $$;
 
 -- The calls that the turn waits for from now on. Where each was answered before, it goes on at once.
 create function chat_internal.ask_person(t public.chat_turns, p_patch jsonb, p_now timestamptz)

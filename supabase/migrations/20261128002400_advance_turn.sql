@@ -10,6 +10,7 @@ declare
   t public.chat_turns;
   v timestamptz;
   was text;
+  unwritten text;  -- the outcome of a write that changes nothing but the lease
   patch jsonb := p_patch::jsonb;
 begin
   select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
@@ -31,19 +32,20 @@ begin
     return jsonb_build_object('outcome', 'fenced');
   end if;
   v := chat_internal.now();
-  perform chat_internal.keep_lease(c, p_lease_ms, v);
   if t.finished_at is not null then
-    return jsonb_build_object('outcome', 'final', 'turn', chat_internal.turn_json(t));
+    unwritten := 'final';
+  elsif p_to is null then
+    unwritten := case when patch = '{}' then 'ok' end;
+  elsif not chat_internal.may_move(t.status, p_to)
+        or (p_to = 'starting' and t.id <> (chat_internal.head(c)).id) then
+    unwritten := 'conflict';
   end if;
-  if p_to is not null and (not chat_internal.may_move(t.status, p_to)
-                           or (p_to = 'starting' and t.id <> (chat_internal.head(c)).id)) then
-    return jsonb_build_object('outcome', 'conflict', 'turn', chat_internal.turn_json(t));
-  end if;
-  if p_to is null and patch = '{}' then
-    return jsonb_build_object('outcome', 'ok', 'turn', chat_internal.turn_json(t));
+  if unwritten is not null then
+    perform chat_internal.keep_lease(c, p_lease_ms, v);
+    return jsonb_build_object('outcome', unwritten, 'turn', chat_internal.turn_json(t));
   end if;
   was := t.status;
-  perform chat_internal.patch_conversation(c, t, patch);
+  perform chat_internal.patch_conversation(c, t, patch, p_lease_ms, v);
   if patch ? 'handoff' then
     perform chat_internal.add_line(
       t, 'assistant', patch -> 'handoff' ->> 'from', coalesce(patch -> 'handoff' ->> 'said', ''), v, false,
