@@ -87,8 +87,8 @@ async def launch(options: Options, processes: Processes, say: Say, kept: Kept | 
             say("starting Postgres")
             socket = await supabase_local.start_postgres(processes, sys.executable)
         say(f"starting the local Supabase on {options.db}, applying migrations and seed")
-        ours = (kept.data, kept.lock) if kept else ()
-        place = supabase_local.Place(supabase_port, keys, urls, socket, *ours)
+        data, lock = (kept.data, kept.lock) if kept else (None, None)
+        place = supabase_local.Place(supabase_port, keys, urls, socket, data, lock, web)
         database = await supabase_local.start(processes, found, options, place)
 
         say(f"starting {options.instances} function process{'es' if options.instances > 1 else ''}")

@@ -98,6 +98,7 @@ class Place:
     socket: Path | None = None
     data: Path | None = None
     lock: int | None = None
+    page: str | None = None  # where links in emails may lead
 
 
 async def start(processes: Processes, node: Node, options: Options, place: Place) -> LocalSupabase:
@@ -107,6 +108,8 @@ async def start(processes: Processes, node: Node, options: Options, place: Place
     command: list[str | Path] = [node.program, PACKAGE / "local.mjs", "--port", str(vendor_port), "--url", url(port)]
     command += ["--migrations", options.migrations, "--seed", options.seed]
     command += ["--postgres", socket] if socket else ["--cache", CACHE]
+    if place.page:
+        command += ["--page", place.page]
     if place.data:
         command += ["--data", place.data]
     for function in place.functions:

@@ -29,6 +29,7 @@ const { values: options } = parseArgs({
   options: {
     port: { type: "string" },
     url: { type: "string" }, // where the project is reached: a Data API may stand in front
+    page: { type: "string" }, // where links in emails may lead
     migrations: { type: "string" },
     seed: { type: "string" },
     cache: { type: "string" }, // directory for the snapshot
@@ -55,6 +56,7 @@ const app = new App({
     publishable_key: PUBLISHABLE_KEY,
     secret_key: SECRET_KEY,
     site_url: url,
+    additional_redirect_urls: options.page ? [`${options.page}/**`] : [],
   },
   options: { server: { admin: false, disableStudio: true } },
 });
