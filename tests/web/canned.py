@@ -62,11 +62,11 @@ def row(conversation: str, turns: int = 1, **more: Any) -> dict[str, Any]:
     }
 
 
-def fulfil(route: Route, answer: dict[str, Any]) -> None:
+def fulfil(route: Route, answer: dict[str, Any], status: int = 200) -> None:
     if route.request.method == "OPTIONS":
         route.continue_()
     else:
-        route.fulfill(status=200, body=json.dumps(answer), headers=CORS)
+        route.fulfill(status=status, body=json.dumps(answer), headers=CORS)
 
 
 def _line(seq: int, text: str) -> dict[str, Any]:

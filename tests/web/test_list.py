@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from typing import Any
@@ -116,10 +115,6 @@ def test_a_conversation_is_saved_as_a_file(writer: Person) -> None:
         one.does("Save as a file", "[[say **kept** on paper]] save me")
     assert saved.value.suggested_filename.endswith(".md")
     assert "**kept** on paper" in saved.value.path().read_text()
-    one.page.get_by_role("button", name="Settings").click()
-    with one.page.expect_download() as everything:
-        one.page.get_by_role("button", name="Save all conversations as a file").click()
-    assert "save me" in json.dumps(json.loads(everything.value.path().read_text()))
 
 
 def test_a_deletion_can_be_undone_for_a_moment_and_is_sent_at_once_by_a_page_that_is_left(writer: Person) -> None:

@@ -6,7 +6,10 @@ import type { Config } from "./config";
 
 export type AuthClient = InstanceType<typeof SupabaseAuth>;
 
-const LEAVING = "multi-agent-chat-sign-out";
+/** What a link out of an email brought with it that could not be used; read before the client takes it out of the address. */
+const LINK_ERROR = new URLSearchParams(location.hash.slice(1)).get("error_description");
+
+const FORGETTING = "multi-agent-chat-forget"; // the channel on which tabs tell each other which user is to be forgotten
 
 /** The same client as inside supabase-js, with the same storage key, without what else comes with that. */
 export function connect(config: Config): AuthClient {
@@ -22,10 +25,20 @@ export function connect(config: Config): AuthClient {
   });
 }
 
-/** The session, undefined while it is not known yet; and whether it came of a link for people who forgot their password. */
-export function useSession(auth: AuthClient): [Session | null | undefined, boolean, () => void] {
+export interface SessionState {
+  /** Undefined while it is not known yet. */
+  session: Session | null | undefined;
+  /** Whether it came of a link for people who forgot their password. */
+  recovering: boolean;
+  onRecovered: () => void;
+  /** How often what this browser kept has been forgotten: each time the page begins anew. */
+  forgotten: number;
+}
+
+export function useSession(auth: AuthClient): SessionState {
   const [session, setSession] = useState<Session | null>();
   const [recovering, setRecovering] = useState(false);
+  const [forgotten, setForgotten] = useState(0);
   useEffect(() => {
     const { data } = auth.onAuthStateChange((event, now) => {
       if (event === "PASSWORD_RECOVERY") setRecovering(true);
@@ -36,18 +49,27 @@ export function useSession(auth: AuthClient): [Session | null | undefined, boole
     return () => data.subscription.unsubscribe();
   }, [auth]);
   useEffect(() => {
-    const channel = new BroadcastChannel(LEAVING);
-    channel.onmessage = (event: MessageEvent<string>) => new UserStorage(event.data).clear();
+    const channel = new BroadcastChannel(FORGETTING);
+    channel.onmessage = (event: MessageEvent<string>) => {
+      new UserStorage(event.data).clear();
+      history.replaceState(null, "", " ");
+      setForgotten((times) => times + 1);
+    };
     return () => channel.close();
   }, []);
-  return [session, recovering, () => setRecovering(false)];
+  return { session, recovering, onRecovered: () => setRecovering(false), forgotten };
+}
+
+/** Forgets what this browser keeps for a user, in every tab, this one included: each of them begins anew. */
+export function forget(user: string): void {
+  const channel = new BroadcastChannel(FORGETTING);
+  channel.postMessage(user);
+  channel.close();
 }
 
 /** Signs out. What this browser keeps for the user goes, in every tab. */
 export async function leave(auth: AuthClient, user: string): Promise<void> {
-  const channel = new BroadcastChannel(LEAVING);
-  channel.postMessage(user);
-  channel.close();
+  forget(user);
   history.replaceState(null, "", " ");
   await expire(auth);
   new UserStorage(user).clear();
@@ -66,6 +88,7 @@ export async function accessToken(auth: AuthClient, renewed: boolean): Promise<s
 }
 
 const WORDS: [RegExp, string][] = [
+  [/expired|link is invalid/i, "This link is not valid any more. Ask for a new one."],
   [/invalid login/i, "The email or the password is wrong."],
   [/already (been )?registered|already exists/i, "There is an account with this email already. Sign in instead."],
   [/different from the old/i, "This is your present password. Choose another one, or go on with it."],
@@ -73,9 +96,11 @@ const WORDS: [RegExp, string][] = [
   [/email.*(invalid|valid)|unable to validate email/i, "This is not an email address."],
   [/not confirmed/i, "Confirm your email first: the link is in your inbox."],
   [/rate limit|too many|security purposes/i, "Too many attempts. Wait a minute, then try again."],
-  [/expired|invalid/i, "This link is not valid any more. Ask for a new one."],
   [/fetch|network/i, "The server cannot be reached. Check your connection and try again."],
 ];
+
+/** What is wrong with the link that led here, in words; nothing where none did or all is well. */
+export const linkTrouble = (): string => (LINK_ERROR === null ? "" : wordsOf({ message: LINK_ERROR }));
 
 const wordsOf = (error: { message: string }) =>
   WORDS.find(([pattern]) => pattern.test(error.message))?.[1] ?? "This did not work. Try again in a moment.";

@@ -3,7 +3,7 @@ import { ApiError, SignedOut, Unreachable } from "./errors";
 import type { Agent, CallAnswer, ConversationChange, ConversationDetail, ConversationRow, Ending, Line, Selection, Turn } from "./types";
 
 const ANSWER_MS = 20_000; // for an answer that waits for nothing
-const EXPORT_MS = 120_000;
+const EVERYTHING_MS = 180_000; // for all that a user has: the server works on it as long as on a turn
 const CANCEL_MS = 40_000; // a cancel is answered when it has taken effect
 const END = 2 ** 31 - 1; // a line's number behind every line
 
@@ -129,7 +129,12 @@ export class Api {
 
   /** All of the user's conversations, as the text of one JSON file. */
   async exported(): Promise<string> {
-    return (await this.fetch("/me/export", { signal: AbortSignal.timeout(EXPORT_MS) })).text();
+    return (await this.fetch("/me/export", { signal: AbortSignal.timeout(EVERYTHING_MS) })).text();
+  }
+
+  /** Deletes all of the user's conversations, as each of them is deleted. What an attempt left over, the next one deletes. */
+  async deleteEverything(): Promise<void> {
+    await this.fetch("/me", { method: "DELETE", signal: AbortSignal.timeout(EVERYTHING_MS) });
   }
 
   /** The whole transcript as Markdown. */

@@ -21,6 +21,8 @@ export interface ConversationState {
   earlier: boolean;
   /** What the server last said of the conversation as a whole; null where there is nothing in it yet. */
   detail: ConversationDetail | null;
+  /** Whether it was there and has been deleted since, perhaps elsewhere. */
+  deleted: boolean;
   /** Turns that have not ended, the one that is being answered first. */
   open: Turn[];
   /** Turns that are to be cancelled, as far as the server has not yet said so itself. */
@@ -284,6 +286,7 @@ export class Conversation {
       loaded: this.sync.loaded,
       agent: this.sync.detail?.agent ?? null,
       detail: this.sync.detail,
+      deleted: this.sync.deleted,
       earlier: this.sync.hasEarlier,
       ...this.inPlace(),
       cancelling: this.sync.cancelling,

@@ -87,6 +87,7 @@ export class Follower {
     if (!this.busy) this.show(new TurnStream(this.api, () => this.sync.soon()).attach(this.id));
     const stream = this.stream!;
     await stream.done;
+    if (this.left) return null;
     const record = recordOf(stream.parts, stream.news?.state === "completed");
     if (stream.turnId && Object.keys(record).length) this.records.add(stream.turnId, record);
     if (stream.failure instanceof ApiError && [404, 405, 406].includes(stream.failure.status)) this.streams = false;

@@ -27,6 +27,8 @@ export class Synchroniser {
   lines: Line[] = [];
   /** What the server last said of the conversation; null where there is nothing in it yet. */
   detail: ConversationDetail | null = null;
+  /** Whether it was there and is no more: it has been deleted, here or elsewhere. */
+  deleted = false;
   cancelling: ReadonlySet<string> = new Set();
   /** Turns that were handed in here: those are followed also while the page is hidden. */
   readonly mine = new Set<string>();
@@ -36,7 +38,7 @@ export class Synchroniser {
     return this.transcript.earlier !== null;
   }
 
-  private readonly transcript = new Transcript();
+  private transcript = new Transcript();
   private wanted = AHEAD;
   private live = false;
   private seen: string | null = null;
@@ -169,7 +171,10 @@ export class Synchroniser {
       this.seen = open.length ? null : state;
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
-      if (this.loaded) return; // nothing has been said in it yet
+      if (this.loaded && !this.detail) return; // nothing has been said in it yet
+      this.deleted = this.detail !== null;
+      this.detail = null;
+      this.transcript = new Transcript();
     }
     if (this.stopped) return;
     this.show(open);
@@ -204,6 +209,7 @@ export class Synchroniser {
     while (ids.length && !this.stopped) {
       const some = ids.splice(-ASKED_AT_ONCE);
       const endings = await Promise.all(some.map((id) => this.api.ending(id)));
+      if (this.stopped) return;
       for (const [at, ending] of endings.entries()) if (ending) this.records.add(some[at]!, { ending });
       this.hooks.onChange();
     }

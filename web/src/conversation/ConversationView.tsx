@@ -97,7 +97,8 @@ export function ConversationView({ conversation, drafts, ratings, starters }: Pr
       <div className="reading">
         <div className="scroller" ref={scroller} tabIndex={0} role="group" aria-label="Conversation so far">
           <div className="content">
-            {empty && state.loaded && (
+            {empty && state.deleted && <p className="gone">This conversation has been deleted.</p>}
+            {empty && state.loaded && !state.deleted && (
               <EmptyConversation
                 starters={starters}
                 onStart={(text) => {

@@ -1,7 +1,7 @@
 import { Suspense, lazy, useCallback, useState } from "react";
 import { NewPassword, SignIn } from "../account/SignIn";
 import type { Config } from "../account/config";
-import { type AuthClient, expire, leave, useSession } from "../account/session";
+import { type AuthClient, expire, forget, leave, linkTrouble, useSession } from "../account/session";
 import { PageSkeleton } from "./Skeleton";
 import { useOperators } from "./address";
 
@@ -10,9 +10,12 @@ export const loadSignedIn = () => import("./SignedIn");
 const SignedIn = lazy(loadSignedIn);
 const Operators = lazy(() => import("../operators/Operators"));
 
+const DONE_MS = 8000; // how long it is said that all has been deleted
+
 export function App({ config, auth }: { config: Config; auth: AuthClient }) {
-  const [session, recovering, recovered] = useSession(auth);
-  const [notice, setNotice] = useState("");
+  const { session, recovering, onRecovered, forgotten } = useSession(auth);
+  const [notice, setNotice] = useState(linkTrouble);
+  const [deleted, setDeleted] = useState(false);
   const operators = useOperators();
   const expired = useCallback(() => {
     setNotice("Your session is over. Please sign in again.");
@@ -20,7 +23,7 @@ export function App({ config, auth }: { config: Config; auth: AuthClient }) {
   }, [auth]);
   if (session === undefined) return <PageSkeleton />;
   if (!session) return <SignIn auth={auth} config={config} notice={notice} />;
-  if (recovering) return <NewPassword auth={auth} onDone={recovered} />;
+  if (recovering) return <NewPassword auth={auth} onDone={onRecovered} />;
   if (operators !== null) {
     return (
       <Suspense fallback={<PageSkeleton />}>
@@ -31,7 +34,7 @@ export function App({ config, auth }: { config: Config; auth: AuthClient }) {
   return (
     <Suspense fallback={<PageSkeleton />}>
       <SignedIn
-        key={session.user.id}
+        key={`${session.user.id} ${forgotten}`}
         config={config}
         auth={auth}
         user={session.user}
@@ -40,6 +43,12 @@ export function App({ config, auth }: { config: Config; auth: AuthClient }) {
           void leave(auth, session.user.id);
         }}
         onExpired={expired}
+        deleted={deleted}
+        onDeleted={() => {
+          setDeleted(true);
+          setTimeout(() => setDeleted(false), DONE_MS);
+          forget(session.user.id);
+        }}
       />
     </Suspense>
   );

@@ -1,6 +1,7 @@
 import type { User } from "@supabase/auth-js";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Config } from "../account/config";
+import { DeleteEverything } from "../account/DeleteEverything";
 import { type AuthClient, accessToken } from "../account/session";
 import { Api, type Change, Conversation, UserStorage } from "../client";
 import { ConversationView } from "../conversation/ConversationView";
@@ -24,9 +25,12 @@ interface Properties {
   user: User;
   onLeave: () => void;
   onExpired: () => void;
+  /** Whether all that the user had has just been deleted. */
+  deleted: boolean;
+  onDeleted: () => void;
 }
 
-export default function SignedIn({ config, auth, user, onLeave, onExpired }: Properties) {
+export default function SignedIn({ config, auth, user, onLeave, onExpired, deleted, onDeleted }: Properties) {
   const token = useCallback((renewed: boolean) => accessToken(auth, renewed), [auth]);
   const api = useMemo(() => new Api(config.functionUrl, token), [config.functionUrl, token]);
   const storage = useMemo(() => new UserStorage(user.id), [user.id]);
@@ -40,6 +44,7 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
   const [drawn, setDrawn] = useState(false);
   const drawer = useRef<HTMLDialogElement>(null);
   const shortcuts = useRef<HTMLDialogElement>(null);
+  const deleting = useRef<HTMLDialogElement>(null);
   const conversation = useConversation(api, storage, drafts, id, list.refresh, onExpired);
   heard.current = (change) => {
     list.soon();
@@ -60,10 +65,11 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
     [go],
   );
   const fresh = () => open(crypto.randomUUID());
-  const showShortcuts = () => {
+  const show = (dialog: RefObject<HTMLDialogElement | null>) => {
     drawer.current?.close();
-    shortcuts.current?.showModal();
+    dialog.current?.showModal();
   };
+  const showShortcuts = () => show(shortcuts);
   useShortcuts({ onNew: fresh, onShortcuts: showShortcuts });
 
   const sidebar = (
@@ -79,6 +85,7 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
       onOpen={open}
       onNew={fresh}
       onShortcuts={showShortcuts}
+      onDeleteEverything={() => show(deleting)}
       onSignOut={onLeave}
     />
   );
@@ -124,7 +131,8 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired }: Pro
           )}
         </main>
         <Shortcuts dialog={shortcuts} />
-        <UndoNotice deletion={deletion} />
+        <DeleteEverything dialog={deleting} api={api} onDeleted={onDeleted} />
+        <UndoNotice deletion={deletion} everything={deleted} />
       </div>
     </Agents>
   );

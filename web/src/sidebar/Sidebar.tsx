@@ -1,11 +1,9 @@
 import { useMemo, useState } from "react";
+import { AccountMenu } from "../account/AccountMenu";
 import type { Api, ConversationRow } from "../client";
 import { LoadMore } from "../page/LoadMore";
-import { Popover } from "../page/Popover";
 import { ListSkeleton } from "../page/Skeleton";
-import { useNotifications } from "../page/attention";
 import { saveAs } from "../page/save-as";
-import { useTheme } from "../page/theme";
 import { dayGroup } from "../page/time";
 import { wordsFor } from "../page/words";
 import { type EntryActions, EntryItem } from "./EntryItem";
@@ -20,10 +18,12 @@ interface Properties {
   onNew: () => void;
   onDelete: (row: ConversationRow) => void;
   onShortcuts: () => void;
+  onDeleteEverything: () => void;
   onSignOut: () => void;
 }
 
-export function Sidebar({ api, list, current, email, onOpen, onNew, onDelete, onShortcuts, onSignOut }: Properties) {
+export function Sidebar(properties: Properties) {
+  const { api, list, current, email, onOpen, onNew, onDelete, onShortcuts, onDeleteEverything, onSignOut } = properties;
   const [refusal, setRefusal] = useState<unknown>(null);
   const { rows, selection, change } = list;
   const { q, archived } = selection;
@@ -79,15 +79,11 @@ export function Sidebar({ api, list, current, email, onOpen, onNew, onDelete, on
       <button type="button" className="text small-text" aria-pressed={archived} onClick={() => list.select({ archived: !archived })}>
         {archived ? "Back to the open ones" : "Archived conversations"}
       </button>
-      <Account
+      <AccountMenu
+        api={api}
         email={email}
         onShortcuts={onShortcuts}
-        onExport={() =>
-          void api
-            .exported()
-            .then((text) => saveAs("conversations.json", text, "application/json"))
-            .then(() => setRefusal(null), setRefusal)
-        }
+        onDeleteEverything={onDeleteEverything}
         onSignOut={onSignOut}
       />
     </div>
@@ -97,57 +93,6 @@ export function Sidebar({ api, list, current, email, onOpen, onNew, onDelete, on
 function emptyWords(q: string, archived: boolean): string {
   if (q.trim()) return "No conversation has these words.";
   return archived ? "No conversation is archived." : "Your conversations will be listed here.";
-}
-
-interface AccountProperties extends Pick<Properties, "email" | "onShortcuts" | "onSignOut"> {
-  onExport: () => void;
-}
-
-function Account({ email, onShortcuts, onExport, onSignOut }: AccountProperties) {
-  const [theme, changeTheme] = useTheme();
-  const [notified, changeNotified] = useNotifications();
-  return (
-    <div className="account">
-      <span className="who" title={email}>
-        {email}
-      </span>
-      <Popover label="Settings" className="text" edge="end">
-        {(close) => (
-          <>
-            <button type="button" onClick={changeTheme}>
-              Colours: {theme === "system" ? "as the system says" : theme}
-            </button>
-            {notified !== null && (
-              <button type="button" onClick={changeNotified}>
-                Notifications: {notified ? "on" : "off"}
-              </button>
-            )}
-            <button
-              type="button"
-              onClick={() => {
-                close();
-                onShortcuts();
-              }}
-            >
-              Keyboard shortcuts
-            </button>
-            <button
-              type="button"
-              onClick={() => {
-                close();
-                onExport();
-              }}
-            >
-              Save all conversations as a file
-            </button>
-          </>
-        )}
-      </Popover>
-      <button type="button" className="text" onClick={onSignOut}>
-        Sign out
-      </button>
-    </div>
-  );
 }
 
 function groupsOf(rows: ConversationRow[]): [string, ConversationRow[]][] {
