@@ -36,6 +36,7 @@ create table public.chat_conversations (
   input_tokens     bigint      not null default 0,
   output_tokens    bigint      not null default 0,
   archived_at      timestamptz,
+  reopened_at      timestamptz,                       -- from then on it is idle anew
   last_message_at  timestamptz not null,
   created_at       timestamptz not null,
   updated_at       timestamptz not null,

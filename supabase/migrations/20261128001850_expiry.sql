@@ -6,7 +6,7 @@ create function chat_internal.expired(c public.chat_conversations, p_ttl_ms bigi
 language plpgsql stable set search_path = '' as $$
 begin
   return c.archived_at is null and c.open_turns = 0 and coalesce(c.ttl_ms, p_ttl_ms) > 0
-     and c.last_message_at <= p_now - chat_internal.span(coalesce(c.ttl_ms, p_ttl_ms));
+     and greatest(c.last_message_at, c.reopened_at) <= p_now - chat_internal.span(coalesce(c.ttl_ms, p_ttl_ms));
 end $$;
 
 create function chat_internal.archive(c public.chat_conversations, p_now timestamptz) returns public.chat_conversations

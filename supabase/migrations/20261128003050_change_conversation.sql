@@ -26,6 +26,9 @@ begin
     c.thread_provider := null;
     c.thread_cursor := null;
   end if;
+  if c.archived_at is not null and not (patch ->> 'archived')::boolean then
+    c.reopened_at := chat_internal.now();
+  end if;
   if patch ? 'archived' then
     c.archived_at := case when (patch ->> 'archived')::boolean then coalesce(c.archived_at, chat_internal.now()) end;
   end if;
@@ -39,7 +42,7 @@ begin
   end if;
   update public.chat_conversations set
     title = c.title, renamed = c.renamed, read_seq = c.read_seq, unread = c.unread, archived_at = c.archived_at,
-    scope_kind = c.scope_kind, scope_key = c.scope_key, thread_id = c.thread_id, thread_provider = c.thread_provider,
+    reopened_at = c.reopened_at, scope_kind = c.scope_kind, scope_key = c.scope_key, thread_id = c.thread_id, thread_provider = c.thread_provider,
     thread_cursor = c.thread_cursor
   where user_id = p_user and id = p_conversation;
   return jsonb_build_object('outcome', 'ok', 'conversation', chat_internal.conversation_detail(c));

@@ -33,7 +33,7 @@ begin
           union all
           select i.user_id, i.id from public.chat_conversations i
           where i.archived_at is not null and i.archived_at <= v - chat_internal.span(p_retention_ms))
-        and o.open_turns = 0 and o.last_message_at <= v - chat_internal.span(p_retention_ms)
+        and o.open_turns = 0 and greatest(o.last_message_at, o.reopened_at) <= v - chat_internal.span(p_retention_ms)
       limit least(greatest(p_limit, 1), 1000) for update skip locked
     loop
       if pg_try_advisory_xact_lock(hashtextextended('chat_submit_turn ' || c.user_id::text, 0)) then
