@@ -28,16 +28,20 @@ declare
   speaker text := coalesce((
     select run.value ->> 'agent' from jsonb_array_elements(t.runs) with ordinality run
     where not run.value ? 'asked_by' order by run.ordinality desc limit 1), t.agent);
+  -- whether the thread is in no use any more: the one that is being answered ends behind one that only waited
+  rests boolean := p_from <> 'queued' or not exists (
+    select 1 from public.chat_turns o where o.user_id = t.user_id and o.conversation_id = t.conversation_id
+      and o.status in ('starting', 'running', 'requires_action', 'waiting'));
 begin
   perform chat_internal.deny_calls(t, 'cancelled', 'The turn was ended.', p_now);
   update public.chat_conversations set
     updated_at = p_now,
     last_message_at = case when t.status = 'completed' then p_now else last_message_at end,  -- with its line, below
-    -- closed for messages: its thread goes with each turn that was accepted before, and so with the last of them
-    thread_id = case when archived_at is null and not rotate_asked then thread_id end,
-    thread_provider = case when archived_at is null and not rotate_asked then thread_provider end,
-    thread_cursor = case when archived_at is null and not rotate_asked then thread_cursor end,
-    rotate_asked = false,
+    -- closed for messages, its thread goes with each turn that was accepted before, and so with the last of them
+    thread_id = case when not rests or (archived_at is null and not rotate_asked) then thread_id end,
+    thread_provider = case when not rests or (archived_at is null and not rotate_asked) then thread_provider end,
+    thread_cursor = case when not rests or (archived_at is null and not rotate_asked) then thread_cursor end,
+    rotate_asked = rotate_asked and not rests,
     open_turns = open_turns - 1,
     runs = runs + jsonb_array_length(t.runs),
     conflicts = conflicts + t.conflicts,

@@ -98,6 +98,23 @@ def test_a_sweep_deletes_what_has_been_kept_long_enough(chat: Chat) -> None:
     assert busy.fenced("chat_get_conversation")["outcome"] == "ok"
 
 
+def test_one_that_was_opened_again_is_idle_from_then_on(chat: Chat) -> None:
+    answered(chat)
+    chat.db.let_pass(DAY_MS / 1000 + 5)
+    assert sweep(chat, HOUR_MS)["archived"] == 1
+    chat.fenced("chat_change_conversation", patch='{"archived": false}')
+    assert sweep(chat, HOUR_MS, DAY_MS) == {"outcome": "ok", "archived": 0, "deleted": 0}
+    assert chat.submit(idle_ttl_ms=HOUR_MS)["outcome"] == "created"
+
+
+def test_one_that_was_opened_again_and_left_is_closed_again(chat: Chat) -> None:
+    answered(chat)
+    chat.fenced("chat_change_conversation", patch='{"archived": true}')
+    chat.fenced("chat_change_conversation", patch='{"archived": false}')
+    chat.db.let_pass(HOUR_MS / 1000 + 5)
+    assert sweep(chat, HOUR_MS)["archived"] == 1
+
+
 def rotate(chat: Chat, session: Session | None = None) -> Answer:
     return chat.fenced("chat_rotate_conversation", session)
 
@@ -126,6 +143,17 @@ def test_a_busy_one_keeps_it_for_the_turn_that_is_being_answered(chat: Chat) -> 
     chat.advance(following["epoch"], waiting, None, named(second := new_id()))
     chat.complete(following["epoch"], waiting)
     assert record(chat, second) == [(2, None, chat.user)], "once"
+
+
+def test_one_that_only_waited_ends_no_rotation(chat: Chat) -> None:
+    thread = new_id()
+    claim, waits = begun(chat, thread), chat.submit()["turn"]["turn_id"]
+    rotate(chat)
+    chat.db.call("chat_cancel_turn", user=chat.user, turn=waits)
+    kept = f'{{"reply": "ok", "thread": {{"provider": "responses", "thread_id": "{thread}", "cursor": "x"}}}}'
+    chat.advance(claim["epoch"], claim["turn"]["turn_id"], "completed", kept, lease_ms=0)
+    assert chat.submit()["claim"]["thread_id"] is None
+    assert record(chat, thread) == [(1, "rotated", chat.user)]
 
 
 def test_the_lines_of_a_thread_are_counted_from_where_it_was_made(chat: Chat) -> None:
