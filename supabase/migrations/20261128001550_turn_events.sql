@@ -99,7 +99,9 @@ begin
       case when e.name = 'run.started' then ceil(extract(epoch from v - new.starting_at) * 1000) end
     from (
       select n.value as run,
-        not n.value ? 'asked_by' and o.value ->> 'run_id' is distinct from n.value ->> 'run_id' as starts,
+        -- one that was found by what it left may have no id
+        not n.value ? 'asked_by' and (o.value is null or o.value ->> 'run_id' is distinct from n.value ->> 'run_id')
+          as starts,
         n.value ->> 'status' in ('completed', 'failed', 'cancelled', 'incomplete', 'expired')
           and (o.value ->> 'run_id', o.value ->> 'status') is distinct from (n.value ->> 'run_id', n.value ->> 'status')
           as ends
