@@ -37,7 +37,7 @@ begin
   update public.chat_conversations set
     updated_at = p_now,
     last_message_at = case when t.status = 'completed' then p_now else last_message_at end,  -- with its line, below
-    -- closed for messages, its thread goes with each turn that was accepted before, and so with the last of them
+    -- closed for messages: its thread goes with each turn that was accepted before, and so with the last of them
     thread_id = case when not rests or (archived_at is null and not rotate_asked) then thread_id end,
     thread_provider = case when not rests or (archived_at is null and not rotate_asked) then thread_provider end,
     thread_cursor = case when not rests or (archived_at is null and not rotate_asked) then thread_cursor end,

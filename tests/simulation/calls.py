@@ -74,12 +74,15 @@ class _Request:
     def _call(self) -> Any:
         world = self.instance.world
         world.counts["calls"] += 1
+        doomed = world.database.doomed(self.parameters) if "_delete_conversation" in self.function else None
         overtaken = self.function == "chat_advance_turn" and world.database.overtaken(self.parameters)
         try:
             answer = world.database.call(world.now, self.function, self.parameters)
         except APIError as error:
             world.blame(f"the database refused {self.function}: {error}")
             raise
+        if doomed is not None:
+            world.changes.take(doomed, world.now)
         if overtaken and answer["outcome"] != "fenced":
             world.blame(f"G2 a holder that had been overtaken wrote {self.parameters['p_to']} to a turn")
         user_id = self.parameters.get("p_user")

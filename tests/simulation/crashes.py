@@ -64,13 +64,14 @@ def deaths(
     every: int = 1,
     at: str = "",
     replaces: bool = False,
+    tells: bool = False,
 ) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one whose name begins with `at`.
 
     With `every` above 1 without looks that are like the last. `replaces`: the second message asks once more for an
-    answer to the first, which is under way.
+    answer to the first, which is under way. `tells`: another service is told of the ends of both.
     """
-    profile = replace(_profile(kind, team), asks_people=asks_people, replaces=float(replaces))
+    profile = replace(_profile(kind, team), asks_people=asks_people, replaces=float(replaces), tells=tells)
     usual = _usual(db, profile, returning=returning)
     reached = usual.world.reached[: usual.world.counts["boundaries"]]
     numbers = [
@@ -153,7 +154,7 @@ class _Story:
             world.addressed[person.user.id, f"key {number}"] = None
         world.spawn(_worst_schedule(world))
         await asyncio.gather(*(self._send(person, number) for number in range(world.profile.messages)))
-        while world.database.open_turns() and world.now < 2000:  # noqa: ASYNC110
+        while world.database.open_turns() + world.database.untold() and world.now < 2000:  # noqa: ASYNC110
             await asyncio.sleep(1)
         world.counts["boundaries"], world.counts["calls made"] = world.steps, world.counts["calls"]
         await asyncio.sleep(FREEZE_SECONDS + 20)  # who was frozen goes on

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from dev.postgres import apply_sql, postgres
+from shared.core.turns import ConversationKey
 from tests.db.database import MIGRATIONS, SEED
+from tests.simulation.changes import Doomed
 from tests.simulation.team import APPROVALS, MEMBERS
 
 EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
@@ -36,9 +38,17 @@ from public.chat_messages
 order by user_id, conversation_id, seq
 """
 THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.chat_conversations"
+TITLES = "select user_id::text, id::text as conversation_id, title from public.chat_conversations"
 ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.chat_conversations"
 PERSON_CALLS = "select turn_id::text, call_id, name, status from public.chat_person_calls"
 CALLS = "select turn_id::text, call_id, name, status, output from public.chat_tool_calls"
+DOOMED = """
+select c.id::text as conversation_id, t.id::text as turn_id, case when t.finished_at is null then t.run_id end as run_id
+from public.chat_conversations c left join public.chat_turns t on t.user_id = c.user_id and t.conversation_id = c.id
+where c.user_id = %(user)s and (%(conversation)s::uuid is null or c.id = %(conversation)s)"""
+TABLES = """
+select table_schema || '.' || table_name as name from information_schema.tables
+where table_schema in ('public', 'chat_internal') and table_type = 'BASE TABLE'"""
 Row = dict[str, Any]
 
 
@@ -59,7 +69,7 @@ class Database:
         self._admin.execute("truncate public.chat_conversations cascade")
         self._admin.execute(
             "truncate public.chat_threads, public.chat_left_runs, public.chat_deleted_conversations,"
-            " public.chat_deleted_keys, public.chat_turn_events"
+            " public.chat_deleted_keys, public.chat_turn_events, public.chat_webhooks"
         )
 
     def hire(self, owner_ids: Iterable[str], *, asking: bool = False) -> None:
@@ -126,6 +136,30 @@ class Database:
         rows = self._admin.execute(ACTIVE).fetchall()
         return {(row["user_id"], row["conversation_id"]): row["active_agent"] for row in rows}
 
+    def titles(self) -> dict[ConversationKey, str]:
+        rows = self._admin.execute(TITLES).fetchall()
+        return {ConversationKey(row["user_id"], row["conversation_id"]): row["title"] for row in rows}
+
+    def doomed(self, deletion: Mapping[str, Any]) -> Doomed:
+        """What a call that deletes is to take."""
+        user_id = str(deletion["p_user"])
+        named = {"user": user_id, "conversation": deletion.get("p_conversation")}
+        rows = self._admin.execute(DOOMED, named).fetchall()
+        return Doomed(
+            tuple({ConversationKey(user_id, row["conversation_id"]) for row in rows}),
+            tuple(row["turn_id"] for row in rows if row["turn_id"] is not None),
+            tuple(row["run_id"] for row in rows if row["run_id"] is not None),
+        )
+
+    def mentions(self, texts: Sequence[str]) -> list[str]:
+        """The tables in which a row has one of these anywhere."""
+        found = []
+        for name in self.texts(TABLES) if texts else ():
+            query = f"select count(*) as n from {name} t where t::text like any (%s)"
+            row = self._admin.execute(query.encode(), ([f"%{text}%" for text in texts],)).fetchone()
+            found += [name] if row is not None and row["n"] else []
+        return found
+
     def person_calls(self) -> list[Row]:
         return self._admin.execute(PERSON_CALLS.encode()).fetchall()
 
@@ -159,6 +193,20 @@ class Database:
         query = "select run_key from public.chat_turns where id = %s and status in ('starting', 'running')"
         row = self._admin.execute(query, (turn_id,)).fetchone()
         return None if row is None else str(row["run_key"])
+
+    def note_accepted(self, turn_id: str) -> None:
+        """As the trigger of this name, for a mutant in which it is gone."""
+        self._admin.execute(
+            "insert into public.chat_turn_events (day, at, turn_id, conversation_id, name)"
+            " select 0, t.created_at, t.id, t.conversation_id, 'turn.accepted' from public.chat_turns t"
+            " where t.id = %s and not exists (select 1 from public.chat_turn_events e where e.turn_id = t.id"
+            " and e.name = 'turn.accepted')",
+            (turn_id,),
+        )
+
+    def untold(self) -> int:
+        """What another service has not been told yet."""
+        return len(self.texts("select id from public.chat_webhooks"))
 
     def open_turns(self) -> int:
         row = self._admin.execute("select count(*) as n from public.chat_turns where finished_at is null").fetchone()

@@ -19,18 +19,16 @@ from shared.core.turns import MultitaskStrategy
 from tests.simulation.crashes import CONVERSATION, RETRY_SECONDS, SEED
 from tests.simulation.database import Database
 from tests.simulation.instance import SETTINGS, Instance
+from tests.simulation.keepers import Keeper
 from tests.simulation.modes import Profile
-from tests.simulation.people import TRIES, Person, users
+from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
-from tests.simulation.sweep import PERIOD_SECONDS, schedule, sweep
+from tests.simulation.sweep import LEFT, PERIOD_SECONDS, schedule, sweep
 from tests.simulation.world import World
 
 BUDGET_SECONDS = 20.0
 LATEST_SECONDS = 240.0  # until nothing may be left: four sweeps
 PROFILE = Profile(run_seconds=(3.0, 3.0), long_runs=0.0, cold_starts=0.0, ignores_cancel=0.0, team=0.0, hears=0.0)
-LEFT = """
-select 'thread ' || thread_id as what from public.chat_threads where ended_at is not null
-union all select 'run ' || run_id from public.chat_left_runs"""
 
 
 def deletions(db: Database, kind: str, *, every: int = 1) -> Iterator[Result]:
@@ -47,17 +45,17 @@ def _play(db: Database, profile: Profile) -> Result:
 
 
 async def story(world: World) -> None:
-    owner, other = (Person(world, user) for user in users(world))
+    owner, other = (Keeper(world, user) for user in users(world))
     for key in range(3):
         world.addressed[owner.user.id, f"key {key}"] = None
     world.spawn(schedule(world, _sweep_all, PERIOD_SECONDS - 0.1))
     kept = await _post(other, 0)
     await _post(owner, 0)
     world.counts["before"] = world.steps
-    await _insist(owner, "rotate")
+    await owner.change("rotate", CONVERSATION)
     waiting = world.spawn(_post(owner, 1))
     await asyncio.sleep(1.5)  # its run is under way
-    await _insist(owner, "delete")
+    await owner.delete(CONVERSATION)
     world.counts["boundaries"] = world.steps
     if await _post(owner, 1) != "conversation_deleted" or await _post(owner, 2) != "conversation_deleted":
         world.blame("a message was taken after the deletion")
@@ -93,19 +91,6 @@ async def _post(person: Person, key: int) -> str:
         )
         if answer.code not in ("open", "reset", "silence", "store_unavailable"):
             return answer.code
-        await asyncio.sleep(RETRY_SECONDS)
-
-
-async def _insist(person: Person, what: str) -> None:
-    async def work(instance: Instance) -> None:
-        if what == "delete":
-            await instance.chat.delete_conversation(person.user, CONVERSATION, person.world.now + BUDGET_SECONDS)
-        else:
-            await instance.store.rotate_conversation(person.user.id, CONVERSATION)
-
-    for _ in range(TRIES):
-        if (await person.ask(what, work, BUDGET_SECONDS)).code not in ("reset", "silence", "store_unavailable"):
-            return
         await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -14,6 +14,7 @@ from shared.chat import ChatService
 from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from shared.instance.instance import Instance as SharedByProcess
+from shared.instance.instance import tell_no_one
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups
 from shared.settings import load_settings
@@ -21,6 +22,7 @@ from shared.stores.lane import Lane
 from shared.tools import REGISTRY
 from tests.simulation.calls import Store
 from tests.simulation.modes import FREEZE_SECONDS
+from tests.simulation.receiver import URL, webhooks_of
 from tests.simulation.world import WHERE, World
 
 T = TypeVar("T")
@@ -48,8 +50,10 @@ class Instance:
         self._last_frozen = -1.0
         self._tasks: dict[asyncio.Task[Any], float] = {}
         self.store = Store(self, Lane(world.profile.calls_at_once, SETTINGS.wait_budget_seconds))
+        self.webhooks = webhooks_of(self)
         provider = world.server.adapter(self)
         chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
+        chosen |= {"webhook_url": URL} if self.webhooks is not None else {}
         chosen["poll_max_seconds"] = world.profile.poll_max_seconds
         options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)
         shared_by_process = SharedByProcess(
@@ -58,6 +62,7 @@ class Instance:
             LocalWakeups(),
             SETTINGS.lease_seconds,
             self.shutdown,
+            announce=tell_no_one if self.webhooks is None else self.webhooks.announce,
             jitter=random.Random(f"jitter of {self.name}").random,
         )
         self.chat = ChatService(shared_by_process, {provider.name: provider}, REGISTRY, options)

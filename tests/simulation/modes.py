@@ -44,9 +44,13 @@ class Profile:
     mixes: tuple[Mapping[str, float], ...] = (PATIENT, HASTY, CHATTY)  # one of them a seed
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     team: float = 0.1  # messages that name the first of a team of agents
+    changes: int = 0  # of conversations, by each of those who look after them: archived, rotated, deleted and so on
     asks_people: bool = False  # functions of that team need their user's word
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
+    # another service, which is told of the ends of turns
+    tells: bool = False
+    deaf: float = 0.0  # of the attempts: it refuses, or its answer is lost
     # instances
     poll_max_seconds: float = 2.0
     crash: float = 0.0  # of all effect boundaries
@@ -77,13 +81,18 @@ class Profile:
     hears: float = 0.5  # of the seeds: the server streams what its runs say
     lies: float = 0.0  # of the streams: they break off, fall silent, tell the end late or wrongly, repeat themselves
 
+    @property
+    def tidies(self) -> bool:
+        """Whether the schedule deletes threads as well: a matter of time, where little depends on it."""
+        return bool(self.team or self.changes)
+
     def quiet(self) -> Profile:
         """The same people and provider when nothing goes wrong any more."""
         still = Profile()
         return replace(
             self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
             answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
-            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0, lies=0.0,
+            asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0, lies=0.0, deaf=0.0,
         )  # fmt: skip
 
 
@@ -133,6 +142,10 @@ MODES: Mapping[str, Profile] = {
     ),
     # messages and replies that are sent once more, edited or not, in their places
     "replaced": Profile(replaces=0.3, crash=0.002, pause=0.002, call_late=0.01, answer_lost=0.01),
+    # conversations that are archived and opened again, rotated, named and deleted while they are being answered
+    "lifecycle": Profile(changes=4, messages=3, crash=0.002, pause=0.001, call_late=0.01, answer_lost=0.01),
+    # a service that is told of the ends of turns, and is not always there
+    "told": Profile(tells=True, deaf=0.4, crash=0.004, pause=0.002, call_late=0.01, answer_lost=0.02, cancels=0.2),
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),
     "storm": Profile(
         crash=0.004,

@@ -12,7 +12,7 @@ from shared.core.errors import ChatError
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
-from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import ConversationKey, MultitaskStrategy, Turn, TurnStatus
 from tests.simulation.instance import Instance, Work
 from tests.simulation.team import BOSS
 from tests.simulation.world import Answer, Reset, World
@@ -51,6 +51,8 @@ class Person:
             code = result.code
         elif isinstance(result, Turn):
             turn, code = result, "final" if result.status.final else "open"
+            if world.changes.deleted.get(turn.conversation, sent) < sent:
+                world.blame(f"{turn.turn_id} was shown though it had been deleted")
             world.owners[turn.turn_id] = self.user.id
             if all(one.turn_id != turn.turn_id for one in world.taken[turn.conversation]):
                 world.taken[turn.conversation].append(turn)
@@ -69,7 +71,10 @@ class Person:
             text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent
         )
         self.world.sent.setdefault((self.user.id, key), (conversation, text))
-        return await self._take_turn("post", message, wait)
+        answer = await self._take_turn("post", message, wait)
+        if not self.world.changes.explain(answer.code, ConversationKey(self.user.id, conversation)):
+            self.world.blame(f"key {key} was answered {answer.code}, and no one had asked for that")
+        return answer
 
     async def replace(self, key: str, conversation: str, turn_id: str, text: str | None, wait: float) -> Answer:
         """Send a message in the place of this turn; without a text the same one once more."""
@@ -145,7 +150,10 @@ class Tab(Person):
                 return answer.turn  # type: ignore[no-any-return]
             if answer.turn is not None and answer.turn.status is TurnStatus.WAITING:
                 await self._say(answer.turn)
-            if answer.code in ("run_in_progress", STRANGE) and world.chance(0.5):
+            if answer.code in ("run_in_progress", "conversation_archived", STRANGE) and world.chance(0.5):
+                return None
+            if answer.code == "conversation_deleted":
+                self._conversation = _successor(self._conversation)
                 return None
             if answer.code in ("open", "reset", "silence") and world.chance(world.profile.vanishes):
                 return None
@@ -255,6 +263,11 @@ def tabs(world: World) -> list[Tab]:
         for index, user in enumerate(users(world))
         for number in range(world.profile.tabs)
     ]
+
+
+def _successor(conversation_id: str) -> str:
+    """Where the user of a deleted conversation goes on."""
+    return str(uuid.UUID(int=uuid.UUID(conversation_id).int + 10))
 
 
 async def _answered_by(user: User, turn_id: str, said: PersonAnswer, one: Instance) -> Turn:

@@ -14,11 +14,13 @@ from unittest.mock import patch
 
 from tests.simulation import checker
 from tests.simulation.database import Database
+from tests.simulation.keepers import keepers
 from tests.simulation.loop import SimLoop
 from tests.simulation.modes import MODES, Profile
 from tests.simulation.people import Snoop, tabs, users
+from tests.simulation.receiver import Receiver
 from tests.simulation.servers import EXPIRY_SECONDS, Server
-from tests.simulation.sweep import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_up
+from tests.simulation.sweep import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_all, tidy_up
 from tests.simulation.world import Listener, World
 
 DRAIN_SECONDS = 1000.0  # after the last client left, until everything has to be final
@@ -54,7 +56,7 @@ class Result:
 
 async def scenario(world: World, sweeping: Sweeping) -> None:
     """Faults last as long as people are there; then the sweep alone has to bring everything to its end."""
-    leaving = [world.spawn(tab.work()) for tab in tabs(world)]
+    leaving = [world.spawn(one.work()) for one in tabs(world)] + [world.spawn(one.work()) for one in keepers(world)]
     snoop = world.spawn(Snoop(world, users(world)[-1]).work())
     others = [
         world.spawn(world.outages()),
@@ -67,7 +69,7 @@ async def scenario(world: World, sweeping: Sweeping) -> None:
     world.note("all people have left, nothing fails any more")
     quiet_at = world.now
     # what a frozen instance was about to send may arrive as late as it goes on
-    while (left := world.database.open_turns()) or world.now < quiet_at + STRAY_SECONDS:
+    while (left := world.database.open_turns() + world.database.untold()) or world.now < quiet_at + STRAY_SECONDS:
         if left:
             world.drained_in = world.now - quiet_at
         if world.drained_in > DRAIN_SECONDS:
@@ -75,9 +77,11 @@ async def scenario(world: World, sweeping: Sweeping) -> None:
         await asyncio.sleep(5)
     for task in others:
         task.cancel()
-    if world.profile.team:
+    if world.profile.tidies:
         await tidy_up(world)
     await asyncio.sleep(EXPIRY_SECONDS + 100)
+    if world.profile.changes:  # what did not end before has expired
+        await tidy_all(world)
 
 
 def simulate(
@@ -98,7 +102,7 @@ def play(database: Database, mode: str, seed: int, profile: Profile, story: Stor
     loop = SimLoop(seed)
     with _ids(seed), _listening(world := World(loop, seed, profile, database)):
         world.verbose = verbose
-        world.server = Server(world)
+        world.server, world.receiver = Server(world), Receiver(world, seed)
         if profile.team:
             database.hire([user.id for user in users(world)], asking=profile.asks_people)
         try:

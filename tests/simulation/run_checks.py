@@ -35,8 +35,11 @@ def one_run(record: Record) -> Iterator[str]:
 
 
 def _displaced_meanwhile(create: Create, record: Record) -> bool:
-    """Its turn was ended by a message in its place, which its holder has not heard of yet; their thread is given up."""
-    at = record.replaced_at.get(create.turn_id)
+    """Its turn was ended by a message in its place, or deleted, which its holder has not heard of yet.
+
+    Their thread is given up.
+    """
+    at = record.replaced_at.get(create.turn_id, record.world.changes.deleted_turns.get(create.turn_id))
     return at is not None and (create.sender.was_paused or 0 <= create.sent_at - at <= LOOK_SECONDS)
 
 

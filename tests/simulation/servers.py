@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 EXPIRY_SECONDS = 600.0
+LEFT_SECONDS = 3600.0  # a run that was under way as its conversation was deleted keeps its thread no longer
 FOREIGN_SECONDS = (0.3, 40.0)
 PASSING = "server_error"
 FOREIGN = "another program's"
@@ -328,7 +329,13 @@ class Server:
         place.gone = place.deleted = True
         for run in self.of(place_id):
             if run.active:
+                self._blame_early_deletion(run)
                 self._end(run, "cancelled")
+
+    def _blame_early_deletion(self, run: Run) -> None:
+        left_at = self.world.changes.left_runs.get(run.run_id)
+        if left_at is not None and self.world.now < left_at + LEFT_SECONDS and not self.foreground:
+            self.world.blame(f"{run.place_id} was deleted before {run.run_id} had ended")
 
     # --- what happens by itself -------------------------------------------------------------------------------------
 

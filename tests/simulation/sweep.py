@@ -15,6 +15,10 @@ from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.world import World
 
 PERIOD_SECONDS = 60.0
+TIDIED_SECONDS = 3600.0
+LEFT = """
+select 'thread ' || thread_id as what from public.chat_threads where ended_at is not null
+union all select 'run ' || run_id from public.chat_left_runs"""
 
 Sweeping = Callable[[Instance], Awaitable[None]]
 
@@ -24,14 +28,24 @@ async def sweep(instance: Instance) -> None:
     deadline = instance.world.now + SETTINGS.sweep_seconds - ANSWER_SECONDS
     with contextlib.suppress(StoreUnavailable):
         await Sweep(instance.store, instance.chat, LoopClock()).run(deadline)
-        if instance.world.profile.team:
+        if instance.world.profile.tidies:
             await _tidy(instance, deadline)
+        if instance.webhooks is not None:
+            await instance.webhooks.send_due(deadline)
 
 
 async def tidy_up(world: World) -> None:
     """The last call, when nothing fails any more."""
     instance = Instance(world)
     await instance.run(_tidy(instance, world.now + SETTINGS.sweep_seconds - ANSWER_SECONDS))
+
+
+async def tidy_all(world: World) -> None:
+    """As often as it takes, within what the longest pause between two attempts can add up to."""
+    last_at = world.now + TIDIED_SECONDS
+    while world.database.texts(LEFT) and world.now < last_at:
+        await asyncio.sleep(PERIOD_SECONDS)
+        await tidy_up(world)
 
 
 async def _tidy(instance: Instance, deadline: float) -> None:

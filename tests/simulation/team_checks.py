@@ -52,8 +52,8 @@ def told_what_happened(record: Record) -> Iterator[str]:
         for call_id, output in outputs:
             told[run.place_id, call_id].add((output, run.create.turn_id if run.create is not None else None))
     for caller in record.world.server.runs.values():
-        if caller.create is None:
-            continue
+        if caller.create is None or caller.create.turn_id in record.world.changes.deleted_turns:
+            continue  # what was on record is gone
         turn_id = caller.create.turn_id
         for call in caller.asked_for:
             key = call.call_id

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.core.chat_events import EventName
 from shared.core.turns import ConversationKey, Turn
+from tests.simulation.changes import Changes
 from tests.simulation.database import Database
 from tests.simulation.loop import SimLoop
 from tests.simulation.modes import Profile
@@ -56,6 +57,7 @@ class World:
         self.gather_seconds = self.rng.choice(profile.gathers)
         self.never: asyncio.Future[None] = loop.create_future()
         self.instances: list[Instance] = []
+        self.receiver: Any = None  # tests.simulation.receiver.Receiver
         self.server: Any = None  # tests.simulation.servers.Server
         self.mode_fails = profile != profile.quiet()
         still = Profile()  # what fails, if anything, are instances and the database
@@ -84,6 +86,7 @@ class World:
         self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
         self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
         self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered
+        self.changes = Changes()
         self.withdrawn: set[str] = set()
         self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
         self._background: set[asyncio.Task[Any]] = set()

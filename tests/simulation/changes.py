@@ -1,0 +1,50 @@
+"""What people change of conversations while these are being answered, and what their deletions take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from shared.core.turns import ConversationKey
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """One request, with all its repeats; `done_at` is None until one of them was answered."""
+
+    what: str  # "archive", "reopen", "rename" or "rotate"
+    conversation: ConversationKey
+    title: str | None
+    sent_at: float
+    done_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """What a deletion has to take, as it stands in the rows before."""
+
+    conversations: tuple[ConversationKey, ...]
+    turn_ids: tuple[str, ...]
+    run_ids: tuple[str, ...]  # under way
+
+
+@dataclass(slots=True)
+class Changes:
+    sent: list[Change] = field(default_factory=list)
+    deleted: dict[ConversationKey, float] = field(default_factory=dict)  # when it went; so of the other two
+    deleted_turns: dict[str, float] = field(default_factory=dict)
+    left_runs: dict[str, float] = field(default_factory=dict)
+
+    def of(self, conversation: ConversationKey, *what: str) -> Iterator[Change]:
+        return (change for change in self.sent if change.conversation == conversation and change.what in what)
+
+    def take(self, doomed: Doomed, now: float) -> None:
+        self.deleted |= dict.fromkeys(doomed.conversations, now)
+        self.deleted_turns |= dict.fromkeys(doomed.turn_ids, now)
+        self.left_runs |= dict.fromkeys(doomed.run_ids, now)
+
+    def explain(self, code: str, conversation: ConversationKey) -> bool:
+        """Whether a message to it may be answered like this: what the code says was asked for."""
+        if code == "conversation_deleted":
+            return conversation in self.deleted
+        return code != "conversation_archived" or any(self.of(conversation, "archive"))
