@@ -218,6 +218,8 @@ def _about(status: int, fault: Fault) -> str | None:
     for name in _DISPENSABLE:
         if param == name or (param in ("", "body") and sentence.names_parameter(name)):
             return name
+    if param in ("conversation", "", "body") and sentence.unknown_parameter("conversation"):
+        return "conversation"
     return "assistant" if status in (400, 404) and sentence.no_assistant() else None
 
 

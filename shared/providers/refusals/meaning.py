@@ -94,4 +94,5 @@ def refuses_conversation(error: ProviderError) -> bool:
     param = str(error.details.get("param", "")).rpartition(".")[2]
     code = str(error.details.get("provider_code", ""))
     unknown = any(word in code for word in ("unknown", "unsupported", "unrecognized", "extra", "not_supported"))
-    return isinstance(error, ProviderRefused) and param == "conversation" and unknown
+    named = error.details.get("about") == "conversation"
+    return isinstance(error, ProviderRefused) and (named or (param == "conversation" and unknown))

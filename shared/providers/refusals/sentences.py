@@ -97,6 +97,12 @@ _NOT_TAKEN = re.compile(
     r"|does(?: not|n't) (?:support|accept|allow))\b",
     re.IGNORECASE,
 )
+_UNKNOWN_PARAMETER = re.compile(
+    r"\b(?:(?:unknown|unrecognized|unexpected|extra|additional)\b.{0,40}\b"
+    r"(?:parameters?|fields?|arguments?|inputs?|propert(?:y|ies)|keys?)"
+    r"|(?:unsupported|not (?:supported|permitted|implemented))|does(?: not|n't) support)\b",
+    re.IGNORECASE,
+)
 _FLAGGED = re.compile(
     r"\b(?:was |were |been |is |are )?flagged\b|content (?:management )?policy|usage polic(?:y|ies)|content filter"
     r"|(?:prompt|message|input|content) (?:was|were|has been) (?:filtered|blocked)|moderation\b",
@@ -168,6 +174,10 @@ class Sentence:
     def names_parameter(self, name: str) -> bool:
         """That the server does not take this field of the request."""
         return self.mentions(name) and _NOT_TAKEN.search(self._said) is not None
+
+    def unknown_parameter(self, name: str) -> bool:
+        """That the server has no such field at all, and not that it dislikes what stands in it."""
+        return self.mentions(name) and _UNKNOWN_PARAMETER.search(self._said) is not None
 
     def no_assistant(self) -> bool:
         """That the assistant does not exist."""

@@ -304,10 +304,19 @@ async def test_a_conversation_ignored_is_told_when_something_is_forgotten(
     assert await provider.create_thread([]) == Thread("responses")
 
 
+UNKNOWN_PARAMETER = [
+    {"message": "Unknown parameter: 'conversation'.", "param": "conversation", "code": "unknown_parameter"},
+    {"message": "Unknown parameter: 'conversation'.", "param": "conversation", "code": None},
+    {"message": "Unrecognized request argument supplied: conversation", "param": None, "code": None},
+    {"message": "conversation is not supported by this model", "param": None, "code": None},
+    {"message": "Extra inputs are not permitted", "param": "body.conversation", "code": "extra_forbidden"},
+]
+
+
+@pytest.mark.parametrize("error", UNKNOWN_PARAMETER)
 async def test_a_server_that_does_not_know_the_parameter_keeps_no_conversations(
-    client: AsyncOpenAI, api: respx.MockRouter
+    error: dict[str, Any], client: AsyncOpenAI, api: respx.MockRouter
 ) -> None:
-    error = {"message": "Unknown parameter: 'conversation'.", "param": "conversation", "code": "unknown_parameter"}
     api.post("/responses").respond(400, json={"error": error})
     provider = responses(client)
 
@@ -315,6 +324,22 @@ async def test_a_server_that_does_not_know_the_parameter_keeps_no_conversations(
         await provider.start_run(start(THREAD))
 
     assert not provider.keeps_threads
+
+
+@pytest.mark.parametrize(
+    "message", ["Invalid conversation: too many items", "The conversation holds an unknown item", "Extra item in it"]
+)
+async def test_a_server_that_dislikes_what_stands_in_a_conversation_keeps_conversations(
+    message: str, client: AsyncOpenAI, api: respx.MockRouter
+) -> None:
+    error = {"message": message, "param": "conversation", "type": "invalid_request_error", "code": None}
+    api.post("/responses").respond(400, json={"error": error})
+    provider = responses(client)
+
+    with pytest.raises(ProviderError):
+        await provider.start_run(start(THREAD))
+
+    assert provider.keeps_threads
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
