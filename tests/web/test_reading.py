@@ -150,13 +150,3 @@ def test_a_conversation_is_printed_whole(reader: Person) -> None:
     assert one.page.evaluate(
         "document.querySelector('.scroller').scrollHeight <= document.querySelector('.scroller').clientHeight + 1"
     )
-
-
-def test_an_answer_that_came_while_its_reader_was_elsewhere_is_told_of_in_the_title(writer: Person) -> None:
-    one = writer
-    one.page.evaluate("document.hasFocus = () => false")
-    one.say("[[say while you were away]]")
-    one.hears("while you were away")
-    until(one.page, "document.title === '(1) Multi-agent chat'")
-    one.page.evaluate("delete document.hasFocus; dispatchEvent(new Event('focus'))")
-    assert one.page.title() == "Multi-agent chat"

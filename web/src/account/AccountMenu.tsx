@@ -42,7 +42,7 @@ export function AccountMenu({ api, email, onShortcuts, onDeleteEverything, onSig
               </button>
               {notified !== null && (
                 <button type="button" onClick={changeNotified}>
-                  Notifications: {notified ? "on" : "off"}
+                  Notifications: {notified === "blocked" ? "your browser does not allow them" : notified}
                 </button>
               )}
               <button type="button" onClick={act(onShortcuts)}>

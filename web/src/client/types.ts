@@ -90,6 +90,8 @@ export interface ConversationRow {
   created_at: string;
   updated_at: string;
   title: string | null;
+  /** The beginning of its last line. */
+  preview: string | null;
   /** Answers that its user has not seen. */
   unread: number;
   /** Up to which line its user has read. */

@@ -179,7 +179,7 @@ export function ConversationView({ conversation, drafts, ratings, starters }: Pr
           box={box}
         />
       </div>
-      <Announcer lines={state.loaded ? state.lines : null} />
+      <Announcer conversation={conversation.id} lines={state.loaded ? state.lines : null} />
     </section>
   );
 }
@@ -220,7 +220,7 @@ function useEscape(onEscape: () => void): void {
 }
 
 /** Tells a screen reader, and a reader who is elsewhere, of each whole answer once; never of words as they trickle in. */
-function Announcer({ lines }: { lines: Line[] | null }) {
+function Announcer({ conversation, lines }: { conversation: string; lines: Line[] | null }) {
   const agents = useContext(Agents);
   const heard = useRef<number | null>(null);
   const [words, setWords] = useState("");
@@ -231,10 +231,10 @@ function Announcer({ lines }: { lines: Line[] | null }) {
     if (heard.current !== null && last?.role === "assistant" && last.text && seq > heard.current) {
       const name = nameOf(agents, last.agent);
       setWords(`${name} answers: ${last.text.slice(0, 300)}`);
-      announce(name, last.text);
+      announce(conversation, name, last.text);
     }
     heard.current = seq;
-  }, [lines, agents]);
+  }, [conversation, lines, agents]);
   return (
     <p className="hidden" role="status" aria-live="polite">
       {words}

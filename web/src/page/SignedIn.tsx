@@ -15,6 +15,7 @@ import { useDeletion } from "../sidebar/deletion";
 import { Shortcuts, useShortcuts } from "./Shortcuts";
 import { useAddress } from "./address";
 import { Agents, useAgents } from "./agents";
+import { useAttention } from "./attention";
 import { useLive } from "./live";
 
 const MOST_FOLLOWED = 4; // a browser opens six connections to one server where that speaks HTTP/1.1
@@ -64,6 +65,7 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired, delet
     },
     [go],
   );
+  useAttention(id, list.rows, agents, open);
   const fresh = () => open(crypto.randomUUID());
   const show = (dialog: RefObject<HTMLDialogElement | null>) => {
     drawer.current?.close();
