@@ -82,4 +82,5 @@ def _line(seq: int, text: str) -> dict[str, Any]:
         "created_at": AT,
         "partial": False,
         "handoff_to": None,
+        "calls": [],
     }

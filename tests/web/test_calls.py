@@ -120,4 +120,18 @@ def test_an_agent_that_may_ask_goes_on_with_what_it_was_told(writer: Person, run
     cards.get_by_role("button", name="Barn").click()
     one.hears("ask_user -> Barn")
     expect(cards).to_have_count(0)
+    one.expect_idle()
+    whole = one.shape()
+    assert [text for text in whole if text.startswith(("Used", "Asked"))] == ["Used write project", "Asked you: Which?"]
+    one.say('[[tool write_project {"title": "Bats"}]] [[say as you like]] no')
+    expect(cards).to_have_count(1)
+    cards.get_by_role("button", name="Do not allow").click()
+    one.hears("as you like")
+    one.expect_idle()
+    whole = [*whole, *one.shape()[len(whole) :]]
+    assert "Used write project (not allowed)" in whole
+    assert one.shape() == whole
+    one.page.reload()
+    one.hears("as you like")
+    assert one.shape() == whole
     httpx.delete(agents, headers=keys, params={"slug": "eq.asker"}).raise_for_status()

@@ -3,15 +3,11 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { Api } from "./api";
 import { ApiError, Unreachable } from "./errors";
+import type { StreamPart } from "./parts";
 import type { Handoff, ToolCall, TurnNews } from "./types";
 
 const SILENCE_MS = 45_000; // a stream sends a comment every 15 seconds when it has nothing to say
 const REDRAW_MS = 60;
-
-export type StreamPart =
-  | { kind: "text"; id: string; text: string }
-  | { kind: "tool"; id: string; call: ToolCall }
-  | { kind: "handoff"; id: string; handoff: Handoff };
 
 interface Frame {
   type: string;
@@ -23,6 +19,9 @@ interface Frame {
   input?: unknown;
   output?: unknown;
   errorText?: string;
+  sourceId?: string;
+  url?: string;
+  title?: string;
 }
 
 export class TurnStream {
@@ -112,14 +111,19 @@ export class TurnStream {
       case "text-delta":
         return this.change("text", frame.id!, (part) => ({ ...part, text: part.text + frame.delta! }));
       case "tool-input-available": {
-        const call: ToolCall = { id: frame.toolCallId!, name: frame.toolName!, input: frame.input, state: "running" };
-        return this.put({ kind: "tool", id: call.id, call });
+        const call: ToolCall = { call_id: frame.toolCallId!, name: frame.toolName!, input: frame.input, state: "open" };
+        return this.put({ kind: "tool", id: call.call_id, call });
       }
       case "tool-output-available":
       case "tool-output-error": {
         const failed = frame.type === "tool-output-error";
         const outcome = { state: failed ? "failed" : "done", output: failed ? frame.errorText : frame.output } as const;
         return this.change("tool", frame.toolCallId!, (part) => ({ ...part, call: { ...part.call, ...outcome } }));
+      }
+      case "source-url":
+      case "source-document": {
+        const { url, title } = frame;
+        return this.put({ kind: "source", id: frame.sourceId!, source: { url, title } });
       }
       case "data-handoff":
         return this.put({ kind: "handoff", id: frame.id!, handoff: frame.data as Handoff });

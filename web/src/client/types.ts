@@ -19,6 +19,32 @@ export interface Line {
   partial: boolean;
   created_at: string;
   handoff_to?: string | null;
+  /** What its agent called meanwhile. */
+  calls: PlacedCall[];
+  /** What it cites. */
+  sources?: Source[];
+}
+
+/** A call of a function or of another agent. */
+export interface ToolCall {
+  call_id: string;
+  name: string;
+  input: unknown;
+  /** "open" while nothing has come of it. */
+  state: "open" | "done" | "failed";
+  /** What came of it: the output, or why it failed. */
+  output?: unknown;
+}
+
+/** A call of a line: so many characters of its text, counted as code points, were said before. */
+export interface PlacedCall extends ToolCall {
+  at: number;
+}
+
+/** Something that an answer cites: a page, or a file of the provider's. */
+export interface Source {
+  url?: string;
+  title?: string;
 }
 
 export interface Handoff {
@@ -129,14 +155,4 @@ export interface TurnNews {
   state: "accepted" | "queued" | "conflict" | "running" | "completed" | "failed" | "cancelled" | "open" | "waiting";
   position?: number;
   agent?: string;
-}
-
-/** A call of a function or of another agent. */
-export interface ToolCall {
-  id: string;
-  name: string;
-  input: unknown;
-  state: "running" | "done" | "failed";
-  /** What came of it: the output, or why it failed. */
-  output?: unknown;
 }

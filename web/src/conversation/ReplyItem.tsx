@@ -5,6 +5,7 @@ import { colourOf, useAgentName } from "../page/agents";
 import { AgainMenu } from "./AgainMenu";
 import type { MessageActions } from "./MessageList";
 import { RateButtons } from "./RateButtons";
+import { Sources } from "./Sources";
 import { Time } from "./Time";
 import { ToolLine } from "./ToolLine";
 import type { Reply } from "./timeline";
@@ -24,8 +25,9 @@ export function ReplyItem({ reply, actions }: { reply: Reply; actions: MessageAc
       <div className="words">
         <p className="speaker">{name}</p>
         {parts.map((part, at) => (
-          <Part key={at} part={part} />
+          <Part key={at} part={part} over={!busy} />
         ))}
+        <Sources parts={parts} />
         {state === "waiting" && <p className="thinking">Waiting for you</p>}
         {busy && state !== "waiting" && <Progress stopping={state === "stopping"} silent={isSpeaking(parts)} />}
         {state === "cut" && <p className="cut">Cut off here: this answer was not finished.</p>}
@@ -42,9 +44,9 @@ export function ReplyItem({ reply, actions }: { reply: Reply; actions: MessageAc
   );
 }
 
-function Part({ part }: { part: StreamPart }) {
+function Part({ part, over }: { part: StreamPart; over: boolean }) {
   if (part.kind === "text") return <Markdown text={part.text} />;
-  return part.kind === "tool" ? <ToolLine call={part.call} /> : null;
+  return part.kind === "tool" ? <ToolLine call={part.call} over={over} /> : null;
 }
 
 const isSpeaking = (parts: StreamPart[]) => parts.at(-1)?.kind === "text";

@@ -6,10 +6,9 @@ import {
   type Handoff,
   type Line,
   type OutboxMessage,
-  type PlacedCall,
   type StreamPart,
   type Turn,
-  withCalls,
+  partsOf,
 } from "../client";
 import { sentence } from "../page/words";
 
@@ -131,7 +130,7 @@ function endedMessage(line: Line, state: ConversationState): UserMessage {
 function settled(line: Line, segment: number, state: ConversationState): TimelineItem[] {
   const record = state.records.get(line.turn_id);
   const items: TimelineItem[] = [];
-  const parts = withCalls(line.text, callsIn(record?.calls, segment));
+  const parts = partsOf(line);
   const id = `${line.turn_id}-${segment}`;
   if (parts.length) {
     const stage = line.partial ? "cut" : "whole";
@@ -155,8 +154,8 @@ function cutOff(
 ): TimelineItem[] {
   const ending: Ending | undefined = state.records.get(turn)?.ending;
   if (!ending || ending.status === "completed" || (last.role === "assistant" && !last.handoff_to)) return [];
-  const record = state.records.get(turn);
-  const parts = withCalls(ending.partial?.text ?? record?.heard ?? "", callsIn(record?.calls, segment));
+  const text = ending.partial?.text;
+  const parts: StreamPart[] = state.records.get(turn)?.said ?? (text ? [{ kind: "text", id: "text", text }] : []);
   if (!parts.length || (before?.kind === "reply" && before.id === `${turn}-${segment}`)) return [];
   const agent = ending.agent ?? last.handoff_to ?? null;
   return [reply(turn, segment, { agent, parts, state: "cut", at: ending.finished_at })];
@@ -185,7 +184,7 @@ function growing(
   };
   for (const part of streamed) {
     if (part.kind !== "handoff") {
-      if (part.kind === "tool" || part.text) parts.push(part);
+      if (part.kind !== "text" || part.text) parts.push(part);
       continue;
     }
     close(true);
@@ -216,6 +215,3 @@ export function noteOf(one: OutboxMessage): string {
   if (!navigator.onLine) return "Not sent yet: it goes out when you are online again";
   return one.undelivered ? "Not sent yet: it goes out when the server can be reached" : "Sending …";
 }
-
-const callsIn = (calls: readonly PlacedCall[] | undefined, segment: number) =>
-  calls?.filter((call) => call.segment === segment) ?? [];
