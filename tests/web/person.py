@@ -108,11 +108,10 @@ class Person:
         self.list.get_by_role("button", name=f"More for {conversation}").click()
         self.page.get_by_role("button", name=what, exact=True).click()
 
-    def shape(self) -> list[str]:
-        """Words, calls with what was given and what came of them, handoffs and notes of all answers, as they stand there."""
+    def shape(self) -> tuple[str, ...]:
+        """Words, calls with what was given and what came of them, handoffs and notes: of all answers, in order."""
         parts = ".reply .markdown, .reply .tool summary, .reply .tool dd, .reply .cut, .handed"
-        texts: list[str] = self.messages.locator(parts).all_text_contents()
-        return texts
+        return tuple(self.messages.locator(parts).all_text_contents())
 
     def expect_idle(self) -> None:
         expect(self.page.get_by_role("button", name="Stop the answer")).to_have_count(0, timeout=PATIENCE_MS)

@@ -1,4 +1,4 @@
-"""An answer keeps its words and its look: stopped, cut off, at its end, after a reload."""
+"""An answer keeps its words, stopped or cut off; and is given again, edited, judged and copied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.stack import Stack
-from tests.web.canned import Canned
 from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
@@ -52,77 +51,6 @@ def test_an_interrupted_answer_stands_there_once(writer: Person) -> None:
     expect(one.messages.locator(".reply")).to_have_count(2)
     expect(one.messages.locator(".reply").first).to_contain_text("one two three")
     expect(one.messages.locator(".reply").first).to_contain_text(CUT)
-
-
-def test_an_answer_with_tools_looks_the_same_live_at_its_end_and_after_a_reload(writer: Person) -> None:
-    one = writer
-    one.say("[[slow 4]] [[aside before the tool]] [[tool read_project {}]] [[say after the tool]]")
-    reply = one.messages.locator(".reply")
-    expect(reply).to_contain_text("after the")
-    expect(reply).to_have_attribute("data-state", "growing")
-    live = one.shape()
-    assert live[:3] == ["before the tool", "Used read project", "{}"]
-    assert "after the tool".startswith(live[4])
-    one.expect_idle()
-    whole = [*live[:4], "after the tool"]
-    assert one.shape() == whole
-    one.page.reload()
-    expect(reply.get_by_text("after the tool")).to_be_visible()
-    assert one.shape() == whole
-    one.page.evaluate("localStorage.removeItem(Object.keys(localStorage).find((name) => name.endsWith(':turns')))")
-    one.page.reload()  # as in another browser
-    expect(reply.get_by_text("after the tool")).to_be_visible()
-    assert one.shape() == whole
-
-
-def test_an_answer_that_was_handed_over_looks_the_same_at_its_end_and_after_a_reload(writer: Person) -> None:
-    one = writer
-    one.say("Write a script about a heron.")
-    one.hears("Emulated script")
-    one.expect_idle()
-    whole = one.shape()
-    one.page.evaluate("localStorage.removeItem(Object.keys(localStorage).find((name) => name.endsWith(':turns')))")
-    one.page.reload()
-    one.hears("Emulated script")
-    expect(one.messages.locator(".handed").first).to_contain_text(":")  # why, which is asked for by itself
-    assert one.shape() == whole
-
-
-def test_a_stopped_answer_with_tools_looks_the_same_after_a_reload(writer: Person) -> None:
-    one = writer
-    one.say(f"[[slow 8]] [[aside before the tool]] [[tool read_project {{}}]] [[say {LONG}]]")
-    expect(one.messages.locator(".reply")).to_contain_text("two three")
-    one.page.get_by_role("button", name="Stop the answer").click()
-    one.sees("Stopped.")
-    expect(one.messages.locator(".reply")).to_contain_text(CUT)
-    one.expect_idle()
-    whole = one.shape()
-    assert whole[:2] == ["before the tool", "Used read project"]
-    one.page.reload()
-    expect(one.messages.locator(".reply")).to_contain_text(CUT)
-    assert one.shape() == whole
-
-
-def test_calls_stand_at_their_place_among_characters_of_every_kind_and_sources_below(reader: Person) -> None:
-    one = reader
-    canned = Canned.of("what?", "\N{OWL}\N{OWL} one\n\ntwo")
-    call = {"call_id": "c", "name": "look_up", "state": "done", "input": {}, "output": "seen", "at": 6}
-    canned.lines[1] |= {
-        "calls": [call],
-        "sources": [
-            {"url": "https://owls.example/barn", "title": "Barn owls"},
-            {"url": "javascript:alert(1)", "title": "No page"},
-            {"file_id": "file-1", "title": "owls.pdf"},
-        ],
-    }
-    canned.serve(one.page)
-    one.page.reload()
-    one.hears("two")
-    assert one.shape() == ["\N{OWL}\N{OWL} one", "Used look up", "{}", "seen", "two"]
-    sources = one.messages.get_by_role("list", name="Sources").get_by_role("listitem")
-    expect(sources).to_have_text(["Barn owls", "No page", "owls.pdf"])
-    expect(sources.get_by_role("link")).to_have_count(1)
-    expect(sources.get_by_role("link")).to_have_attribute("href", "https://owls.example/barn")
 
 
 def test_trying_again_goes_to_the_same_agent_and_is_one_turn_however_often_it_is_pressed(writer: Person) -> None:

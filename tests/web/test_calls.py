@@ -128,7 +128,7 @@ def test_an_agent_that_may_ask_goes_on_with_what_it_was_told(writer: Person, run
     cards.get_by_role("button", name="Do not allow").click()
     one.hears("as you like")
     one.expect_idle()
-    whole = [*whole, *one.shape()[len(whole) :]]
+    whole = (*whole, *one.shape()[len(whole) :])
     assert "Used write project (not allowed)" in whole
     assert one.shape() == whole
     one.page.reload()
