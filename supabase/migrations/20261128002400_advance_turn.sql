@@ -18,8 +18,9 @@ begin
     perform chat_internal.leave_thread(patch -> 'thread');
     return jsonb_build_object('outcome', 'not_found');
   end if;
-  select * into t from public.chat_turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
-  if not found then
+  -- by its id alone: the planner would as soon read the whole conversation, which it takes for a short one
+  select * into t from public.chat_turns where id = p_turn;
+  if not found or t.user_id <> p_user or t.conversation_id <> p_conversation then
     return jsonb_build_object('outcome', 'not_found');
   end if;
   if p_op = any (t.ops) then

@@ -12,8 +12,9 @@ begin
   if not found then
     return jsonb_build_object('outcome', 'ok');  -- it went with its only turn
   end if;
-  select * into t from public.chat_turns where id = p_turn and user_id = p_user and conversation_id = p_conversation;
-  if not found or (t.status = 'cancelled' and t.text = '') then
+  select * into t from public.chat_turns where id = p_turn;  -- by its id alone, as in chat_advance_turn
+  if not found or t.user_id <> p_user or t.conversation_id <> p_conversation
+     or (t.status = 'cancelled' and t.text = '') then
     return jsonb_build_object('outcome', 'ok');
   end if;
   if c.lease_epoch <> p_epoch then
