@@ -31,6 +31,9 @@ with made as (
          repeat('0', 64), 'hello yourself', 1, 'key', now(), now(), now(), now()
   from made, generate_series(1, %(each)s) n
   returning id, user_id, conversation_id, seq
+), noted as (
+  insert into public.chat_turn_events (day, at, turn_id, conversation_id, name, agent, nth)
+  select chat_internal.ring_day(now()), now(), id, conversation_id, 'turn.accepted', 'project-manager', 0 from turns
 )
 insert into public.chat_messages
   (user_id, conversation_id, seq, turn_id, turn_seq, role, agent, part, text, partial, created_at)
@@ -45,16 +48,18 @@ async def measure() -> Figures:
     async with running(SETTINGS) as one:
         there = 0
         for size in SIZES:
-            await asyncio.to_thread(_fill, one.dsn, size - there)
+            await asyncio.to_thread(fill, one.dsn, size - there)
             there = size
             await _turn(one, size, figures)
             await _wait(one, size, figures)
     return figures
 
 
-def _fill(dsn: str, turns: int) -> None:
+def fill(dsn: str, turns: int) -> None:
+    """So many turns that are over, in conversations of twenty."""
     conversations = max(turns // PER_CONVERSATION, 1)
     with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")  # the triggers' work is in the statement
         connection.execute(FILL, {"conversations": conversations, "each": turns // conversations})
         connection.execute("analyze")
 
