@@ -13,11 +13,12 @@ import time
 import traceback
 from pathlib import Path
 
-from bench import cold_start, first_token, latency, load, plots, size, waiting
+from bench import cold_start, first_token, latency, load, operator_reads, plots, size, waiting
 from bench.figures import Figures
 
 PAST = Path(__file__).parent / "past.json"
-PARTS = {part.__name__.removeprefix("bench."): part for part in (latency, load, cold_start, size, first_token, waiting)}
+MEASURED = (latency, load, cold_start, size, first_token, waiting, operator_reads)
+PARTS = {part.__name__.removeprefix("bench."): part for part in MEASURED}
 
 # What a row shows: its name, its figure, what it is held against (another figure of the same run), and the goal.
 ROWS: tuple[tuple[str, str, str | None, str], ...] = (
@@ -53,6 +54,9 @@ ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("one call of the provider's stand-in, ms", "provider_call_ms", None, ""),
     ("first words of a stream added, ms", "responses_first_token_added_ms", None, ""),
     ("memory of a request that waits, KiB", "waiting_kib_1000", None, "64"),
+    ("statistics of a day with a million turns, ms", "day_by_hours_ms", None, ""),
+    ("the newest failures among them, ms", "failed_ms", None, ""),
+    ("one turn's timeline among them, ms", "timeline_ms", None, ""),
 )
 
 
