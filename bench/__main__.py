@@ -23,6 +23,7 @@ PARTS = {part.__name__.removeprefix("bench."): part for part in MEASURED}
 # What a row shows: its name, its figure, what it is held against (another figure of the same run), and the goal.
 ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("undisturbed turn, ms", "turn_ms", "provider_turn_ms", "40"),
+    ("the same on the local Supabase of make dev, ms", "local_turn_ms", "provider_turn_ms", ""),
     ("handoff, one instance, ms", "handoff_ms", "polling_handoff_ms", "15"),
     ("handoff, two instances, ms", "handoff_two_instances_ms", "polling_handoff_ms", "150"),
     ("handoff behind another program's run, ms", "foreign_handoff_ms", "polling_handoff_ms", ""),

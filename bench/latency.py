@@ -4,6 +4,7 @@
 - handoff: from the end of the run in the way to the create of ours, with one instance, with two, and behind another
   program's run; against the baselines behind the same runs
 - interrupt: from the message that displaces to its answer, the cancel's own time taken off
+- local: the undisturbed message on the local Supabase that `make dev` starts
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.provider import Provider, provider
 from bench.stack import SETTINGS, Running, running
 
 ROUNDS = 30
+WARM_UP = 3
 FOREIGN_ROUNDS = 12
 CANCEL_SECONDS = 0.2
 FOREIGN_SECONDS = (0.5, 2.5)  # how long another program's run takes
@@ -42,6 +44,8 @@ async def measure() -> Figures:
         await _behind_others(one, alone, figures)
         await _interrupts(one, figures)
         await _refused(alone, figures)
+    async with running(SETTINGS, db="pglite") as one:
+        await _local_turns(one, figures)
     return figures
 
 
@@ -62,7 +66,7 @@ async def _stand_ins(one: Running, alone: Provider, figures: Figures) -> None:
 async def _turns(one: Running, alone: Provider, figures: Figures) -> None:
     token, conversation = one.token(), str(uuid.uuid4())
     place = await alone.conversation()
-    for _ in range(3):
+    for _ in range(WARM_UP):
         await one.send(token, message="hello", conversation_id=conversation)
         await alone.create_and_follow(place)
     before = await calls(one)
@@ -72,6 +76,15 @@ async def _turns(one: Running, alone: Provider, figures: Figures) -> None:
         await alone.create_and_follow(place)
         figures.sample("provider_turn_ms", time.perf_counter() - began)
     figures["database_calls_per_turn"] = round((await calls(one) - before) / ROUNDS, 2)
+
+
+async def _local_turns(one: Running, figures: Figures) -> None:
+    """On the local Supabase, which has one connection: what `make dev` feels like."""
+    token, conversation = one.token(), str(uuid.uuid4())
+    for number in range(ROUNDS):
+        answer = await one.ask(token, message="hello", conversation_id=conversation)
+        if number >= WARM_UP:
+            figures.sample("local_turn_ms", answer.seconds)
 
 
 async def calls(one: Running) -> int:

@@ -48,7 +48,11 @@ def write(figures: Figures) -> None:
         _save("throughput", _plot("Throughput and processor time", "processes", "", lines))
     sizes = {int(name.split("_")[2]): value for name, value in figures.items() if name.startswith("turn_with_")}
     if sizes:
-        lines = {"median turn": sorted((float(size), value) for size, value in sizes.items())}
+        spent = {size: figures[f"postgres_cpu_ms_per_turn_with_{size}"] for size in sizes}
+        lines = {
+            "median turn": sorted((float(size), value) for size, value in sizes.items()),
+            "processor ms of Postgres": sorted((float(size), value) for size, value in spent.items()),
+        }
         _save("size", _plot("A turn against the tables' size", "turns in the tables", "ms", lines, logarithmic=True))
 
 

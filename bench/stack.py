@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 
@@ -127,12 +127,14 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Mapping[str, str], instances: int = 1) -> AsyncIterator[Running]:
+async def running(
+    settings: Mapping[str, str], instances: int = 1, db: Literal["postgres", "pglite"] = "postgres"
+) -> AsyncIterator[Running]:
     """Instances on a real Postgres and the emulator; the settings are the functions', and the emulator's."""
     before = dict(os.environ)
     os.environ.pop("OPENAI_API_KEY", None)
     os.environ.update(settings)
-    options = Options(db="postgres", instances=instances, port=0, web=False)
+    options = Options(db=db, instances=instances, port=0, web=False)
     try:
         async with Processes(report=print) as processes:
             yield Running(await launch(options, processes, lambda _: None), processes)
