@@ -1,40 +1,16 @@
 // One conversation: what the server says of it, what is on its way there, and what streams back.
 import type { Api } from "./api";
+import { type ConversationState, inPlace } from "./conversation-state";
 import { Delivery } from "./delivery";
 import { ApiError } from "./errors";
 import { Follower } from "./follower";
-import { Outbox, type OutboxMessage } from "./outbox";
+import { type NewMessage, Outbox, type OutboxMessage } from "./outbox";
+import { Queue } from "./queue";
 import { Synchroniser } from "./synchroniser";
 import { Tabs } from "./tabs";
-import { type TurnRecord, TurnRecords } from "./turn-records";
-import type { TurnStream } from "./turn-stream";
-import type { CallAnswer, Change, ConversationDetail, Line, Strategy, Turn } from "./types";
+import { TurnRecords } from "./turn-records";
+import type { CallAnswer, Change, Strategy, Turn } from "./types";
 import type { UserStorage } from "./user-storage";
-
-/** Everything there is to show, never changed in place. */
-export interface ConversationState {
-  loaded: boolean;
-  /** The agent in charge, where the server has said so. */
-  agent: string | null;
-  lines: Line[];
-  /** Whether the server has older lines than these. */
-  earlier: boolean;
-  /** What the server last said of the conversation as a whole; null where there is nothing in it yet. */
-  detail: ConversationDetail | null;
-  /** Whether it was there and has been deleted since, perhaps elsewhere. */
-  deleted: boolean;
-  /** Turns that have not ended, the one that is being answered first. */
-  open: Turn[];
-  /** Turns that are to be cancelled, as far as the server has not yet said so itself. */
-  cancelling: ReadonlySet<string>;
-  outbox: OutboxMessage[];
-  stream: TurnStream | null;
-  records: ReadonlyMap<string, TurnRecord>;
-  /** Whether the server answers, as far as is known. */
-  reachable: boolean;
-  /** Why the last thing that was asked for was not done. */
-  refusal: unknown;
-}
 
 export interface Hooks {
   onSignedOut: () => void;
@@ -46,6 +22,8 @@ export interface Hooks {
 
 export class Conversation {
   readonly id: string;
+  /** The messages that wait. */
+  readonly queue: Queue;
   private readonly outbox: Outbox;
   private readonly records: TurnRecords;
   private refusal: unknown = null;
@@ -78,6 +56,13 @@ export class Conversation {
       onAccepted: () => this.changed(),
       onRefused: (message, why) => this.giveBack(message, why),
       onSignedOut: hooks.onSignedOut,
+    });
+    this.queue = new Queue(this.outbox, this.sync, this.delivery, {
+      onReturned: hooks.onReturned,
+      cancel: (turn) => this.cancel(turn),
+      edit: (turn, text) => this.attempt(() => api.edit(turn, text)),
+      post: (message) => this.post(message),
+      discard: (key) => this.discard(key),
     });
   }
 
@@ -139,9 +124,7 @@ export class Conversation {
   }
 
   /** Reads older lines than those that are here. */
-  readEarlier(): void {
-    this.sync.readEarlier();
-  }
+  readonly readEarlier = (): void => this.sync.readEarlier();
 
   /** Tells the server that all that is here has been read. */
   async read(): Promise<void> {
@@ -177,7 +160,7 @@ export class Conversation {
   /** Stops an answer, or takes a message out of the line. False where its answer came first, or it could not be done. */
   async cancel(turn: Turn): Promise<boolean> {
     this.sync.expectCancel(turn.turn_id);
-    let cancelled = true;
+    let cancelled: boolean;
     try {
       cancelled = (await this.api.cancel(turn.turn_id)).status === "cancelled";
     } catch (error) {
@@ -189,17 +172,16 @@ export class Conversation {
     return cancelled;
   }
 
-  /** Takes a message out of the line and gives it back to its writer. */
-  async takeBack(turn: Turn): Promise<void> {
-    this.hooks.onReturned(turn.message);
-    await this.cancel(turn);
+  /** Answers a call that waits for a person; the turn goes on where it stood. */
+  async answer(turn: string, call: string, answer: CallAnswer): Promise<void> {
+    await this.attempt(() => this.api.answer(turn, call, answer));
   }
 
-  /** Changes a message that waits. False where that is too late, or could not be done. */
-  async edit(turn: string, text: string): Promise<boolean> {
+  /** Asks the server for something that it may refuse. False where it did. */
+  private async attempt(what: () => Promise<unknown>): Promise<boolean> {
     this.refusal = null;
     try {
-      await this.api.edit(turn, text);
+      await what();
     } catch (error) {
       this.refusal = error;
     }
@@ -208,38 +190,7 @@ export class Conversation {
     return this.refusal === null;
   }
 
-  /** Answers a call that waits for a person; the turn goes on where it stood. */
-  async answer(turn: string, call: string, answer: CallAnswer): Promise<void> {
-    this.refusal = null;
-    try {
-      await this.api.answer(turn, call, answer);
-    } catch (error) {
-      this.refusal = error;
-    }
-    await this.sync.now();
-    this.changed();
-  }
-
-  /** Has a message that waits answered now, in the place of what is being answered. */
-  async sendNow(turn: Turn): Promise<void> {
-    if (!(await this.cancel(turn))) return; // it has been answered by now
-    this.post({ key: `now-${turn.turn_id}`, text: turn.message, strategy: "interrupt", agent: turn.agent });
-  }
-
-  /** The last message that waits, once the server has all that is on its way there. */
-  async lastWaiting(): Promise<Turn | null> {
-    await this.delivery.done();
-    return this.sync.waiting.at(-1) ?? null;
-  }
-
-  /** Takes every message out of the line, those on their way included. */
-  async clear(): Promise<void> {
-    for (const message of this.outbox.messages.filter((one) => one.undelivered)) this.discard(message.key);
-    await this.delivery.done();
-    await Promise.all(this.sync.waiting.map((turn) => this.cancel(turn)));
-  }
-
-  private post(message: Pick<OutboxMessage, "key" | "text" | "strategy" | "agent" | "place">): void {
+  private post(message: NewMessage): void {
     this.refusal = null;
     this.outbox.add({ ...message, conversation: this.id, joins: null, turnId: null, undelivered: false });
     this.changedHere();
@@ -281,33 +232,19 @@ export class Conversation {
 
   private compose(): ConversationState {
     const silent = this.sync.failures > 1 || this.follower.failures > 0;
-    const undelivered = this.outbox.messages.some((message) => message.undelivered);
     return {
       loaded: this.sync.loaded,
       agent: this.sync.detail?.agent ?? null,
       detail: this.sync.detail,
       deleted: this.sync.deleted,
       earlier: this.sync.hasEarlier,
-      ...this.inPlace(),
+      ...inPlace(this.sync.lines, this.sync.open, this.outbox.messages),
       cancelling: this.sync.cancelling,
       outbox: [...this.outbox.messages],
       stream: this.follower.stream,
       records: this.records.all,
-      reachable: !undelivered && (!silent || this.follower.connected),
+      reachable: !this.outbox.messages.some((message) => message.undelivered) && (!silent || this.follower.connected),
       refusal: this.refusal,
-    };
-  }
-
-  /** Without what a message on its way takes the place of. */
-  private inPlace(): Pick<ConversationState, "lines" | "open"> {
-    const { lines, open } = this.sync;
-    const displaced = new Set(this.outbox.messages.flatMap(({ place }) => (place ? [place.turn] : [])));
-    const from = displaced.size ? lines.findIndex((line) => displaced.has(line.turn_id)) : -1;
-    const fromOpen = displaced.size ? open.findIndex((turn) => displaced.has(turn.turn_id)) : -1;
-    const none = from >= 0 && fromOpen < 0; // whatever is open came after that line
-    return {
-      lines: from < 0 ? lines : lines.slice(0, from),
-      open: none ? [] : fromOpen < 0 ? open : open.slice(0, fromOpen),
     };
   }
 }

@@ -20,6 +20,9 @@ export interface OutboxMessage {
   undelivered: boolean;
 }
 
+/** A message as its writer sends it. */
+export type NewMessage = Pick<OutboxMessage, "key" | "text" | "strategy" | "agent" | "place">;
+
 export class Outbox {
   messages: OutboxMessage[];
   private readonly storage: UserStorage;

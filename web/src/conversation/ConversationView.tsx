@@ -79,12 +79,12 @@ export function ConversationView({ conversation, drafts, ratings, starters }: Pr
     if (!waits) {
       conversation.replace(turn, text);
       scrolling.toEnd();
-    } else if (!(await conversation.edit(turn, text))) drafts.giveBack(conversation.id, text);
+    } else if (!(await conversation.queue.edit(turn, text))) drafts.giveBack(conversation.id, text);
   }
 
   /** The last message of the reader's own: one that waits, else the one that was sent last. */
   async function editLast(): Promise<void> {
-    const waiting = await conversation.lastWaiting();
+    const waiting = await conversation.queue.last();
     const now = timelineOf(conversation.snapshot(), NOTHING); // the wait for what was on its way may have changed it
     const sent = now.findLast((item): item is UserMessage => item.kind === "message" && item.turn !== null);
     if (waiting) setEditing(editingOf(waiting));

@@ -26,7 +26,7 @@ export function QueueStack({ queue, conversation, cancelling, editing, onEdit, o
           Waiting in line: {queue.length === 1 ? "one message" : `${queue.length} messages`}
         </p>
         {queue.length > 1 && (
-          <button type="button" className="text" onClick={act(() => conversation.clear())}>
+          <button type="button" className="text" onClick={act(() => conversation.queue.clear())}>
             Clear
           </button>
         )}
@@ -46,8 +46,8 @@ export function QueueStack({ queue, conversation, cancelling, editing, onEdit, o
               {turn && !turn.cancel_requested && !cancelling.has(id) && (
                 <>
                   <TextButton label="Edit" of={text} onClick={() => onEdit(turn)} />
-                  <TextButton label="Answer now" of={text} onClick={act(() => conversation.sendNow(turn))} />
-                  <TextButton label="Take back" of={text} onClick={act(() => conversation.takeBack(turn))} />
+                  <TextButton label="Answer now" of={text} onClick={act(() => conversation.queue.sendNow(turn))} />
+                  <TextButton label="Take back" of={text} onClick={act(() => conversation.queue.takeBack(turn))} />
                 </>
               )}
               {unsent?.undelivered && (
