@@ -13,8 +13,18 @@ from typing import Any
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import InvalidRequest
 
+# What stands between the brackets of a class, in the way that all readers of regular expressions have in common.
+FORBIDDEN = r"\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f"
+LINE_ENDS = r"\u0009-\u000d\u0085"  # and the tab: allowed, but not in what has one line
+# Blanks and format characters (Zs, Zl, Zp, Cf of Unicode 15), and those that show nothing though they are letters.
+INVISIBLE = (
+    r"\u0020\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u115f-\u1160\u1680\u17b4-\u17b5"
+    r"\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85]")
-_FORBIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_FORBIDDEN = re.compile(rf"[{FORBIDDEN}\ud800-\udfff]")
 # JSON text without any of these has neither: controls below U+0020 stand in it as escapes only.
 _SUSPICIOUS = re.compile(r"\\[ubfr]|[\x7f-\x9f]")
 _SHOWABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -9,15 +9,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from functions.multi_agent_chat import answer_fields, body_fields
-from functions.multi_agent_chat.body_fields import MAX_CHAT_ID, invalid, is_uuid
+from functions.multi_agent_chat import answer_fields, body_fields, request_schemas
+from functions.multi_agent_chat.body_fields import is_uuid
+from functions.multi_agent_chat.request_check import check
 from shared.core.errors import NotFound
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger
-
-FIELDS = ("id", "messages", "trigger", "messageId", "agent", "multitask_strategy", "wait_seconds", "metadata")
 
 _CHATS = uuid.UUID("6f1a3c52-6a0e-5d7c-9a53-0f0b8f3a9c11")  # the namespace of the conversations that chats name
 
@@ -35,20 +34,21 @@ def new_message(
     user: User, document: Mapping[str, Any], key: str | None, default_strategy: MultitaskStrategy
 ) -> NewMessage:
     """Without an Idempotency-Key the message's id is the key, within its chat: some chats count theirs from one."""
-    body_fields.known(document, FIELDS)
-    trigger, last = _trigger(document), _last(document)
-    conversation_id = conversation_of(user, _id(document, "id"))
-    message_id = _id(last, "id", "messages.id") if "id" in last else None
+    check(document, request_schemas.CHAT_BODY)
+    last = document["messages"][-1]
+    check(last, request_schemas.CHAT_MESSAGE, "messages")
+    trigger = Trigger(document["trigger"])
+    conversation_id, message_id = conversation_of(user, document["id"]), last.get("id")
     if key is None and message_id is not None:
         key = f"{conversation_id}/{message_id}"
     return NewMessage(
         text=body_fields.text_of(last, "messages"),
         conversation_id=conversation_id,
-        agent=body_fields.agent(document),
+        agent=document.get("agent"),
         strategy=body_fields.strategy(document, default_strategy),
-        metadata=body_fields.metadata(document),
+        metadata=document.get("metadata", {}),
         idempotency_key=None if trigger is Trigger.REGENERATE else key,
-        chat=ChatRequest(trigger, _id(document, "messageId") if "messageId" in document else None, message_id),
+        chat=ChatRequest(trigger, document.get("messageId"), message_id),
     )
 
 
@@ -66,16 +66,13 @@ def answers(document: Mapping[str, Any]) -> tuple[str, Sequence[PersonAnswer]]:
 
     A chat repeats what it knows: calls that were carried out here, and answers that were taken before, are among them.
     """
-    body_fields.known(document, FIELDS)
-    _id(document, "id")
-    last = _last(document)
-    parts = last.get("parts")
-    if not isinstance(parts, list):
-        raise invalid("messages.parts", "messages.parts must be a list.")
-    if not is_uuid(last.get("id")):
+    check(document, request_schemas.CHAT_ANSWERS)
+    last = document["messages"][-1]
+    check(last, request_schemas.AGENT_MESSAGE, "messages")
+    if not is_uuid(last["id"]):
         raise NotFound()
-    found = [answer for part in parts if isinstance(part, dict) and (answer := _answer(part)) is not None]
-    return str(last["id"]), found
+    found = [answer for part in last["parts"] if isinstance(part, dict) and (answer := _answer(part)) is not None]
+    return last["id"], found
 
 
 def _answer(part: Mapping[str, Any]) -> PersonAnswer | None:
@@ -89,24 +86,5 @@ def _answer(part: Mapping[str, Any]) -> PersonAnswer | None:
         return None
     if state == "output-available":
         return answer_fields.answer({"call_id": part.get("toolCallId"), "output": part.get("output")})
-    reason = str(part.get("errorText", ""))[: answer_fields.MAX_REASON]
+    reason = str(part.get("errorText", ""))[: request_schemas.MAX_REASON]
     return answer_fields.answer({"call_id": part.get("toolCallId"), "approve": False, "reason": reason})
-
-
-def _trigger(document: Mapping[str, Any]) -> Trigger:
-    value = document.get("trigger")
-    if value not in tuple(Trigger):
-        raise invalid("trigger", f"trigger must be one of: {', '.join(Trigger)}.")
-    return Trigger(value)
-
-
-def _last(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    messages = document.get("messages")
-    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-        raise invalid("messages", "messages must be a list whose last item is a message.")
-    last: Mapping[str, Any] = messages[-1]
-    return last
-
-
-def _id(document: Mapping[str, Any], name: str, field: str = "") -> str:
-    return body_fields.short_text(document.get(name), field or name, MAX_CHAT_ID)

@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import MARKDOWN, call_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import body_fields, markdown, render, ui_transcript, url_fields
+from functions.multi_agent_chat import body_fields, markdown, render, request_schemas, ui_transcript, url_fields
+from functions.multi_agent_chat.body_fields import MAX_SEQ
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.url_fields import id_in
 from shared.core.model import Message
@@ -23,11 +24,11 @@ class ConversationRoutes:
         self._deps = deps
 
     async def list_conversations(self, request: Request) -> Response:
-        user, query = await self._deps.reader(request), request.query_params
-        limit, before = url_fields.limit(query, 20), url_fields.before(query)
-        archived, q = url_fields.archived(query), url_fields.search(query)
+        user = await self._deps.reader(request)
+        asked = url_fields.read(request.query_params, request_schemas.CONVERSATIONS)
+        limit, before, q = asked["limit"], asked.get("before"), url_fields.search(asked.get("q"))
         found = await self._deps.read(
-            self._deps.store.list_conversations(user.id, limit, before, archived=archived, q=q)
+            self._deps.store.list_conversations(user.id, limit, before, archived=asked["archived"], q=q)
         )
         return json_response(render.conversation_list(found, limit))
 
@@ -57,17 +58,15 @@ class ConversationRoutes:
 
     async def list_messages(self, request: Request) -> Response:
         """A page of the transcript, forwards, or backwards from `before_seq`; all of it where Markdown is wanted."""
-        user, query = await self._deps.reader(request), request.query_params
+        user = await self._deps.reader(request)
         if call_of(request).media_type == MARKDOWN:
             return await self._export(user.id, id_in(request))
-        limit, after_seq, before_seq = (
-            url_fields.limit(query, 50),
-            url_fields.after_seq(query),
-            url_fields.before_seq(query),
-        )
-        as_ui_messages = url_fields.as_ui_messages(query)
+        asked = url_fields.read(request.query_params, request_schemas.MESSAGES)
+        limit, after_seq = asked["limit"], min(asked["after_seq"], MAX_SEQ)
+        before_seq = min(asked["before_seq"], MAX_SEQ) if "before_seq" in asked else None
+        as_ui_messages = "format" in asked
         if as_ui_messages and before_seq is None and not after_seq:
-            before_seq = body_fields.MAX_SEQ  # a page of a chat shows the newest lines
+            before_seq = MAX_SEQ  # a page of a chat shows the newest lines
         backwards = before_seq is not None
         found = await self._deps.read(
             self._deps.store.list_messages(

@@ -8,30 +8,26 @@ from typing import Any
 
 import functions
 from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
-from functions.multi_agent_chat import schemas, stats_schemas
-from functions.multi_agent_chat.schemas import Schema, reference
+from functions.multi_agent_chat import answer_schemas, request_schemas, stats_schemas
+from functions.multi_agent_chat.json_schema import TEXT, UUID, Schema, reference
 
 COMPONENTS: Mapping[str, Schema] = {
-    "NewMessage": schemas.NEW_MESSAGE,
-    "ChatBody": schemas.CHAT_BODY,
-    "CallAnswer": schemas.CALL_ANSWER,
-    "TurnAnswer": schemas.TURN_ANSWER,
-    "TurnHandle": schemas.TURN_HANDLE,
-    "TurnState": schemas.TURN_STATE,
-    "Conversation": schemas.CONVERSATION,
-    "ConversationChange": schemas.CONVERSATION_CHANGE,
-    "ConversationList": schemas.CONVERSATION_LIST,
-    "Export": schemas.EXPORT,
-    "MessageList": schemas.MESSAGE_LIST,
-    "AgentList": schemas.AGENT_LIST,
+    **request_schemas.BODIES,
+    **request_schemas.SHARED,
+    "TurnAnswer": answer_schemas.TURN_ANSWER,
+    "TurnHandle": answer_schemas.TURN_HANDLE,
+    "TurnState": answer_schemas.TURN_STATE,
+    "Conversation": answer_schemas.CONVERSATION,
+    "ConversationList": answer_schemas.CONVERSATION_LIST,
+    "Export": answer_schemas.EXPORT,
+    "MessageList": answer_schemas.MESSAGE_LIST,
+    "AgentList": answer_schemas.AGENT_LIST,
     "Statistics": stats_schemas.STATISTICS,
     "Feedback": stats_schemas.FEEDBACK,
     "WatchedTurns": stats_schemas.WATCHED_TURNS,
     "Timeline": stats_schemas.TIMELINE,
-    "Health": schemas.HEALTH,
-    "Error": schemas.ERROR,
-    "AnyObject": schemas.ANY_OBJECT,
-    "AnyValue": schemas.ANY_VALUE,
+    "Health": answer_schemas.HEALTH,
+    "Error": answer_schemas.ERROR,
 }
 
 
@@ -60,18 +56,18 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/"): Operation(
         "take a turn",
         {200: {**_json("TurnAnswer"), EVENT_STREAM: None}, 202: _json("TurnHandle")},
-        headers={"Idempotency-Key": schemas.KEY},
-        body={"anyOf": [reference("NewMessage"), reference("ChatBody")]},
+        headers={"Idempotency-Key": request_schemas.IDEMPOTENCY_KEY},
+        body={"anyOf": [reference("NewMessage"), reference("ChatBody"), reference("ChatAnswers")]},
     ),
     ("GET", "/turns/{id}"): Operation(
         "a turn's state; waits, and works on the queue while it waits",
         {200: _json("TurnState")},
-        query={"wait_seconds": schemas.WAIT},
+        query=request_schemas.WAITING,
     ),
     ("PATCH", "/turns/{id}"): Operation(
         "change the message while it is still queued",
         {200: _json("TurnState")},
-        body=schemas.shaped({"message": schemas.MESSAGE}),
+        body=reference("Edit"),
     ),
     ("POST", "/turns/{id}/cancel"): Operation("stop the turn, or take it out of the queue", {200: _json("TurnState")}),
     ("POST", "/turns/{id}/answers"): Operation(
@@ -82,7 +78,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/conversations"): Operation(
         "the user's conversations, newest first",
         {200: _json("ConversationList")},
-        query={"limit": schemas.PAGE, "before": schemas.UUID, "archived": schemas.FLAG, "q": schemas.SEARCH},
+        query=request_schemas.CONVERSATIONS,
     ),
     ("GET", "/conversations/{id}"): Operation(
         "one conversation, with its open turns and its statistics", {200: _json("Conversation")}
@@ -101,18 +97,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
         {200: {**_json("MessageList"), MARKDOWN: None}},
-        query={"limit": schemas.PAGE, "after_seq": schemas.LINE_NUMBER, "before_seq": schemas.LINE_NUMBER}
-        | {"format": {"const": "ui"}},
+        query=request_schemas.MESSAGES,
     ),
     ("GET", "/conversations/{id}/stream"): Operation(
         "follow the turn under way, or the last one whose stream broke, as the AI SDK's UI message stream",
         {200: {EVENT_STREAM: None}, 204: {}},
-        query={"wait_seconds": schemas.WAIT},
+        query=request_schemas.WAITING,
     ),
     ("GET", "/{id}/stream"): Operation(
         "the same by the id of a chat of the AI SDK; 204 also where no message of it has come yet",
         {200: {EVENT_STREAM: None}, 204: {}},
-        query={"wait_seconds": schemas.WAIT},
+        query=request_schemas.WAITING,
     ),
     ("GET", "/me/export"): Operation("everything of the user as one file", {200: _json("Export")}),
     ("DELETE", "/me"): Operation("delete all of the user's conversations, as by DELETE of each", {204: {}}),
@@ -120,17 +115,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/stats"): Operation(
         "for operators: rates, percentiles and counts of all turns; a bucket that the window does not allow gives way",
         {200: _json("Statistics")},
-        query={"window": stats_schemas.WINDOW, "bucket": stats_schemas.BUCKET},
+        query=request_schemas.STATISTICS,
     ),
     ("GET", "/stats/turns"): Operation(
         "for operators: turns that are open (the longest waiting first), have failed, or took half a minute or more",
         {200: _json("WatchedTurns")},
-        query={"state": stats_schemas.STATE, "limit": schemas.PAGE},
+        query=request_schemas.WATCHED,
     ),
     ("GET", "/stats/feedback"): Operation(
         "for operators: what people think of the answers of each agent, and the newest that they said about it",
         {200: _json("Feedback")},
-        query={"limit": schemas.PAGE},
+        query=request_schemas.FEEDBACK,
     ),
     ("GET", "/stats/turns/{id}"): Operation(
         "for operators: what happened to one turn, and when; nothing of what was said", {200: _json("Timeline")}
@@ -138,8 +133,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/hooks/openai"): Operation(
         "a provider's signed webhook: a run has ended, and its turn goes on; 404 where no secret is set",
         {204: {}},
-        headers=dict.fromkeys(("webhook-id", "webhook-timestamp", "webhook-signature"), schemas.TEXT),
-        body=schemas.ANY_OBJECT,
+        headers=dict.fromkeys(("webhook-id", "webhook-timestamp", "webhook-signature"), TEXT),
+        body=reference("AnyObject"),
         needs_user=False,
     ),
     ("GET", "/health"): _HEALTH,
@@ -185,7 +180,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
 
 
 def _id_in(path: str) -> Schema:
-    return schemas.CHAT_ID if path.startswith("/{id}") else schemas.UUID
+    return request_schemas.CHAT_ID if path.startswith("/{id}") else UUID
 
 
 def _answer(bodies: Mapping[str, Schema | None]) -> dict[str, Any]:

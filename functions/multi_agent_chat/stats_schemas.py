@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functions.multi_agent_chat import url_fields
-from functions.multi_agent_chat.schemas import COUNT, FLAG, TEXT, TIME, UUID, Schema, listed, nullable, shaped
+from functions.multi_agent_chat.json_schema import (
+    COUNT,
+    FLAG,
+    STATUS,
+    TEXT,
+    TIME,
+    UUID,
+    Schema,
+    listed,
+    nullable,
+    shaped,
+)
 from shared.core import statistics
-from shared.core.turns import TurnStatus
 
-WINDOW: Schema = {"enum": list(url_fields.WINDOWS)}
-BUCKET: Schema = {"enum": list(url_fields.BUCKETS)}
-STATE: Schema = {"enum": list(url_fields.WATCHED_STATES)}
 _RATE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _COUNT_BY: Schema = {"type": "object", "additionalProperties": COUNT}
 _PERCENTILES = shaped(dict.fromkeys(("p50", "p95", "p99"), nullable(COUNT)))
@@ -43,7 +49,7 @@ _WATCHED = shaped(
         "turn_id": UUID,
         "conversation_id": UUID,
         "seq": COUNT,
-        "status": {"enum": [status.value for status in TurnStatus]},
+        "status": STATUS,
         "agent": TEXT,
         "strategy": TEXT,
         "attempt": COUNT,

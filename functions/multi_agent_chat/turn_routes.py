@@ -13,8 +13,9 @@ from functions.asgi.call import EVENT_STREAM, JSON, base_of, call_of
 from functions.asgi.errors import json_response
 from functions.asgi.presence import while_connected
 from functions.asgi.request_checks import chosen
-from functions.multi_agent_chat import answer_fields, body_fields, chat_body, render, url_fields
+from functions.multi_agent_chat import answer_fields, body_fields, chat_body, render, request_schemas, url_fields
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
+from functions.multi_agent_chat.request_check import check
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.stream.ui_messages import UiStream
 from functions.multi_agent_chat.url_fields import id_in
@@ -25,18 +26,6 @@ from shared.core.turns import MultitaskStrategy
 from shared.ports import Accepted
 
 ENQUEUE = MultitaskStrategy.ENQUEUE  # what a message in another's place does: what it names is ended by the store
-
-_MESSAGE_FIELDS = (
-    "message",
-    "conversation_id",
-    "scope",
-    "agent",
-    "multitask_strategy",
-    "replaces",
-    "regenerate",
-    "wait_seconds",
-    "metadata",
-)
 
 
 class TurnRoutes:
@@ -53,7 +42,8 @@ class TurnRoutes:
             message = chat_body.new_message(user, document, key, self._deps.default_strategy)
             call_of(request).media_type = chosen(request.headers, (EVENT_STREAM, JSON))
         else:
-            message = self._new_message(body_fields.known(document, _MESSAGE_FIELDS), key)
+            check(document, request_schemas.NEW_MESSAGE)
+            message = self._new_message(document, key)
         wait = body_fields.wait_in_body(document, self._deps.longest_wait(request))
         deadline = call_of(request).arrived_at + wait
         if call_of(request).media_type == EVENT_STREAM:
@@ -64,12 +54,12 @@ class TurnRoutes:
     def _new_message(self, document: Mapping[str, Any], key: str | None) -> NewMessage:
         replaces = body_fields.replaced_in(document)
         return NewMessage(
-            text=None if "regenerate" in document else body_fields.text_in(document),
-            conversation_id=body_fields.conversation_id(document),
+            text=body_fields.text_of(document["message"], "message") if "message" in document else None,
+            conversation_id=document.get("conversation_id"),
             scope=body_fields.scope(document),
-            agent=body_fields.agent(document),
+            agent=document.get("agent"),
             strategy=body_fields.strategy(document, self._deps.default_strategy if replaces is None else ENQUEUE),
-            metadata=body_fields.metadata(document),
+            metadata=document.get("metadata", {}),
             idempotency_key=key,
             replaces=replaces,
         )
@@ -122,7 +112,7 @@ class TurnRoutes:
     async def answer_call(self, request: Request) -> Response:
         """What the user says to one call that waits. Unless asked to, it does not wait for what comes of it."""
         user, turn_id = await self._deps.reader(request), id_in(request)
-        document = body_fields.known(await read_json(request), (*answer_fields.FIELDS, "wait_seconds"))
+        document = await read_json(request)
         answer = answer_fields.answer(document)
         budget = self._deps.longest_wait(request)
         wait = body_fields.wait_in_body(document, budget) if "wait_seconds" in document else 0.0
@@ -177,6 +167,8 @@ class TurnRoutes:
 
     async def edit_turn(self, request: Request) -> Response:
         user = await self._deps.reader(request)
-        text = body_fields.text_in(body_fields.known(await read_json(request), ("message",)))
+        document = await read_json(request)
+        check(document, request_schemas.EDIT)
+        text = body_fields.text_of(document["message"], "message")
         turn = await self._deps.read(self._deps.service.edit_turn(user, id_in(request), text))
         return json_response(render.turn_state(turn))

@@ -121,9 +121,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     *((sent(messageId=value), "messageId") for value in NO_ID),
     *((sent(messages=[said("x") | {"id": value}]), "messages.id") for value in NO_ID),
     (sent(messages=[said("x") | {"role": "assistant"}], trigger="regenerate-message"), "messages.role"),
-    (sent(messages=[said("x") | {"parts": [{"type": "file", "url": "x"}]}]), "messages.parts"),
-    (sent(messages=[said(" ")]), "messages"),
-    (sent(messages=[said("x" * 32_001)]), "messages"),
+    (sent(messages=[said("x") | {"parts": [{"type": "file", "url": "x"}]}]), "messages.parts.type"),
+    (sent(messages=[said(" ")]), "messages.parts.text"),
+    (sent(messages=[said("x" * 32_001)]), "messages.parts.text"),
     ({"trigger": "submit-message", "messages": [said("x")]}, "id"),
     ({"trigger": "submit-message", "id": CHAT}, "messages"),
 ]
