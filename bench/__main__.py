@@ -13,11 +13,11 @@ import time
 import traceback
 from pathlib import Path
 
-from bench import cold_start, first_token, latency, load, operator_reads, plots, size, waiting
+from bench import cold_start, first_token, latency, load, operator_reads, overload, plots, size, waiting
 from bench.figures import Figures
 
 PAST = Path(__file__).parent / "past.json"
-MEASURED = (latency, load, cold_start, size, first_token, waiting, operator_reads)
+MEASURED = (latency, load, overload, cold_start, size, first_token, waiting, operator_reads)
 PARTS = {part.__name__.removeprefix("bench."): part for part in MEASURED}
 
 # What a row shows: its name, its figure, what it is held against (another figure of the same run), and the goal.
@@ -45,6 +45,10 @@ ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("the same, KiB a message", "burst_kib_per_message", None, "64"),
     ("of 1,000 that wait 15 s each, failed", "patient_burst_failed", None, "0"),
     ("the same, KiB a message", "patient_burst_kib_per_message", None, "64"),
+    ("ten times the cap: refused within, ms", "overload_refused_ms", None, "50"),
+    ("the same, 95 of 100", "overload_refused_p95_ms", None, "50"),
+    ("the same, admitted and not served", "overload_failed", None, "0"),
+    ("the same, memory after and before", "overload_memory_ratio", None, "1"),
     ("cold start: port open, ms", "cold_port_ms", None, "700"),
     ("cold start: first turn, ms", "cold_turn_ms", None, "1200"),
     ("turn with ten turns in the tables, ms", "turn_with_10_ms", None, ""),
