@@ -54,7 +54,7 @@ class _Request:
 
     async def _exchange(self) -> httpx.Response | Exception:
         world, profile = self.instance.world, self.instance.world.profile
-        await asyncio.sleep(world.rng.uniform(0.002, 0.02))
+        await asyncio.sleep(world.rng.uniform(0.002, 0.02) + profile.call_seconds)
         if world.now < world.outage_until or world.chance(profile.call_refused):
             return await _broken(world, httpx.ConnectError("refused"))
         if world.chance(profile.call_late):

@@ -62,6 +62,7 @@ class Profile:
     cold_starts: float = 0.3  # of the requests: the platform starts one more instance
     # database
     calls_at_once: int = 16  # of one instance
+    call_seconds: float = 0.0  # of each call, more than it takes otherwise
     call_refused: float = 0.0
     answer_lost: float = 0.0  # committed, then the connection broke or nothing came
     lose_call: int | None = None  # the number of the one call whose answer is lost
