@@ -49,8 +49,7 @@ READS: dict[str, tuple[str, dict[str, Any]]] = {
 PLANNED = (
     "select what, key, sum(n) from chat_internal.turn_counts where seconds = 3600"
     " and at >= now() - interval '1 day' group by what, key",
-    "select what, key, sum(n) from chat_internal.turn_counts where seconds = 300"
-    " and at >= now() - interval '1 day' group by what, key",
+    "select at, counts from chat_internal.turn_points where seconds = 300 and at >= now() - interval '1 day'",
     "select name, count(*) from public.chat_turn_events where at >= now() - interval '7 minutes' group by name",
     "select turn_id from public.chat_turn_events where name = 'turn.failed' order by at desc limit 50",
 )

@@ -1,5 +1,6 @@
 -- What operators see of all turns: rates and percentiles. Five minutes of events are counted
--- once, when they are over, and hours from those counts: so a day of a million turns is shown as fast as one of a few.
+-- once, when they are over, and hours from those counts: so a day of a million turns is shown as fast as one of a few. How
+-- these reads are planned stands in supabase/plans/statistics.txt.
 
 -- `what` of each kind is counted by `key`: a name, a code, an agent, or the bin of a histogram of milliseconds.
 create table chat_internal.turn_counts (
@@ -17,7 +18,16 @@ create table chat_internal.turns_counted (
   until   timestamptz not null
 );
 
-grant select, insert, update, delete on chat_internal.turn_counts, chat_internal.turns_counted to service_role;
+-- The same as it is shown, with percentiles in place of histograms: what one point of a curve needs.
+create table chat_internal.turn_points (
+  seconds int         not null,
+  at      timestamptz not null,
+  counts  jsonb       not null,
+  primary key (seconds, at)
+);
+
+grant select, insert, update, delete on chat_internal.turn_counts, chat_internal.turns_counted, chat_internal.turn_points
+  to service_role;
 
 create function chat_internal.slice_of(p_at timestamptz, p_seconds int) returns timestamptz
 language sql immutable set search_path = '' as $$
@@ -48,7 +58,7 @@ language sql stable set search_path = '' as $$
     select e.*, coalesce(a.slug, 'own') as slug from e
     left join public.chat_agents a on a.slug = e.agent and a.owner_id is null
     where e.name in ('turn.completed', 'turn.failed', 'turn.cancelled'))
-  select k.at, k.what, k.key, sum(k.n)::bigint from (
+  select k.at, k.what, k.key, coalesce(sum(k.n), 0)::bigint from (
     select e.at, 'events' as what, e.name as key, e.n from e
     union all
     select e.at, 'errors', coalesce(e.code, 'unknown'), e.n from ends e where e.name = 'turn.failed'
@@ -71,6 +81,60 @@ language sql stable set search_path = '' as $$
   group by 1, 2, 3
 $$;
 
+-- Hours where they will do, then slices of five minutes, then the events that are in none yet.
+create function chat_internal.counts_between(p_from timestamptz, p_to timestamptz, p_hours boolean)
+returns table (at timestamptz, what text, key text, n bigint)
+language plpgsql stable set search_path = '' as $$
+declare
+  slices timestamptz;  -- until when slices are counted
+  first timestamptz;   -- the first whole hour
+  hours timestamptz;   -- until when hours are counted
+begin
+  select least(greatest(p_from, c.until), p_to) into slices from chat_internal.turns_counted c where c.seconds = 300;
+  slices := coalesce(slices, p_from);
+  first := least(chat_internal.slice_of(p_from + interval '1 hour' - interval '1 microsecond', 3600), slices);
+  select least(greatest(first, c.until), slices) into hours from chat_internal.turns_counted c
+  where c.seconds = 3600 and p_hours;
+  hours := coalesce(hours, first);
+  return query
+    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
+    where c.seconds = 300 and c.at >= p_from and c.at < first
+    union all
+    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
+    where c.seconds = 3600 and c.at >= first and c.at < hours
+    union all
+    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
+    where c.seconds = 300 and c.at >= hours and c.at < slices
+    union all
+    select * from chat_internal.count_events(slices, p_to, 300);
+end $$;
+
+-- What was counted in each bucket, as it is shown; under a null `at` all of it, where no length of buckets is given.
+create function chat_internal.points(p_from timestamptz, p_to timestamptz, p_bucket_seconds int)
+returns table (at timestamptz, counts jsonb)
+language sql stable set search_path = '' as $$
+  with counted as materialized (
+    select date_bin(make_interval(secs => p_bucket_seconds), c.at, '2000-01-01 00:00:00+00') as at, c.what, c.key,
+      sum(c.n) as n
+    from chat_internal.counts_between(p_from, p_to, coalesce(p_bucket_seconds, 3600) % 3600 = 0) c
+    group by 1, 2, 3),
+  bins as (
+    select c.at, c.what, c.key::int as bin,
+      sum(c.n) over (partition by c.at, c.what order by c.key::int) as until,
+      sum(c.n) over (partition by c.at, c.what) as total
+    from counted c where c.what in ('waited_ms', 'answered_ms', 'handoff_ms')),
+  kinds as (
+    select b.at, b.what, jsonb_build_object(
+      'p50', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.50 * b.total)),
+      'p95', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.95 * b.total)),
+      'p99', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.99 * b.total))) as value
+    from bins b group by b.at, b.what
+    union all
+    select c.at, c.what, jsonb_object_agg(c.key, c.n) from counted c
+    where c.what not in ('waited_ms', 'answered_ms', 'handoff_ms') group by c.at, c.what)
+  select k.at, jsonb_object_agg(k.what, k.value) from kinds k group by k.at
+$$;
+
 -- Counts what is over, a bounded number of slices a call: a transaction that was begun in a slice may still be writing
 -- into it, so the newest two minutes stay uncounted. Gives up what is too old to be shown.
 create function chat_internal.count_turns(p_slices int) returns void
@@ -79,6 +143,7 @@ declare
   v timestamptz := chat_internal.now();
   done timestamptz;
   hour timestamptz;
+  shown timestamptz;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('chat_count_turns', 0)) then
     return;
@@ -98,6 +163,11 @@ begin
   end if;
   insert into chat_internal.turns_counted (seconds, until) values (300, done)
   on conflict (seconds) do update set until = excluded.until;
+  select coalesce(max(p.at) + interval '5 minutes', (
+    select min(c.at) from chat_internal.turn_counts c where c.seconds = 300)) into shown
+  from chat_internal.turn_points p where p.seconds = 300;
+  insert into chat_internal.turn_points (seconds, at, counts)
+  select 300, p.at, p.counts from chat_internal.points(shown, done, 300) p;
   select coalesce((select c.until from chat_internal.turns_counted c where c.seconds = 3600), (
     select chat_internal.slice_of(min(c.at), 3600) from chat_internal.turn_counts c where c.seconds = 300)) into hour;
   insert into chat_internal.turn_counts (seconds, at, what, key, n)
@@ -108,8 +178,12 @@ begin
   insert into chat_internal.turns_counted (seconds, until)
   select 3600, greatest(hour, chat_internal.slice_of(done, 3600)) where hour is not null
   on conflict (seconds) do update set until = excluded.until;
+  insert into chat_internal.turn_points (seconds, at, counts)
+  select 3600, p.at, p.counts from chat_internal.points(hour, chat_internal.slice_of(done, 3600), 3600) p;
   delete from chat_internal.turn_counts c
   where (c.seconds = 300 and c.at < v - interval '2 days') or (c.seconds = 3600 and c.at < v - interval '90 days');
+  delete from chat_internal.turn_points p
+  where (p.seconds = 300 and p.at < v - interval '2 days') or (p.seconds = 3600 and p.at < v - interval '90 days');
 end $$;
 
 -- Events are kept for the day that it is and the six before it. What a reader holds up is given up with the next call.
@@ -133,30 +207,6 @@ begin
     from public.chat_turns t where t.finished_at is null);
 end $$;
 
--- Hours where they will do, then slices of five minutes, then the events that are in none yet.
-create function chat_internal.counts_since(p_from timestamptz, p_bucket_seconds int)
-returns table (at timestamptz, what text, key text, n bigint)
-language plpgsql stable set search_path = '' as $$
-declare
-  hours timestamptz := p_from;
-  slices timestamptz;
-begin
-  if p_bucket_seconds >= 3600 then
-    select greatest(p_from, c.until) into hours from chat_internal.turns_counted c where c.seconds = 3600;
-    hours := coalesce(hours, p_from);
-  end if;
-  select greatest(hours, c.until) into slices from chat_internal.turns_counted c where c.seconds = 300;
-  slices := coalesce(slices, hours);
-  return query
-    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
-    where c.seconds = 3600 and c.at >= p_from and c.at < hours
-    union all
-    select c.at, c.what, c.key, c.n from chat_internal.turn_counts c
-    where c.seconds = 300 and c.at >= hours and c.at < slices
-    union all
-    select * from chat_internal.count_events(slices, 'infinity', 300);
-end $$;
-
 -- The counts of each bucket, and under a null `at` those of the whole window. Buckets begin at multiples of their
 -- length.
 create function public.chat_get_statistics(p_window_seconds int, p_bucket_seconds int) returns jsonb
@@ -165,35 +215,23 @@ declare
   v timestamptz := chat_internal.now();
   since timestamptz := chat_internal.slice_of(v - make_interval(secs => p_window_seconds - p_bucket_seconds),
                                               p_bucket_seconds);
+  counted timestamptz := greatest(since, (
+    select c.until from chat_internal.turns_counted c where c.seconds = p_bucket_seconds));
 begin
   return (
-    with counted as materialized (
-      select date_bin(make_interval(secs => p_bucket_seconds), c.at, '2000-01-01 00:00:00+00') as at, c.what, c.key,
-        sum(c.n) as n
-      from chat_internal.counts_since(since, p_bucket_seconds) c
-      group by grouping sets ((1, c.what, c.key), (c.what, c.key))),
-    bins as (
-      select c.at, c.what, c.key::int as bin,
-        sum(c.n) over (partition by c.at, c.what order by c.key::int) as until,
-        sum(c.n) over (partition by c.at, c.what) as total
-      from counted c where c.what in ('waited_ms', 'answered_ms', 'handoff_ms')),
-    percentiles as (
-      select b.at, b.what, jsonb_build_object(
-        'p50', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.50 * b.total)),
-        'p95', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.95 * b.total)),
-        'p99', chat_internal.ms_of(min(b.bin) filter (where b.until >= 0.99 * b.total))) as value
-      from bins b group by b.at, b.what),
-    kinds as (
-      select c.at, c.what, jsonb_object_agg(c.key, c.n) as value from counted c
-      where c.what not in ('waited_ms', 'answered_ms', 'handoff_ms') group by c.at, c.what
+    with shown as (
+      select p.at, p.counts from chat_internal.turn_points p
+      where p.seconds = p_bucket_seconds and p.at >= since and p.at < counted
       union all
-      select p.at, p.what, p.value from percentiles p)
+      select p.at, p.counts from chat_internal.points(counted, 'infinity', p_bucket_seconds) p
+      union all
+      select p.at, p.counts from chat_internal.points(since, 'infinity', null) p)
     select jsonb_build_object(
       'outcome', 'ok', 'since', chat_internal.iso(since), 'now', chat_internal.iso(v),
       'open', (select count(*) from public.chat_turns t where t.finished_at is null),
       'oldest_open_ms', (select chat_internal.ms(v - min(t.created_at)) from public.chat_turns t
                          where t.finished_at is null),
       'buckets', coalesce((
-        select jsonb_agg(jsonb_build_object('at', chat_internal.iso(k.at), 'counts', k.value) order by k.at)
-        from (select x.at, jsonb_object_agg(x.what, x.value) as value from kinds x group by x.at) k), '[]')));
+        select jsonb_agg(jsonb_build_object('at', chat_internal.iso(x.at), 'counts', x.counts) order by x.at)
+        from shown x), '[]')));
 end $$;

@@ -25,7 +25,8 @@ from generate_series(0, %s - 1) n, lateral (select chat_internal.now() - make_in
 @pytest.fixture
 def filled(db: Database) -> Iterator[Database]:
     """A turn every minute for fifty hours, and nothing counted yet."""
-    forget = "truncate public.chat_turn_events, chat_internal.turn_counts, chat_internal.turns_counted"
+    forget = "truncate public.chat_turn_events, chat_internal.turn_counts, chat_internal.turns_counted,"
+    forget += " chat_internal.turn_points"
     db.run(forget)
     db.run(FILL, 3000, 60)
     yield db
