@@ -47,8 +47,11 @@ create table public.chat_conversations (
 
 create unique index chat_conversations_one_per_scope on public.chat_conversations (user_id, scope_kind, scope_key)
   where scope_kind is not null and archived_at is null;
-create index chat_conversations_newest
-  on public.chat_conversations (user_id, (archived_at is not null), updated_at desc, id desc);
+-- Two, because a condition that is known to be false is no condition on an expression any more.
+create index chat_conversations_newest on public.chat_conversations (user_id, updated_at desc, id desc)
+  where archived_at is null;
+create index chat_conversations_newest_archived on public.chat_conversations (user_id, updated_at desc, id desc)
+  where archived_at is not null;
 
 create index chat_conversations_idle on public.chat_conversations (last_message_at) where archived_at is null;
 create index chat_conversations_own_ttl on public.chat_conversations (last_message_at)

@@ -41,22 +41,24 @@ language sql stable set search_path = '' as $$
   where chat_internal.words_of(m.user_id, m.text) @@ chat_internal.search_of(p_user, p_q)
 $$;
 
--- p_q null: all of them.
+-- p_q null: all of them. Planned for what is asked, so that a page is read in the order of its index and no further.
 create function public.chat_list_conversations(
   p_user uuid, p_limit int, p_before uuid, p_archived boolean default false, p_q text default null) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('outcome', 'ok', 'conversations', coalesce(jsonb_agg(
-    chat_internal.conversation_json(page) order by page.updated_at desc, page.id desc), '[]'))
-  from (
-    select c.* from public.chat_conversations c
-    where c.user_id = p_user
-      and (c.archived_at is not null) = p_archived
-      and (p_q is null or c.id in (select chat_internal.found_conversations(p_user, p_q)))
-      and (p_before is null or (c.updated_at, c.id) < (
-        select b.updated_at, b.id from public.chat_conversations b where b.user_id = p_user and b.id = p_before))
-    order by c.updated_at desc, c.id desc
-    limit least(greatest(p_limit, 1), 200)) page
-$$;
+language plpgsql stable set search_path = '' set plan_cache_mode = 'force_custom_plan' as $$
+begin
+  return (
+    select jsonb_build_object('outcome', 'ok', 'conversations', coalesce(jsonb_agg(
+      chat_internal.conversation_json(page) order by page.updated_at desc, page.id desc), '[]'))
+    from (
+      select c.* from public.chat_conversations c
+      where c.user_id = p_user
+        and (c.archived_at is not null) = p_archived
+        and (p_q is null or c.id = any (array(select chat_internal.found_conversations(p_user, p_q))))
+        and (p_before is null or (c.updated_at, c.id) < (
+          select b.updated_at, b.id from public.chat_conversations b where b.user_id = p_user and b.id = p_before))
+      order by c.updated_at desc, c.id desc
+      limit least(greatest(p_limit, 1), 200)) page);
+end $$;
 
 -- With the run that is active now, the thread behind the conversation, and the turns that are open.
 create function chat_internal.conversation_detail(c public.chat_conversations) returns jsonb
