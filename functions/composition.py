@@ -156,7 +156,7 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
     )
     assistants = AssistantsProvider(
         openai,
-        remember_assistant=store.remember_assistant,
+        records=store,
         timeout_seconds=timeout,
         run_budget_seconds=run_budget,
         most_streams=settings.max_open_streams,

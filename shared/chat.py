@@ -24,7 +24,18 @@ from shared.core.turns import Claim, ConversationKey, MultitaskStrategy, Turn, T
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
-from shared.ports import Accepted, Deletion, Expiry, HeadRun, LeftRun, Lessee, Provider, QueueLimits, Submission
+from shared.ports import (
+    Accepted,
+    Deletion,
+    Expiry,
+    HeadRun,
+    LeftRun,
+    Lessee,
+    Provider,
+    QueueLimits,
+    RemoteObject,
+    Submission,
+)
 from shared.telemetry import spans
 from shared.tools.registry import Registry
 from shared.turn.serve import TurnServer, rejected
@@ -220,6 +231,10 @@ class ChatService:
     async def delete_thread(self, thread: Thread) -> bool:
         """Whether a provider's thread is gone. Raises ProviderError."""
         return await self._server.provider(thread.provider).delete_thread(thread)
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        """Whether something else that a provider kept is gone. Raises ProviderError."""
+        return await self._server.provider(remote.provider).delete_object(remote)
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
+from functions.maintenance.delete_objects import DeletingObjects, EndedObjects, ObjectDeletion
 from functions.maintenance.delete_threads import Deleting, EndedThreads, ThreadDeletion
 from functions.maintenance.end_runs import Ending, LeftRunEnds, LeftRuns
 from functions.maintenance.expire import Expiring, OldConversations
 from shared.ports import Clock
 
 
-class TidiedService(Expiring, Ending, Deleting, Protocol):
+class TidiedService(Expiring, Ending, Deleting, DeletingObjects, Protocol):
     """What tidying needs of shared.chat.ChatService."""
 
 
-class TidiedRecords(LeftRuns, EndedThreads, Protocol):
+class TidiedRecords(LeftRuns, EndedThreads, EndedObjects, Protocol):
     """What it needs of the Store."""
 
 
@@ -24,6 +26,7 @@ class Tidying:
     def __init__(self, store: TidiedRecords, service: TidiedService, clock: Clock) -> None:
         self._old = OldConversations(service)
         self._runs, self._threads = LeftRunEnds(store, service, clock), ThreadDeletion(store, service, clock)
+        self._objects = ObjectDeletion(store, service)
         self._clock = clock
 
     async def run(self, deadline: float) -> dict[str, int]:
@@ -31,9 +34,11 @@ class Tidying:
         old = await self._old.run(deadline)
         now = self._clock.now()
         ended = await self._runs.run(now + (deadline - now) / 2)  # those that do not end leave time for the others
+        threads, objects = await asyncio.gather(self._threads.run(deadline), self._objects.run(deadline))
         return {
             "archived": old.archived,
             "deleted": old.deleted,
             "runs_ended": ended,
-            "threads_deleted": await self._threads.run(deadline),
+            "threads_deleted": threads,
+            "objects_deleted": objects,
         }

@@ -19,6 +19,7 @@ from shared.ports.records import Lessee as Lessee
 from shared.ports.records import Orphan as Orphan
 from shared.ports.records import Peek as Peek
 from shared.ports.records import QueueLimits as QueueLimits
+from shared.ports.records import RemoteObject as RemoteObject
 from shared.ports.records import Scratch as Scratch
 from shared.ports.records import Stopping as Stopping
 from shared.ports.records import Submission as Submission

@@ -9,6 +9,7 @@ from typing import Protocol
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.core.turns import RunStart
+from shared.ports.records import RemoteObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ class Provider(Protocol):
 
     async def delete_thread(self, thread: Thread) -> bool:
         """Delete the thread and all in it; True where it is gone, False where it may still be there. Raises nothing."""
+        ...
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        """As `delete_thread`, for what is kept beside threads; True also for what this wire knows nothing of."""
         ...
 
     async def submit_tool_outputs(

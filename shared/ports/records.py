@@ -164,6 +164,16 @@ class LeftRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """What a provider keeps for us beside threads, and need not keep any longer."""
+
+    record_id: str
+    kind: str  # "assistant" or "response"
+    provider: str | None  # None: what the settings say
+    object_id: str | None  # None: an assistant of which it is not known whether it was made; it carries `record_id`
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """The runs that were under way in what was deleted, and how many conversations its user still has."""
 

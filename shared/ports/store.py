@@ -21,6 +21,7 @@ from shared.ports.records import (
     Lessee,
     Orphan,
     Peek,
+    RemoteObject,
     Scratch,
     Stopping,
     Submission,
@@ -112,6 +113,18 @@ class Store(TurnStatistics, Outbox, Protocol):
 
     async def defer_left_run(self, run: LeftRun) -> None:
         """It has not: it is listed again after a pause, which doubles from a minute to a day."""
+        ...
+
+    async def list_ended_objects(self, limit: int) -> Sequence[RemoteObject]:
+        """What providers keep that need not be kept, but for what is put off; the longest ended first."""
+        ...
+
+    async def drop_object(self, remote: RemoteObject) -> None:
+        """It is deleted at its provider, or was never made."""
+        ...
+
+    async def defer_object(self, remote: RemoteObject) -> None:
+        """The provider did not delete it: it is listed again after a pause, which doubles from a minute to a day."""
         ...
 
     async def get_turn(self, user_id: str, turn_id: str) -> Peek:
@@ -208,7 +221,13 @@ class Store(TurnStatistics, Outbox, Protocol):
         """Change the fields given; the record afterwards. Raises NotFound."""
         ...
 
-    async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+    async def begin_assistant(self, mark: str) -> None:
+        """An assistant that carries this mark, a UUID, is about to be made."""
+        ...
+
+    async def remember_assistant(
+        self, agent_id: str, assistant_id: str, instead_of: str | None = None, mark: str | None = None
+    ) -> str:
         """Record the assistant made for an agent that named none, or `instead_of` one of ours that was deleted.
 
         Returns the one on record, the first to arrive.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.core.model import JsonObject
 from shared.core.runs import Thread
-from shared.ports import Deletion, Expiry, LeftRun
+from shared.ports import Deletion, Expiry, LeftRun, RemoteObject
 from shared.stores.answers import by_outcome, list_of, nothing
 from shared.stores.rpc import DatabaseCalls
 from shared.stores.turn_patch import ms
@@ -43,6 +43,19 @@ class LeftRecords:
         await self._rpc.call(
             "chat_defer_thread", by_outcome({"ok": nothing}), provider=thread.provider, thread=thread.thread_id
         )
+
+    async def list_ended_objects(self, limit: int) -> Sequence[RemoteObject]:
+        return await self._rpc.call(
+            "chat_list_ended_objects",
+            list_of("objects", lambda row: RemoteObject(row["id"], row["kind"], row["provider"], row["object_id"])),
+            limit=limit,
+        )
+
+    async def drop_object(self, remote: RemoteObject) -> None:
+        await self._rpc.call("chat_drop_object", by_outcome({"ok": nothing}), object=remote.record_id)
+
+    async def defer_object(self, remote: RemoteObject) -> None:
+        await self._rpc.call("chat_defer_object", by_outcome({"ok": nothing}), object=remote.record_id)
 
     async def list_left_runs(self, limit: int) -> Sequence[LeftRun]:
         return await self._rpc.call("chat_list_left_runs", list_of("runs", read_left_run), limit=limit)

@@ -341,13 +341,19 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
             patch=as_json(fields),
         )
 
-    async def remember_assistant(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+    async def begin_assistant(self, mark: str) -> None:
+        await self._rpc.call("chat_begin_assistant", by_outcome({"ok": nothing}), mark=mark)
+
+    async def remember_assistant(
+        self, agent_id: str, assistant_id: str, instead_of: str | None = None, mark: str | None = None
+    ) -> str:
         return await self._rpc.call(
             "chat_remember_assistant",
             by_outcome({"ok": lambda answer: str(answer["assistant_id"])}),
             agent=agent_id,
             assistant=assistant_id,
             instead_of=instead_of,
+            mark=mark,
         )
 
     async def find_run(self, run_id: str) -> Turn:

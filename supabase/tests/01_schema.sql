@@ -4,13 +4,13 @@ select plan(21);
 
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
   'chat_person_calls', 'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
-  'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks', 'chat_feedback']);
+  'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks', 'chat_feedback', 'chat_remote_objects']);
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
   'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_keep_scratch',
   'chat_list_ended_threads', 'chat_drop_thread', 'chat_defer_thread',
-  'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
+  'chat_begin_assistant', 'chat_list_ended_objects', 'chat_drop_object', 'chat_defer_object', 'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
   'chat_cancel_turn', 'chat_edit_turn', 'chat_answer_call', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
   'chat_change_conversation', 'chat_rotate_conversation', 'chat_expire_conversations', 'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
   'chat_follow_conversation', 'chat_note_stream',

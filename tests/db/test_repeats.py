@@ -185,6 +185,9 @@ def test_all_writers_are_repeated_here(chat: Chat) -> None:
         "chat_list_left_runs",
         "chat_drop_left_run",
         "chat_defer_left_run",
+        "chat_begin_assistant",
+        "chat_drop_object",
+        "chat_defer_object",
         "chat_expire_conversations",
     }
     assert {row["proname"] for row in rows} == {name for name, _ in CASES} | elsewhere

@@ -14,14 +14,14 @@ from shared.core.errors import StoreUnavailable
 from shared.core.model import User
 from shared.core.runs import Thread
 from shared.core.turns import Turn, TurnStatus
-from shared.ports import Expiry, LeftRun, OpenTurns, Orphan
+from shared.ports import Expiry, LeftRun, OpenTurns, Orphan, RemoteObject
 from shared.settings import load_settings
 from tests.http import virtual
 from tests.http.fakes import make_turn
 from tests.http.shapes import assert_answer, assert_error
 
 SECRET = "what-the-scheduler-shows"
-TIDIED = {"archived": 0, "deleted": 0, "runs_ended": 0, "threads_deleted": 0}
+TIDIED = {"archived": 0, "deleted": 0, "runs_ended": 0, "threads_deleted": 0, "objects_deleted": 0}
 RIGHT = {"authorization": f"Bearer {SECRET}"}
 ENVIRONMENT = {
     "OPENAI_API_KEY": "sk-canary",
@@ -61,6 +61,18 @@ class Fake:
 
     async def delete_thread(self, thread: Thread) -> bool:
         raise AssertionError("nothing to delete")
+
+    async def list_ended_objects(self, limit: int) -> Sequence[RemoteObject]:
+        return []
+
+    async def drop_object(self, remote: RemoteObject) -> None:
+        raise AssertionError("no object to drop")
+
+    async def defer_object(self, remote: RemoteObject) -> None:
+        raise AssertionError("no object to put off")
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        raise AssertionError("no object to delete")
 
     async def list_left_runs(self, limit: int) -> Sequence[LeftRun]:
         return []

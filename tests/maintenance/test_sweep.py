@@ -33,6 +33,7 @@ async def sweep(client: httpx.AsyncClient) -> dict[str, int]:
         "deleted",
         "runs_ended",
         "threads_deleted",
+        "objects_deleted",
         "elapsed_ms",
     ]
     return report

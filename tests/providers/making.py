@@ -59,16 +59,21 @@ class Assistants:
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
+        self.begun: list[str] = []
 
-    async def remember(self, agent_id: str, assistant_id: str, instead_of: str | None = None) -> str:
+    async def begin_assistant(self, mark: str) -> None:
+        self.begun.append(mark)
+
+    async def remember_assistant(
+        self, agent_id: str, assistant_id: str, instead_of: str | None = None, mark: str | None = None
+    ) -> str:
         if self.known.get(agent_id) == instead_of is not None:
             del self.known[agent_id]
         return self.known.setdefault(agent_id, assistant_id)
 
 
 def assistants(client: AsyncOpenAI, seconds: float = 5, memory: Assistants | None = None) -> AssistantsProvider:
-    remember = (memory or Assistants()).remember
-    return AssistantsProvider(client, remember_assistant=remember, timeout_seconds=seconds)
+    return AssistantsProvider(client, records=memory or Assistants(), timeout_seconds=seconds)
 
 
 def responses(

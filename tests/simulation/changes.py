@@ -26,6 +26,7 @@ class Doomed:
     conversations: tuple[ConversationKey, ...]
     turn_ids: tuple[str, ...]
     run_ids: tuple[str, ...]  # under way
+    all_run_ids: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Changes:
     deleted: dict[ConversationKey, float] = field(default_factory=dict)  # when it went; so of the other two
     deleted_turns: dict[str, float] = field(default_factory=dict)
     left_runs: dict[str, float] = field(default_factory=dict)
+    deleted_runs: set[str] = field(default_factory=set)  # all that were on record
 
     def of(self, conversation: ConversationKey, *what: str) -> Iterator[Change]:
         return (change for change in self.sent if change.conversation == conversation and change.what in what)
@@ -42,6 +44,7 @@ class Changes:
         self.deleted |= dict.fromkeys(doomed.conversations, now)
         self.deleted_turns |= dict.fromkeys(doomed.turn_ids, now)
         self.left_runs |= dict.fromkeys(doomed.run_ids, now)
+        self.deleted_runs |= set(doomed.all_run_ids)
 
     def explain(self, code: str, conversation: ConversationKey) -> bool:
         """Whether a message to it may be answered like this: what the code says was asked for."""

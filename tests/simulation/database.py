@@ -43,7 +43,9 @@ ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from p
 PERSON_CALLS = "select turn_id::text, call_id, name, status from public.chat_person_calls"
 CALLS = "select turn_id::text, call_id, name, status, output from public.chat_tool_calls"
 DOOMED = """
-select c.id::text as conversation_id, t.id::text as turn_id, case when t.finished_at is null then t.run_id end as run_id
+select c.id::text as conversation_id, t.id::text as turn_id,
+  case when t.finished_at is null then t.run_id end as run_id,
+  (select array_agg(r.run ->> 'run_id') from jsonb_array_elements(t.runs) r (run)) as run_ids
 from public.chat_conversations c left join public.chat_turns t on t.user_id = c.user_id and t.conversation_id = c.id
 where c.user_id = %(user)s and (%(conversation)s::uuid is null or c.id = %(conversation)s)"""
 TABLES = """
@@ -69,7 +71,7 @@ class Database:
         self._admin.execute("truncate public.chat_conversations cascade")
         self._admin.execute(
             "truncate public.chat_threads, public.chat_left_runs, public.chat_deleted_conversations,"
-            " public.chat_deleted_keys, public.chat_turn_events, public.chat_webhooks"
+            " public.chat_deleted_keys, public.chat_turn_events, public.chat_webhooks, public.chat_remote_objects"
         )
 
     def hire(self, owner_ids: Iterable[str], *, asking: bool = False) -> None:
@@ -149,6 +151,7 @@ class Database:
             tuple({ConversationKey(user_id, row["conversation_id"]) for row in rows}),
             tuple(row["turn_id"] for row in rows if row["turn_id"] is not None),
             tuple(row["run_id"] for row in rows if row["run_id"] is not None),
+            tuple(run_id for row in rows for run_id in row["run_ids"] or () if run_id is not None),
         )
 
     def mentions(self, texts: Sequence[str]) -> list[str]:

@@ -43,6 +43,14 @@ def nothing_at_the_provider(record: Record) -> Iterator[str]:
             yield f"{place.place_id} is left at the provider"
 
 
+def no_response_is_kept(record: Record) -> Iterator[str]:
+    """Each response of a deleted conversation is deleted at the provider, and none of another one."""
+    server, changes = record.world.server, record.world.changes
+    if not server.keeps_runs:
+        yield from (f"{run_id} is kept at the provider" for run_id in changes.deleted_runs - server.deleted_responses)
+    yield from (f"{run_id} was deleted" for run_id in server.deleted_responses - changes.deleted_runs)
+
+
 def closed_takes_no_message(record: Record) -> Iterator[str]:
     """No message is accepted between the answer to an archive and the next request that opens it again."""
     for turn in record.turns:
@@ -97,6 +105,6 @@ def _key(turn: Row) -> ConversationKey:
 
 
 LIFE_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
-    deleted_is_gone, nothing_at_the_provider, closed_takes_no_message, rotated_threads_rest, named_as_asked,
-    sidebar_adds_up,
+    deleted_is_gone, nothing_at_the_provider, no_response_is_kept, closed_takes_no_message, rotated_threads_rest,
+    named_as_asked, sidebar_adds_up,
 )  # fmt: skip

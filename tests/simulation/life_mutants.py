@@ -24,6 +24,12 @@ LIFE_MUTANTS = (
     Mutant("a deletion leaves its runs to themselves", MODE, (
         in_sql("chat_internal.leave_runs", ("from under_way u", "from under_way u where false")),
     ), says="was deleted before"),
+    Mutant("a deletion leaves the responses that were stored", MODE, (
+        in_sql("chat_internal.keep_responses", ("r.run ->> 'run_id' is not null", "false")),
+    ), says="is kept at the provider"),
+    Mutant("a response goes before its run has ended", MODE, (
+        in_sql("public.chat_list_ended_objects", ("where r.run_id = e.object_id", "where false")),
+    ), says="was deleted before"),
     Mutant("a thread goes before the runs that were left there", MODE, (
         in_sql("public.chat_list_ended_threads", ("where r.thread_id = e.thread_id", "where false")),
     ), says="was deleted before"),

@@ -11,7 +11,7 @@ from shared.core.errors import NotFoundAtProvider, NotSent, OutcomeUnknown, Prov
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
 from shared.core.turns import RunStart
-from shared.ports import TextHeard
+from shared.ports import RemoteObject, TextHeard
 from shared.providers.responses.item_traces import found_run
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
@@ -122,6 +122,17 @@ class FakeProvider:
             await self._request("delete_thread", lambda: self._server.delete(thread.thread_id or ""), writes=True)
         except ProviderError:
             return False
+        return True
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        if remote.kind != "response" or self._server.keeps_runs:
+            return True
+        try:
+            await self._request(
+                "delete_response", lambda: self._server.delete_response(remote.object_id or ""), writes=True
+            )
+        except ProviderError as error:
+            return isinstance(error, NotFoundAtProvider)
         return True
 
     async def submit_tool_outputs(

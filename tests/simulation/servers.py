@@ -162,6 +162,7 @@ class Server:
         self.bumps: list[tuple[Create, Run]] = []  # creates that the lock refused, and the run that held it
         self.names_items = world.rng.random() < 0.5  # whether items tell which response made them
         self.leaves_input = world.rng.random() < 0.5  # whether a response that is cut off leaves what it was asked
+        self.deleted_responses: set[str] = set()
         self.executions: Counter[tuple[str, str]] = Counter()  # of tools, by turn and call
         self._texts: dict[str, str] = {}  # by turn, or by place where an agent is asked
         self._numbers = 0
@@ -331,6 +332,12 @@ class Server:
             if run.active:
                 self._blame_early_deletion(run)
                 self._end(run, "cancelled")
+
+    def delete_response(self, run_id: str) -> None:
+        run = self.run(run_id)
+        if run.active:
+            self._blame_early_deletion(run)
+        self.deleted_responses.add(run_id)
 
     def _blame_early_deletion(self, run: Run) -> None:
         left_at = self.world.changes.left_runs.get(run.run_id)

@@ -18,7 +18,8 @@ PERIOD_SECONDS = 60.0
 TIDIED_SECONDS = 3600.0
 LEFT = """
 select 'thread ' || thread_id as what from public.chat_threads where ended_at is not null
-union all select 'run ' || run_id from public.chat_left_runs"""
+union all select 'run ' || run_id from public.chat_left_runs
+union all select kind || ' ' || object_id from public.chat_remote_objects where ended_at is not null"""
 
 Sweeping = Callable[[Instance], Awaitable[None]]
 

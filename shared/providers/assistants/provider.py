@@ -11,9 +11,9 @@ from shared.core.errors import ProviderError, ProviderRefused
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.core.turns import RunStart
-from shared.ports import TextHeard
+from shared.ports import RemoteObject, TextHeard
 from shared.providers import fields
-from shared.providers.assistants.assistants import Assistants, RememberAssistant, required_id
+from shared.providers.assistants.assistants import AssistantRecords, Assistants, required_id
 from shared.providers.assistants.create import RunCreates
 from shared.providers.assistants.runs import made_by, own_run, run_state, seed
 from shared.providers.assistants.thread_reads import ThreadReads
@@ -34,13 +34,13 @@ class AssistantsProvider:
         self,
         client: AsyncOpenAI,
         *,
-        remember_assistant: RememberAssistant,
+        records: AssistantRecords,
         timeout_seconds: float = 8.0,
         run_budget_seconds: float = 300.0,
         most_streams: int | None = None,
     ) -> None:
         self._wire = Wire(client, timeout_seconds, {"OpenAI-Beta": "assistants=v2"})
-        self._assistants = Assistants(self._wire, remember_assistant)
+        self._assistants = Assistants(self._wire, records)
         self._open_streams = OpenStreams(most_streams)
         self._timeout_seconds = timeout_seconds
         self._reads = ThreadReads(self._wire)
@@ -141,6 +141,10 @@ class AssistantsProvider:
         except ProviderError as error:
             return is_gone(error)
         return True
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        """An assistant of ours. Runs go with their threads."""
+        return remote.kind != "assistant" or await self._assistants.delete(remote)
 
     async def erase_turn(self, start: RunStart) -> bool:
         thread_id = _thread_id(start.thread)

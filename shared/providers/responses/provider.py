@@ -18,7 +18,7 @@ from shared.core.errors import (
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.core.turns import RunStart
-from shared.ports import Clock, TextHeard
+from shared.ports import Clock, RemoteObject, TextHeard
 from shared.providers.refusals.meaning import (
     cancel_refused,
     is_gone,
@@ -180,6 +180,16 @@ class ResponsesProvider:
             await self._conversations.delete(thread.thread_id)
         except ProviderError as error:
             return is_gone(error)
+        return True
+
+    async def delete_object(self, remote: RemoteObject) -> bool:
+        """A response that was stored; a server without a way to delete it has no more to give."""
+        if remote.kind != "response" or remote.object_id is None:
+            return True
+        try:
+            await self._wire.delete("responses", remote.object_id)
+        except ProviderError as error:
+            return is_gone(error) or lacks_route(error)
         return True
 
     async def ping(self) -> bool:

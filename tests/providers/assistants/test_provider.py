@@ -248,7 +248,9 @@ async def test_an_agent_without_an_assistant_gets_one_once(api: respx.MockRouter
     assert made.call_count == 1
     assert memory.known == {"agent-1": "asst_new"}
     assert sent(route)["assistant_id"] == "asst_new"
-    assert sent(made) == {"model": "emulated-model", "name": "Writer", "instructions": "Be brief."}
+    body = sent(made)
+    assert set(body.pop("metadata")) == {"made_as"}, "so it is found where its maker died"
+    assert body == {"model": "emulated-model", "name": "Writer", "instructions": "Be brief."}
 
 
 async def test_the_assistant_on_record_wins(api: respx.MockRouter) -> None:
