@@ -4,7 +4,7 @@ create function chat_internal.waiting_calls(t public.chat_turns) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   if t.status <> 'waiting' then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   return coalesce((
     select jsonb_agg(jsonb_build_object(

@@ -5,11 +5,11 @@ create function chat_internal.joined(t public.chat_turns) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   if t.strategy <> 'coalesce' then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   if t.joined_to is null and not exists (
       select 1 from public.chat_turns j where j.user_id = t.user_id and j.joined_to = t.id) then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   return (
     select jsonb_agg(jsonb_build_object('turn_id', m.id, 'text', m.text, 'status', m.status) order by m.place, m.seq)

@@ -22,7 +22,7 @@ create function chat_internal.steps_json(t public.chat_turns) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   if t.steps = '[]' then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   return (
     select coalesce(jsonb_agg(step.value || jsonb_build_object('calls', (
