@@ -188,7 +188,7 @@ class ChatService:
         self._instance.announce(turn.conversation)
         deadline = min(deadline, self._instance.clock.now() + self._options.cancel_answer_seconds)
         with _deleted_is_not_found():
-            async with self._ending(turn, run if run is not None and run.turn_id == turn_id else None):
+            async with self._ending(turn, run if run is not None and run.turn_id == turn.leading_id else None):
                 return await self._see_through(turn, None, deadline)
 
     async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None:

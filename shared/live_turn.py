@@ -6,11 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
 
-from shared.core.chat_events import ChatEvent, HandoffMade, PersonAsked, RunStarted, ToolCalled, TurnQueued
+from shared.core.chat_events import (
+    ChatEvent,
+    HandoffMade,
+    MessageSteered,
+    PersonAsked,
+    RunStarted,
+    ToolCalled,
+    TurnQueued,
+)
 from shared.core.errors import ChatError, NotFound, StoreUnavailable
 from shared.core.person_calls import PersonCallKind
 from shared.core.runs import Handoff, RunState, Thread
-from shared.core.turns import Turn, TurnStatus
+from shared.core.turns import Steered, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.instance.turn_log import LogReader, TurnLog
 from shared.ports import Provider
@@ -134,13 +142,17 @@ class RemoteProgress:
 
 def retell(log: TurnLog, turn: Turn) -> None:
     """What the turn's row says has happened, in the order in which it did."""
-    if turn.status is TurnStatus.QUEUED and not turn.runs:
+    if turn.steered_into is not None:
+        log.add(MessageSteered(turn.turn_id, turn.steered_into, turn.text))
+    elif turn.status is TurnStatus.QUEUED and not turn.runs:
         log.add(TurnQueued(turn.position))
-    handoffs = list(turn.handoffs)
-    agent: str | None = None
+    handoffs, steered = list(turn.handoffs), list(turn.steered)
+    # one that was steered begins behind a run, or with the handoff that it was told with
+    agent = handoffs[0].from_agent if turn.steered_into is not None and handoffs else None
     for number, run in enumerate(turn.own_runs, start=1):
         if agent is not None and run.agent != agent and handoffs:
             _tell_handoff(log, handoffs.pop(0))
+        _tell_steered(log, turn, steered, number)
         agent = run.agent
         run_id = run.run_id or turn.turn_id
         log.add(RunStarted(run_id, run.agent))
@@ -150,10 +162,18 @@ def retell(log: TurnLog, turn: Turn) -> None:
             log.say(run_id, run.agent, 0, run.text)
     for handoff in handoffs:
         _tell_handoff(log, handoff)
+    _tell_steered(log, turn, steered, len(turn.own_runs) + 1)
     for call in turn.calls:
         by_client = call.kind is not PersonCallKind.APPROVAL
         log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, by_client))
         log.add(PersonAsked(call))
+
+
+def _tell_steered(log: TurnLog, turn: Turn, steered: list[Steered], number: int) -> None:
+    """Those that were told to the run of this number, or before it."""
+    while steered and steered[0].runs < number:
+        one = steered.pop(0)
+        log.add(MessageSteered(one.turn_id, turn.turn_id, one.text))
 
 
 def _tell_handoff(log: TurnLog, made: Handoff) -> None:
@@ -169,5 +189,9 @@ def _last_words(turn: Turn, agent: str) -> str:
             break
         if run.text and run.text.strip():
             before.insert(0, run.text)
-    prefix = "".join(f"{text}\n\n" for text in before)
-    return reply.removeprefix(prefix)
+    # behind a message that was steered to it the reply begins anew
+    for first in range(len(before)):
+        prefix = "".join(f"{text}\n\n" for text in before[first:])
+        if reply.startswith(prefix):
+            return reply.removeprefix(prefix)
+    return reply

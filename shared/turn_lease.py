@@ -146,7 +146,7 @@ class TurnLease:
 
     async def intend_next_run(self, update: TurnUpdate) -> None:
         """Commit the intent to start the turn's next run; its create has not been sent."""
-        await self.advance(replace(update, to=TurnStatus.STARTING))
+        await self.advance(replace(update, to=TurnStatus.STARTING, next_run=True))
         self.fresh = True
 
     # --- waits ------------------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ _PERSON_CALL = shaped(
     }
 )
 _STORED_ERROR = shaped({"code": TEXT, "message": TEXT, "retryable": FLAG}, {"details": SOME_OBJECT})
-TURN_ANSWER = shaped(_TURN | {"replayed": FLAG}, {"covers": listed(UUID)})
+_SHARED = {"covers": listed(UUID), "steered_into": UUID}
+TURN_ANSWER = shaped(_TURN | {"replayed": FLAG}, _SHARED)
 TURN_HANDLE = shaped(
     {
         "turn_id": UUID,
@@ -64,7 +65,7 @@ TURN_HANDLE = shaped(
         "retry_after": COUNT,
         "replayed": FLAG,
     },
-    {"calls": listed(_PERSON_CALL)},
+    {"calls": listed(_PERSON_CALL), "steered_into": UUID},
 )
 TURN_STATE = shaped(
     _TURN
@@ -82,7 +83,7 @@ TURN_STATE = shaped(
         "created_at": TIME,
         "finished_at": nullable(TIME),
     },
-    {"covers": listed(UUID), "retry_after": COUNT, "calls": listed(_PERSON_CALL)},
+    _SHARED | {"retry_after": COUNT, "calls": listed(_PERSON_CALL)},
 )
 _CONVERSATION = {
     "conversation_id": UUID,
@@ -134,6 +135,8 @@ _LINE = shaped(
         "handoff_to": nullable(TEXT),
         "client_message_id": nullable(TEXT),
         "calls": listed(_CALL),
+        "steered_into": nullable(UUID),
+        "answers_turn_id": nullable(UUID),
     }
 )
 _UI_MESSAGE = shaped(

@@ -40,7 +40,12 @@ def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str
     }
     if len(turn.covers) > 1:
         answer["covers"] = list(turn.covers)
-    return answer
+    return answer | _steered(turn)
+
+
+def _steered(turn: Turn) -> dict[str, Any]:
+    """The turn that this one has joined on its way: it ends as that one does."""
+    return {} if turn.steered_into is None else {"steered_into": turn.steered_into}
 
 
 def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def turn_handle(turn: Turn) -> dict[str, Any]:
         "status": turn.status.value,
         "position": turn.position,
         "retry_after": next_poll_seconds(turn),
-    } | _calls(turn)
+    } | _calls(turn) | _steered(turn)
 
 
 def _calls(turn: Turn) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class TurnRoutes:
     def _event_stream(
         self, request: Request, stream: TurnStream, deadline: float, *, continues: bool = False
     ) -> Response:
-        ui = UiStream(approvals=url_fields.reads_approvals(request), continues=continues)
+        approvals, steering = (url_fields.reads_part(request, name) for name in ("approval", "steering"))
+        ui = UiStream(approvals=approvals, steering=steering, continues=continues)
         limit = deadline + OVERTIME_SECONDS
         return EventStream(stream, call_of(request), clock=self._deps.clock, limit=limit, ui=ui)
 

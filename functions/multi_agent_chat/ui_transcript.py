@@ -32,7 +32,7 @@ def _message(lines: Sequence[Message]) -> dict[str, Any]:
     if first.role == "user":
         message_id = first.client_message_id or f"{first.turn_id}:user"
     else:
-        message_id = first.turn_id
+        message_id = first.answers_turn_id or first.turn_id  # as the stream of that message's own turn names it
         metadata |= {"agent": last.agent, "partial": last.partial}
     return {
         "id": message_id,

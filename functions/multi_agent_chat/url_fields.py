@@ -81,7 +81,7 @@ def chat_id_in(request: Request) -> str:
     return chat_id
 
 
-def reads_approvals(request: Request) -> bool:
-    """Whether the caller knows the AI SDK's parts of calls that wait for a person: younger than the SDK itself."""
+def reads_part(request: Request, name: str) -> bool:
+    """Whether the caller knows the AI SDK's parts of this kind, which are younger than the SDK itself."""
     given = ",".join(request.headers.getlist("x-chat-parts"))
-    return "approval" in [part.strip().lower() for part in given.split(",")]
+    return name in [part.strip().lower() for part in given.split(",")]

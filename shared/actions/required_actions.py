@@ -9,7 +9,7 @@ from enum import StrEnum
 from shared.actions.agent_as_tool import key_of
 from shared.actions.tool_calls import ToolCalls
 from shared.core import handoff
-from shared.core.chat_events import EventName, HandoffMade, PersonAsked
+from shared.core.chat_events import EventName, HandoffMade, MessageSteered, PersonAsked
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderError
 from shared.core.handoff import Plan, Stop, TurnLimits
@@ -168,19 +168,21 @@ class RequiredActions:
 
     async def _move_on(self, hold: HeldTurn, update: TurnUpdate, target: Agent | None) -> ActionResult:
         """Commit the intent to start the turn's next run: of the same agent, or of `target`, to whom it handed over."""
-        steps = hold.steps
+        steps, agent, steered = hold.steps, hold.agent.slug, hold.turn.steered
+        last = len(steps) - 1
         if (made := steps[-1].handoff) is not None:
             if target is None:
                 return ActionResult(NextStep.STOP, code=ErrorCode.UNKNOWN_AGENT)
-            first = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
-            said = handoff.said_since_handoff(hold.agent.slug, steps[:first], steps[first].run_id, steps[first].text)
-            update = replace(update, handoff=made, said=said)
-        with spans.span(
-            "next_run" if made is None else f"handoff {made.to_agent}", gen_ai__agent__name=hold.agent.slug
-        ):
-            await hold.intend_next_run(update)
+            last = next(at for at, one in enumerate(steps) if one.handoff == made and one.run_id == steps[-1].run_id)
+        before = steps[hold.turn.last_steered : last]
+        said = handoff.said_since_handoff(agent, before, steps[last].run_id, steps[last].text)
+        with spans.span("next_run" if made is None else f"handoff {made.to_agent}", gen_ai__agent__name=agent):
+            await hold.intend_next_run(replace(update, handoff=made, said=said))
         if made is not None and target is not None:
             hold.hand_over_to(target, self._providers(target.provider))
             hold.log(EventName.HANDOFF_MADE, from_agent=made.from_agent, to_agent=made.to_agent)
             self._instance.tell(hold.turn, HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
+        for one in hold.turn.steered[len(steered) :]:
+            hold.log(EventName.TURN_STEERED, steered=one.turn_id)
+            self._instance.tell(hold.turn, MessageSteered(one.turn_id, hold.turn.turn_id, one.text))
         return ActionResult(NextStep.START)

@@ -19,6 +19,7 @@ class EventName(StrEnum):
     TURN_QUEUED = "turn.queued"
     TURN_CLAIMED = "turn.claimed"
     TURN_JOINED = "turn.joined"
+    TURN_STEERED = "turn.steered"
     TURN_DISPLACED = "turn.displaced"
     TURN_DETACHED = "turn.detached"
     TURN_WAITING = "turn.waiting"
@@ -132,6 +133,16 @@ class ToolAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSteered:
+    """The message of `turn_id` has joined the turn `into`, and is read by its next run."""
+
+    name: ClassVar[EventName] = EventName.TURN_STEERED
+    turn_id: str
+    into: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffMade:
     """The turn moves on to another agent."""
 
@@ -143,5 +154,13 @@ class HandoffMade:
 
 
 ChatEvent = (
-    TurnQueued | RunConflicted | RunStarted | MessageDelta | ToolCalled | PersonAsked | ToolAnswered | HandoffMade
+    TurnQueued
+    | RunConflicted
+    | RunStarted
+    | MessageDelta
+    | ToolCalled
+    | PersonAsked
+    | ToolAnswered
+    | HandoffMade
+    | MessageSteered
 )

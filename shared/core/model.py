@@ -97,3 +97,5 @@ class Message:
     handoff_to: str | None = None  # the agent that this one handed over to after these words; `text` may be empty then
     client_message_id: str | None = None  # what its sender's chat calls it
     calls: tuple[PlacedCall, ...] = ()  # that its agent made meanwhile, in order
+    steered_into: str | None = None  # the turn that was being answered as this message joined it
+    answers_turn_id: str | None = None  # of an agent's line: the message that its turn was steered by last before it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -35,6 +35,7 @@ class MultitaskStrategy(StrEnum):
     REJECT = "reject"  # 409 at once, nothing stored
     INTERRUPT = "interrupt"  # end the turn in the way, keep what was asked and said
     ROLLBACK = "rollback"  # end the turn in the way, as if it had not been asked
+    STEER = "steer"  # join the turn that is being answered, at its next step
     COALESCE = "coalesce"  # join with others that wait into one turn
 
     @property
@@ -85,6 +86,17 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """A message that was steered into a turn under way."""
+
+    turn_id: str
+    text: str
+    status: TurnStatus
+    after: int  # it stands behind so many of the turn's steps
+    runs: int  # and so many of its agents' runs
+
+
+@dataclass(frozen=True, slots=True)
 class RunStart:
     """Everything one create call needs. Message and run travel in the same call."""
 
@@ -97,6 +109,7 @@ class RunStart:
     tool_outputs: tuple[ToolOutput, ...] = ()  # to calls that stand in the thread
     steps: tuple[Step, ...] = ()  # earlier runs of this turn that the thread knows nothing of: told in full
     handoff: Handoff | None = None  # what brought this agent in, where the thread shows no tool calls
+    steered: tuple[Steered, ...] = ()  # `after` counts the steps that are told here; 0: behind all else that is told
     history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
     displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
     repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
@@ -160,6 +173,8 @@ class Turn:
     client_message_id: str | None = None  # what its sender's chat calls its message
     calls: tuple[PersonCall, ...] = ()  # that it waits for
     joined: tuple[Joined, ...] = ()  # the messages one run answers, this one included; empty where it is alone
+    steered: tuple[Steered, ...] = ()  # into this turn, in order
+    steered_into: str | None = None  # the turn that this one has joined on its way
     created_at: str = ""
     finished_at: str | None = None
     # since its cancel was asked for, or since it was displaced; None: neither, or over
@@ -177,8 +192,8 @@ class Turn:
 
     @property
     def leading_id(self) -> str:
-        """The turn whose run answers this one: the first of those that were joined."""
-        return self.joined[0].turn_id if self.joined else self.turn_id
+        """The turn whose run answers this one: the first of those that were joined, or what it was steered into."""
+        return self.joined[0].turn_id if self.joined else self.steered_into or self.turn_id
 
     @property
     def whole_text(self) -> str:
@@ -188,8 +203,16 @@ class Turn:
     @property
     def covers(self) -> tuple[str, ...]:
         """The turns that this turn's outcome is the outcome of."""
-        shared = tuple(one.turn_id for one in self.joined if one.status == self.status or not self.status.final)
-        return shared or (self.turn_id,)
+        joined = self._sharing(self.joined) or (self.turn_id,)
+        return (*joined, *self._sharing(self.steered))
+
+    def _sharing(self, others: Sequence[Joined | Steered]) -> tuple[str, ...]:
+        return tuple(one.turn_id for one in others if one.status == self.status or not self.status.final)
+
+    @property
+    def last_steered(self) -> int:
+        """Behind how many steps the last message was told that this turn was steered by; 0: there is none."""
+        return max((one.after for one in self.steered), default=0)
 
 
 @dataclass(frozen=True, slots=True)

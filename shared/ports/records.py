@@ -128,8 +128,9 @@ class TurnUpdate:
     count_failure: bool = False
     delay_seconds: float = 0.0  # with QUEUED: not to be started before
     step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools
-    handoff: Handoff | None = None  # the turn moves on to another agent, `said` being the last words of this one
-    said: str = ""
+    handoff: Handoff | None = None  # the turn moves on to another agent
+    next_run: bool = False  # with STARTING: a run behind a step; messages that wait to steer are told with it
+    said: str = ""  # with these two: what the agent has said since its last line of the transcript
     asked: tuple[RunRecord, ...] = ()  # runs of agents that were asked as tools
     draft: str | None = None
     person: tuple[PersonCall, ...] = ()  # with WAITING: the calls that are put before the user

@@ -109,6 +109,7 @@ class RunRequests:
             outputs, steps = (*outputs, *last.outputs), ()
         elif told:
             steps = _unheard(hold.steps)
+        heard = len(hold.steps) - len(steps)
         return RunStart(
             turn_id=turn.turn_id,
             run_key=turn.run_key or turn.turn_id,
@@ -119,6 +120,7 @@ class RunRequests:
             tool_outputs=outputs,
             steps=steps,
             handoff=None if last is None or self._provider.outputs_start_run else last.handoff,
+            steered=tuple(replace(one, after=one.after - heard) for one in turn.steered if one.after >= heard),
             history=() if keeps else await self._history(hold, self._carry.transcript_lines),
             displaced=hold.displaced if keeps and not told else (),
             repeated=turn.attempt > 1,

@@ -16,6 +16,7 @@ from shared.core.turns import (
     Joined,
     MultitaskStrategy,
     RunRecord,
+    Steered,
     Turn,
     TurnStatus,
 )
@@ -56,6 +57,11 @@ def read_turn(row: JsonObject) -> Turn:
         replaced=row["replaced"],
         client_message_id=row["client_message_id"],
         joined=tuple(Joined(one["turn_id"], one["text"], TurnStatus(one["status"])) for one in row["joined"]),
+        steered=tuple(
+            Steered(one["turn_id"], one["text"], TurnStatus(one["status"]), one["after"], one["runs"])
+            for one in row["steered"]
+        ),
+        steered_into=row["steered_into"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         cancelling_ms=row["cancelling_ms"],
@@ -171,6 +177,8 @@ def read_message(row: JsonObject) -> Message:
             PlacedCall(call["call_id"], call["name"], call["arguments"], call["output"], call["at"])
             for call in row["calls"]
         ),
+        steered_into=row["steered_into"],
+        answers_turn_id=row["answers_turn_id"],
     )
 
 

@@ -23,6 +23,8 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["step"] = _step(step.step)
     if step.handoff is not None:
         patch["handoff"] = _handoff(step.handoff) | {"said": step.said}
+    if step.next_run:
+        patch["next_run"] = step.said
     if step.asked:
         patch["asked"] = [_run(run) for run in step.asked]
     if step.thread is not None:

@@ -98,15 +98,19 @@ async def retry_or_fail(
 
 
 def said(hold: HeldTurn, run: RunState | None, words: str = "") -> str:
-    """All that the agent at work has said to the user, in this run (`words`, where more was seen of it) and before."""
+    """All that the agent at work has said to the user, in this run (`words`, where more was seen of it) and before.
+
+    Where a message was steered to it, only what it has said since: what was said before is a line of its own.
+    """
+    steered = hold.turn.last_steered
     run_id = hold.turn.run_id if run is None else run.run_id
     heard = max(words, "" if run is None else run.text, key=len)
     last = hold.steps[-1] if hold.steps else None
     if last is not None and last.handoff is not None and run_id is not None and last.run_id == run_id:
         # it has handed over, and what it adds to that is not meant for the user
         first = next(at for at, one in enumerate(hold.steps) if (one.handoff, one.run_id) == (last.handoff, run_id))
-        return said_since_handoff(hold.agent.slug, hold.steps[:first], run_id, hold.steps[first].text)
-    return said_since_handoff(hold.agent.slug, hold.steps, run_id, heard)
+        return said_since_handoff(hold.agent.slug, hold.steps[steered:first], run_id, hold.steps[first].text)
+    return said_since_handoff(hold.agent.slug, hold.steps[steered:], run_id, heard)
 
 
 def _record(hold: HeldTurn, run: RunState) -> RunRecord:

@@ -140,7 +140,8 @@ class TurnStop:
         if hold.thread is None or not provider.keeps_threads:
             return True
         # its calls tell where a turn of several runs stands that the last item known is part of
-        whole = replace(await requests.run_start(hold), text=hold.turn.whole_text, steps=hold.steps)
+        told = await requests.run_start(hold)
+        whole = replace(told, text=hold.turn.whole_text, steps=hold.steps, steered=hold.turn.steered)
         try:
             return await hold.keep(provider.erase_turn(whole), stoppable=False)
         except ProviderError:

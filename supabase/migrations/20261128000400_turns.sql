@@ -12,7 +12,7 @@ create table public.chat_turns (
   agent            text        not null,
   agent_named      boolean     not null,  -- false: the agent that is active when the turn starts answers
   strategy         text        not null constraint chat_turns_strategy check (
-    strategy in ('enqueue', 'reject', 'interrupt', 'rollback', 'coalesce')),
+    strategy in ('enqueue', 'reject', 'interrupt', 'rollback', 'steer', 'coalesce')),
   metadata         jsonb       not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   idempotency_key  text        check (length(idempotency_key) between 1 and 255),
   request_hash     text        not null check (request_hash ~ '^[0-9a-f]{64}$'),
@@ -37,6 +37,9 @@ create table public.chat_turns (
   replaced         uuid,                  -- the turn in whose place this one was sent
   client_message_id text      check (length(client_message_id) between 1 and 200),  -- what its sender's chat calls it
   joined_to        uuid,                  -- the turn whose run answers this one too; always the head of the queue
+  steered_step     int,                   -- with strategy steer: it was told behind so many steps of that turn,
+  steered_runs     int,                   -- so many of its runs
+  steered_handoffs int,                   -- and so many of its handoffs, without the one that it was told with
   webhook          boolean     not null default false,  -- its end is told to another service
   reply            text,
   error            jsonb,
@@ -60,6 +63,8 @@ create table public.chat_turns (
               when status = 'cancelled' then true else error is null end),
   check ((superseded_by is null) = (superseded_how is null)),
   check (cancel_requested = (cancel_requested_at is not null)),
+  check ((strategy = 'steer' and joined_to is not null) = (steered_step is not null)),
+  check ((steered_step is null) = (steered_runs is null) and (steered_step is null) = (steered_handoffs is null)),
   check ((status = 'waiting') = (waiting_at is not null)),
   check ((waiting_at is null) = (waiting_until is null)),
   check (status <> 'starting' or (run_key is not null and starting_at is not null))

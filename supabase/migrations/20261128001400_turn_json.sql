@@ -8,7 +8,8 @@ begin
     return '[]'::jsonb;
   end if;
   if t.joined_to is null and not exists (
-      select 1 from public.chat_turns j where j.user_id = t.user_id and j.joined_to = t.id) then
+      select 1 from public.chat_turns j
+      where j.user_id = t.user_id and j.joined_to = t.id and j.strategy = 'coalesce') then
     return '[]'::jsonb;
   end if;
   return (
@@ -17,7 +18,24 @@ begin
       select l.* from public.chat_turns l where l.user_id = t.user_id and l.id = coalesce(t.joined_to, t.id)
       union all
       select j.* from public.chat_turns j
-      where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)) m);
+      where j.user_id = t.user_id and j.joined_to = coalesce(t.joined_to, t.id)
+        and j.strategy = 'coalesce') m);
+end $$;
+
+-- The messages that were steered into a turn, in order. `runs`: how many of its agents' runs had been started before.
+create function chat_internal.steered(t public.chat_turns) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if t.steps = '[]' then
+    return '[]'::jsonb;
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'turn_id', s.id, 'text', s.text, 'status', s.status, 'after', s.steered_step, 'runs', (
+        select count(*) from jsonb_array_elements(t.runs) with ordinality run
+        where run.ordinality <= s.steered_runs and not run.value ? 'asked_by')) order by s.place, s.seq), '[]')
+    from public.chat_turns s
+    where s.user_id = t.user_id and s.joined_to = t.id and s.strategy = 'steer');
 end $$;
 
 create function chat_internal.turn_json(t public.chat_turns) returns jsonb
@@ -43,7 +61,9 @@ begin
     'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
     'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
     'joined_to', t.joined_to, 'replaced', t.replaced, 'client_message_id', t.client_message_id,
-    'joined', chat_internal.joined(t), 'reply', t.reply, 'error', t.error, 'draft', t.draft,
+    'joined', chat_internal.joined(t), 'steered', chat_internal.steered(t),
+    'steered_into', case when t.strategy = 'steer' then t.joined_to end,
+    'reply', t.reply, 'error', t.error, 'draft', t.draft,
     'stream_broken', chat_internal.stream_broken(t.id),
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
     'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, v) - t.created_at),

@@ -120,7 +120,8 @@ begin
     select today, v, new.id, new.conversation_id, e.name, e.agent, left(e.run_id, 200), chat_internal.as_code(e.code),
       e.other, e.nth, e.ms
     from (
-      select 'turn.joined' as name, new.agent as agent, null as run_id, null as code, new.joined_to as other,
+      select case when new.strategy = 'steer' then 'turn.steered' else 'turn.joined' end as name,
+        new.agent as agent, null as run_id, null as code, new.joined_to as other,
         null::int as nth, null::bigint as ms
       where old.joined_to is null and new.joined_to is not null
       union all

@@ -60,7 +60,7 @@ begin
     t.user_id, t.conversation_id, line, t.id, t.seq, p_role, p_agent, said, p_handoff_to, p_text, p_partial, p_now);
 end $$;
 
--- The lines of a turn and of those joined to it, or only of those joined. Turns are served one at a time, so their
+-- The lines of a turn and of those joined to it, or only of those joined as it began. Turns are served one at a time, so their
 -- lines are the newest; where they are not, they stay, because `seq` keeps no gap.
 create function chat_internal.take_back_lines(t public.chat_turns, p_joined_only boolean default false) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -70,7 +70,10 @@ declare
   ids uuid[];
 begin
   select count(*), min(m.seq), array_agg(m.id) into lines, first, ids
-  from chat_internal.lines_of(t) m where m.turn_id <> t.id or not p_joined_only;
+  from chat_internal.lines_of(t) m
+  where not p_joined_only or m.turn_id in (
+    select j.id from public.chat_turns j
+    where j.user_id = t.user_id and j.joined_to = t.id and j.strategy = 'coalesce');
   if lines > 0 and first + lines = (
       select c.next_message_seq from public.chat_conversations c
       where c.user_id = t.user_id and c.id = t.conversation_id) then

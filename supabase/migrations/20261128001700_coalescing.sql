@@ -32,8 +32,16 @@ begin
   end loop;
 end $$;
 
+-- A list without its first so many entries.
+create function chat_internal.behind(p_list jsonb, p_before int) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_agg(one.value order by one.ordinality), '[]')
+  from jsonb_array_elements(p_list) with ordinality one where one.ordinality > p_before
+$$;
+
 -- The outcome of a run is that of every message it answered. A head that its own user cancelled lets the others go on,
--- as if they had not been joined.
+-- as if they had not been joined; what was steered into it ends with it. Of a steered one only the runs since then are
+-- shown, and the handoff with which it was told.
 create function chat_internal.close_joined(t public.chat_turns, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -42,17 +50,18 @@ declare
 begin
   if t.status = 'cancelled' and t.superseded_by is null then
     update public.chat_turns set joined_to = null, updated_at = p_now
-    where user_id = t.user_id and joined_to = t.id and finished_at is null;
-    return;
+    where user_id = t.user_id and joined_to = t.id and strategy = 'coalesce' and finished_at is null;
   end if;
   with ended as (
     update public.chat_turns set
-      status = t.status, reply = t.reply, error = t.error - 'partial_text', runs = t.runs, handoffs = t.handoffs,
-      first_started_at = t.first_started_at, superseded_by = t.superseded_by, superseded_how = t.superseded_how,
+      status = t.status, reply = t.reply, error = t.error - 'partial_text', agent = t.agent,
+      runs = chat_internal.behind(t.runs, coalesce(steered_runs, 0)),
+      handoffs = chat_internal.behind(t.handoffs, coalesce(steered_handoffs, 0)),
+      first_started_at = coalesce(first_started_at, t.first_started_at), superseded_by = t.superseded_by, superseded_how = t.superseded_how,
       finished_at = p_now, updated_at = p_now
     where user_id = t.user_id and joined_to = t.id and finished_at is null
-    returning created_at)
-  select count(*), sum(chat_internal.ms(coalesce(t.first_started_at, p_now) - e.created_at)) into closed, waited
+    returning created_at, first_started_at)
+  select count(*), sum(chat_internal.ms(coalesce(e.first_started_at, p_now) - e.created_at)) into closed, waited
   from ended e;
   if closed > 0 then  -- the run, its conflicts and its tokens are counted once, with the turn that it was started for
     update public.chat_conversations set open_turns = open_turns - closed, waited_ms = waited_ms + waited

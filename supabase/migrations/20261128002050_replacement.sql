@@ -17,11 +17,13 @@ language sql stable set search_path = '' as $$
   where t.user_id = c.user_id and t.conversation_id = c.id and (t.place, t.seq) >= (p_named.place, p_named.seq)
 $$;
 
--- What was asked there: its own message, or all that were joined.
+-- What was asked there: its own message, or all that were joined, and what was steered into it.
 create function chat_internal.asked_in(p_named public.chat_turns) returns text
 language sql stable set search_path = '' as $$
-  select coalesce((select string_agg(j.value ->> 'text', E'\n\n' order by j.ordinality)
-                   from jsonb_array_elements(chat_internal.joined(p_named)) with ordinality j), p_named.text)
+  select string_agg(one.value ->> 'text', E'\n\n' order by one.ordinality)
+  from jsonb_array_elements(
+    coalesce(nullif(chat_internal.joined(p_named), '[]'), jsonb_build_array(jsonb_build_object('text', p_named.text)))
+    || chat_internal.steered(p_named)) with ordinality one
 $$;
 
 -- Who had control before that place; null where no agent had spoken.

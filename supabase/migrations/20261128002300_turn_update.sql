@@ -3,7 +3,8 @@
 -- displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way),
 -- held_up_by (a code), count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step
 -- {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason, task, said}, asked (runs of agents that
--- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms.
+-- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms,
+-- next_run (with `starting`: a run behind a step, not another attempt; what its agent has said since its last line).
 
 create function chat_internal.may_move(p_from text, p_to text) returns boolean
 language plpgsql immutable set search_path = '' as $$

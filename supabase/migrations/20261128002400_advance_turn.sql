@@ -59,6 +59,9 @@ begin
   if p_to = 'starting' then
     perform chat_internal.add_line(t, 'user', null, t.text, v);
     perform chat_internal.join_waiting(t, v);
+    if patch ? 'next_run' then
+      perform chat_internal.take_steering(t, patch ->> 'next_run', patch ? 'handoff', v);
+    end if;
   elsif t.finished_at is not null then
     perform chat_internal.close_turn(t, was, v);
   end if;

@@ -24,7 +24,11 @@ begin
   if t.id is null then
     return jsonb_build_object('outcome', 'not_found');
   end if;
-  if t.status = 'queued' then
+  if t.steered_step is not null and t.finished_at is null then
+    -- it is part of what is being answered, and ends with that
+    update public.chat_turns set cancel_requested = true, cancel_requested_at = v, updated_at = v
+    where id = t.joined_to and not cancel_requested;
+  elsif t.status = 'queued' then
     t := chat_internal.end_waiting(t, v);
   elsif t.finished_at is null and not t.cancel_requested then
     update public.chat_turns set cancel_requested = true, cancel_requested_at = v, updated_at = v

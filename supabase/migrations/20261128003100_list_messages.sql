@@ -1,13 +1,16 @@
 -- Reading the transcript, from its beginning or only its newest lines.
 
--- What an agent called while it said this line: the calls of the steps since control came to it, but for the handoff itself.
+-- What an agent called while it said this line: the calls of the steps since control came to it, or since a message was
+-- steered to it, but for the handoff itself.
 -- `at` is how many characters of the line were said before. A run that goes on after its calls shows its text in several
 -- steps, each with more of it. Arguments and outputs are cut where they are long.
 create function chat_internal.calls_json(m public.chat_messages) returns jsonb
 language sql stable set search_path = '' as $$
   with steps as (
     select s.value as step, s.ordinality as n, t,
-      count(*) filter (where jsonb_typeof(s.value -> 'handoff') = 'object')
+      count(*) filter (where jsonb_typeof(s.value -> 'handoff') = 'object' or exists (
+          select 1 from public.chat_turns w
+          where w.user_id = t.user_id and w.joined_to = t.id and w.steered_step = s.ordinality))
         over (order by s.ordinality rows between unbounded preceding and 1 preceding) as segment
     from public.chat_turns t cross join lateral jsonb_array_elements(t.steps) with ordinality s
     where m.role = 'assistant' and t.id = m.turn_id)
@@ -31,6 +34,12 @@ language sql stable set search_path = '' as $$
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
     'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at),
     'calls', chat_internal.calls_json(m),
+    'steered_into', (select w.joined_to from public.chat_turns w where w.id = m.turn_id and w.steered_step is not null),
+    'answers_turn_id', (
+      select w.id from public.chat_turns w join public.chat_messages told on told.turn_id = w.id
+      where m.role = 'assistant' and w.user_id = m.user_id and w.joined_to = m.turn_id
+        and w.steered_step is not null and told.seq < m.seq
+      order by told.seq desc limit 1),
     'client_message_id', case when m.role = 'user' then (
       select t.client_message_id from public.chat_turns t where t.id = m.turn_id) end)
 $$;

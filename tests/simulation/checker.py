@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS
@@ -17,6 +18,7 @@ from tests.simulation.record import Record, name_of, order_of
 from tests.simulation.replacement_checks import REPLACEMENT_CHECKS
 from tests.simulation.run_checks import never_in_its_own_way, never_two_at_once, nothing_left, one_run, thread_history
 from tests.simulation.servers import answer_to, part_of
+from tests.simulation.steering_checks import STEERING_CHECKS
 from tests.simulation.strategy_checks import (
     displaced_by_somebody,
     displaced_in_time,
@@ -72,7 +74,8 @@ def one_outcome(record: Record) -> Iterator[str]:
 def own_reply(record: Record) -> Iterator[str]:
     """G1: the reply answers this very message, and its text is one its user gave it."""
     for turn in record.turns:
-        if turn["status"] == "completed" and _once(turn["reply"], record) != answer_to(record.whole_text(turn)):
+        asked = record.whole_text(record.leader(turn))
+        if turn["status"] == "completed" and _once(turn["reply"], record) != answer_to(asked):
             yield f"G1 {name_of(turn)} {turn['text']!r} got {turn['reply']!r}"
         conversation, _ = record.world.sent.get((turn["user_id"], turn["key"]), ("", ""))
         if turn["key"] is None or turn["conversation_id"] != conversation:
@@ -85,7 +88,8 @@ def own_reply(record: Record) -> Iterator[str]:
 def explained_end(record: Record) -> Iterator[str]:
     """G8: a message fails only for what really happened, and is cancelled only when asked."""
     for turn in record.turns:
-        asked = turn["turn_id"] in record.world.cancels or turn["superseded_by"] is not None or _withdrawn(turn)
+        stopped = any(one["turn_id"] in record.world.cancels for one in record.ends_together(turn))
+        asked = stopped or turn["superseded_by"] is not None or _withdrawn(turn)
         if turn["status"] == "cancelled" and not asked:
             yield f"G11 {name_of(turn)} was cancelled and no client asked for it"
         if turn["status"] == "failed":
@@ -179,13 +183,20 @@ def transcript(record: Record) -> Iterator[str]:
         if not replaced and [line["seq"] for line in found] != list(range(1, len(found) + 1)):
             yield f"lines {[line['seq'] for line in found]} have a gap"
         spoken = [(line["role"] == "assistant", record.by_id[line["turn_id"]]) for line in found]
-        order = [(order_of(record.leader(turn)), answer, order_of(turn)) for answer, turn in spoken]
+        order = [(order_of(record.leader(turn)), *_among(turn, answer, record)) for answer, turn in spoken]
         if order != sorted(order):
             yield f"lines of {place} are out of order"
         for turn in turns:
-            said = [(line["role"], _once(line["text"], record)) for line in found if line["turn_id"] == turn["turn_id"]]
+            own = [line for line in found if line["turn_id"] == turn["turn_id"]]
+            said = [(line["role"], _once(line["text"], record)) for line in own if line["text"] or line["handoff_to"]]
             if said not in _expected(turn, record):
                 yield f"{name_of(turn)} is {turn['status']}, its lines are {said}"
+
+
+def _among(turn: Row, answer: bool, record: Record) -> tuple[bool, tuple[Decimal, int]]:
+    """Where its line stands among those of one run; where messages were steered steering_checks look."""
+    leader = record.leader(turn)
+    return (False, order_of(leader)) if record.steered[leader["turn_id"]] else (answer, order_of(turn))
 
 
 def _expected(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
@@ -246,5 +257,6 @@ CHECKS: tuple[Check, ...] = (
     *REPLACEMENT_CHECKS,
     *LIFE_CHECKS,
     *OUTBOX_CHECKS,
+    *STEERING_CHECKS,
     *TEAM_CHECKS,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.turns import MultitaskStrategy
 from tests.simulation.database import Database, database
-from tests.simulation.modes import FREEZE_SECONDS, Profile
+from tests.simulation.modes import FREEZE_SECONDS, STEERING, Profile
 from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
 from tests.simulation.servers import EXPIRY_SECONDS
@@ -65,13 +65,17 @@ def deaths(
     at: str = "",
     replaces: bool = False,
     tells: bool = False,
+    steers: bool = False,
 ) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one whose name begins with `at`.
 
     With `every` above 1 without looks that are like the last. `replaces`: the second message asks once more for an
-    answer to the first, which is under way. `tells`: another service is told of the ends of both.
+    answer to the first, which is under way. `tells`: another service is told of the ends of both. `steers`: the second
+    one is to join the first.
     """
     profile = replace(_profile(kind, team), asks_people=asks_people, replaces=float(replaces), tells=tells)
+    if steers:
+        profile = replace(profile, mixes=(STEERING,))
     usual = _usual(db, profile, returning=returning)
     reached = usual.world.reached[: usual.world.counts["boundaries"]]
     numbers = [
@@ -179,7 +183,9 @@ class _Story:
     async def _message(self, person: Person, number: int) -> Answer:
         key, world = f"key {number}", person.world
         if not number or not world.profile.replaces:
-            return await person.post(key, CONVERSATION, f"message {number}", MultitaskStrategy.ENQUEUE, BUDGET_SECONDS)
+            steers = number and world.profile.mixes == (STEERING,)
+            strategy = MultitaskStrategy.STEER if steers else MultitaskStrategy.ENQUEUE
+            return await person.post(key, CONVERSATION, f"message {number}", strategy, BUDGET_SECONDS)
         while not (turns := world.database.turns()):  # noqa: ASYNC110  # the client of the first one comes back
             await asyncio.sleep(RETRY_SECONDS / 10)
         return await person.replace(key, CONVERSATION, turns[0]["turn_id"], None, BUDGET_SECONDS)

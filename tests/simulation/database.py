@@ -26,7 +26,7 @@ $$
 TURNS = """
 select id::text as turn_id, user_id::text, conversation_id::text, seq, status, text, idempotency_key as key, reply,
   error, attempt, failures, conflicts, runs, strategy, cancel_requested, place, superseded_by::text, superseded_how,
-  joined_to::text, replaced::text, agent, agent_named, handoffs,
+  joined_to::text, steered_step, replaced::text, agent, agent_named, handoffs,
   (select array_agg(e.name order by e.number) from public.chat_turn_events e where e.turn_id = id) as events,
   (extract(epoch from created_at) - 1800000000)::float8 as created,
   (extract(epoch from finished_at) - 1800000000)::float8 as finished

@@ -25,6 +25,7 @@ class Network:
 # shares of the strategies people send with
 PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
 HASTY: Mapping[str, float] = {"enqueue": 0.35, "reject": 0.05, "interrupt": 0.3, "rollback": 0.3}
+STEERING: Mapping[str, float] = {"steer": 0.6, "enqueue": 0.3, "coalesce": 0.06, "interrupt": 0.02, "rollback": 0.02}
 CHATTY: Mapping[str, float] = {"coalesce": 0.7, "enqueue": 0.1, "interrupt": 0.12, "rollback": 0.08}
 
 
@@ -125,6 +126,32 @@ MODES: Mapping[str, Profile] = {
         run_seconds=(0.3, 3.0),
         long_runs=0.0,
         kinds=("threads", "responses"),
+    ),
+    # messages that join a chain of agents on its way
+    "steering": Profile(
+        users=1,
+        tabs=4,
+        mixes=(STEERING,),
+        pause_seconds=2.0,
+        team=0.7,
+        cancels=0.15,
+        edits=0.15,
+        replaces=0.03,
+        crash=0.002,
+        ends=0.001,
+        pause=0.001,
+        call_refused=0.01,
+        answer_lost=0.01,
+        call_late=0.005,
+        network=Network(0.01, 0.02, 0.01, 0.02, 0.02, 0.01, 0.01),
+        run_fails=0.01,
+        list_lag=2.0,
+        thread_lost=0.005,
+        vanishes=0.15,
+        lies=0.2,
+        run_seconds=(0.3, 3.0),
+        long_runs=0.05,
+        kinds=("threads", "responses", "threads", "responses", "unlocked", "foreground"),
     ),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(

@@ -256,7 +256,7 @@ MUTANTS = (
         in_sql("chat_internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
     ), says="G11"),
     Mutant("one that displaces waits behind the others", "database", (
-        in_sql("chat_internal.place_for", ("coalesce((h.place + following) * 0.5, c.next_seq)", "c.next_seq")),
+        in_sql("chat_internal.place_for", ("chat_internal.place_behind(h, c.next_seq)", "c.next_seq")),
     ), says="G2"),
     Mutant("a rollback keeps the line", "clean", (
         in_sql("chat_internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),

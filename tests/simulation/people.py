@@ -61,11 +61,11 @@ class Person:
         return answer
 
     async def post(self, key: str, conversation: str, text: str, strategy: MultitaskStrategy, wait: float) -> Answer:
-        named = (
-            BOSS
-            if (self.user.id, key) not in self.world.addressed and self.world.chance(self.world.profile.team)
-            else None
-        )
+        unnamed = (self.user.id, key) not in self.world.addressed
+        if strategy is MultitaskStrategy.STEER:  # most join whichever agent is at work
+            named = BOSS if unnamed and self.world.mind(self.world.profile.team / 5) else None
+        else:
+            named = BOSS if unnamed and self.world.chance(self.world.profile.team) else None
         agent = self.world.addressed.setdefault((self.user.id, key), named)
         message = NewMessage(
             text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent

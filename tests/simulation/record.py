@@ -25,6 +25,7 @@ class Record:
     asked: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))  # runs of agents asked as tools
     ledger: dict[tuple[str, str], Row] = field(default_factory=dict)  # tool calls, by turn and call
     joined: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))  # by the turn they were joined to
+    steered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))  # by the turn they were told to
     replaced_at: dict[str, float] = field(default_factory=dict)  # when a message was first sent in a turn's place
 
     def __post_init__(self) -> None:
@@ -32,7 +33,8 @@ class Record:
             self.by_id[turn["turn_id"]] = turn
             self.conversations[turn["user_id"], turn["conversation_id"]].append(turn)
             if turn["joined_to"] is not None:
-                self.joined[turn["joined_to"]].append(turn)
+                into = self.steered if turn["strategy"] == "steer" else self.joined
+                into[turn["joined_to"]].append(turn)
         for create in self.world.server.creates:
             if not create.asked:
                 self.creates[create.turn_id].append(create)
@@ -48,6 +50,8 @@ class Record:
 
     def group(self, turn: Row) -> list[Row]:
         """The messages that were asked in one run, in order."""
+        if is_steered(turn):
+            return [turn]
         leader = self.leader(turn)
         return sorted([leader, *self.joined[leader["turn_id"]]], key=lambda one: (one["place"], one["seq"]))
 
@@ -70,10 +74,25 @@ class Record:
         if text is not None:
             return {text, *self.world.edits.get(turn["turn_id"], ())}
         named = self.named(turn)  # the same once more, as it stood: alone, or with all that were joined to it
-        return set() if named is None else {named["text"], self.whole_text(named)}
+        return set() if named is None else {named["text"], self.whole_text(named), self.all_text(named)}
 
     def whole_text(self, turn: Row) -> str:
         return "\n\n".join(one["text"] for one in self.group(turn))
+
+    def all_text(self, turn: Row) -> str:
+        """With what was steered into it."""
+        steered = sorted(self.steered[turn["turn_id"]], key=order_of)
+        return "\n\n".join([self.whole_text(turn), *(one["text"] for one in steered)])
+
+    def ends_together(self, turn: Row) -> list[Row]:
+        """The turn, what it was steered into, and all that was."""
+        leader = self.leader(turn) if is_steered(turn) else turn
+        return [leader, *self.steered[leader["turn_id"]]]
+
+
+def is_steered(turn: Row) -> bool:
+    """Whether it was told to a turn under way."""
+    return bool(turn["strategy"] == "steer" and turn["joined_to"] is not None)
 
 
 def order_of(turn: Row) -> tuple[Decimal, int]:

@@ -28,7 +28,7 @@ def one_run(record: Record) -> Iterator[str]:
     for runs in record.runs.values():
         for earlier, later in itertools.pairwise(sorted(runs, key=lambda run: run.started_at)):
             failed = earlier.ended_at is not None and earlier.status != "completed"
-            went_on = _leads_to(earlier, later)
+            went_on = leads_to(earlier, later)
             excused = failed or went_on or beyond(earlier) or beyond(later) or _missed(earlier, later, record)
             if not excused and record.world.kind != "unlocked":
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
@@ -125,7 +125,7 @@ def beyond(run: Run) -> bool:
     return run.create is not None and (run.create.very_late or run.create.sender.was_paused)
 
 
-def _leads_to(earlier: Run, later: Run) -> bool:
+def leads_to(earlier: Run, later: Run) -> bool:
     """Whether the later one is the next step: it brings what the earlier one called for, or was handed over to."""
     calls = {call.call_id for call in earlier.asked_for}
     brought = set(later.create.brought) if later.create is not None else set()

@@ -243,7 +243,9 @@ class Server:
         """What the adapter sees to before a create, where messages enter the conversation when a run is over."""
         if not (start.repeated or start.displaced):
             return start
-        newest_first = [item.wire for item in reversed(place.items)]
+        known = [item.item_id for item in place.items]
+        after = known.index(start.thread.cursor) + 1 if start.thread.cursor in known else 0
+        newest_first = [item.wire for item in reversed(place.items[after:])]  # as the adapter asks for them
         drop = set(leftovers(newest_first, start))
         place.items = [item for item in place.items if item.item_id not in drop]
         return replace(start, displaced=missing(newest_first, start.displaced))
@@ -297,8 +299,8 @@ class Server:
             return False
         place = self.place(start.thread.thread_id)
         if self.keeps_runs:
-            own = (start.turn_id, start.known_run_ids)
-            place.items = [i for i in place.items if i.marks.get("turn_id") != own[0] and i.run_id not in own[1]]
+            own = ({start.turn_id, *(one.turn_id for one in start.steered)}, start.known_run_ids)
+            place.items = [i for i in place.items if i.marks.get("turn_id") not in own[0] and i.run_id not in own[1]]
             return True
         known = [item.item_id for item in place.items]
         if start.thread.cursor is not None and start.thread.cursor not in known:
@@ -306,7 +308,7 @@ class Server:
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor is not None else 0
         found = traces([item.wire for item in reversed(place.items[after:])], start)
         if start.text is not None and call_ids(start) and after:
-            found += traces([item.wire for item in reversed(place.items)], replace(start, text=None))
+            found += traces([item.wire for item in reversed(place.items)], replace(start, text=None, steered=()))
         place.items = [item for item in place.items if item.item_id not in found]
         return bool(found) or len(start.known_run_ids) < 2
 

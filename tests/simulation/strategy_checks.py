@@ -65,7 +65,8 @@ def one_reply_for_joined(record: Record) -> Iterator[str]:
         row = record.by_id.get(answer.turn.turn_id) if answer.turn is not None else None
         if row is None or answer.code != "final" or row["status"] != "completed":
             continue
-        covers = tuple(one["turn_id"] for one in record.group(row) if one["status"] == "completed")
+        told = sorted(record.steered[row["turn_id"]], key=order_of)
+        covers = tuple(one["turn_id"] for one in (*record.group(row), *told) if one["status"] == "completed")
         if answer.turn.covers != covers:
             yield f"G1 the answer to {name_of(row)} covers {answer.turn.covers}, not {covers}"
 
@@ -106,13 +107,14 @@ def told_to_the_model(record: Record) -> Iterator[str]:
 
 def _lines_before(turn: Row, record: Record) -> list[Row]:
     """What a thread made anew would carry, of turns that were answered or interrupted."""
-    own = {one["turn_id"] for one in record.group(turn)}
+    own = {one["turn_id"] for one in (*record.group(turn), *record.steered[turn["turn_id"]])}
     lines = [
         line
         for line in record.lines
         if (line["user_id"], line["conversation_id"]) == (turn["user_id"], turn["conversation_id"])
         and line["turn_id"] not in own
         and order_of(record.by_id[line["turn_id"]]) < order_of(turn)
+        and line["text"]
     ]
     return [line for line in lines[-CARRIED:] if not line["partial"] and _stays(record.by_id[line["turn_id"]])]
 

@@ -176,7 +176,8 @@ def scratch_is_tidied(record: Record) -> Iterator[str]:
 def asked_are_shown(record: Record) -> Iterator[str]:
     """Where no provider fails, an answer shows the runs of those who were asked."""
     for turn in record.turns:
-        if turn["status"] != "completed" or not turn["handoffs"] or not record.world.provider_works:
+        leads = turn["joined_to"] is None
+        if turn["status"] != "completed" or not (leads and turn["handoffs"]) or not record.world.provider_works:
             continue
         shown = sorted(run["agent"] for run in turn["runs"] if "asked_by" in run)
         if set(shown) != {PAINTER, SINGER}:

@@ -32,6 +32,15 @@ def test_a_death_where_a_person_is_asked(simulated: Database, kind: str) -> None
         assert not death.broken(BOUNDS[True]), f"no. {death.number}: {death.where}\n{death.result.report()}"
 
 
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_a_death_while_a_message_is_steered(simulated: Database, kind: str) -> None:
+    """Wherever it comes the message is read once, by the chain that it was sent to join."""
+    found = list(deaths(simulated, kind, returning=True, team=True, steers=True, every=EVERY_WAIT))
+    assert len(found) > 100 / EVERY_WAIT
+    for death in found:
+        assert not death.broken(BOUNDS[True]), f"no. {death.number}: {death.where}\n{death.result.report()}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_freeze_in_the_middle_of_a_chain(simulated: Database, kind: str) -> None:
     for freeze in freezes(simulated, kind, team=True, every=EVERY_FREEZE):

@@ -20,6 +20,7 @@ from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
+    MessageSteered,
     PersonAsked,
     RunConflicted,
     RunStarted,
@@ -36,7 +37,7 @@ from shared.core.turns import Turn, TurnStatus
 UNANSWERED = "The turn ended before there was an output."
 
 _UNCOMPARED = re.compile("[\x00\ufffd]")  # what a row cannot hold, and what it holds instead
-_METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms", "covers")
+_METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms", "covers", "steered_into")
 
 
 @dataclass(slots=True)
@@ -67,13 +68,14 @@ class _Call:
 class UiStream:
     """One turn's stream: `opening` once, `event` for each event, `closing` once."""
 
-    def __init__(self, *, approvals: bool = False, continues: bool = False) -> None:
-        """`approvals`: the reader knows the parts of calls that wait for a person.
+    def __init__(self, *, approvals: bool = False, steering: bool = False, continues: bool = False) -> None:
+        """`approvals`: the reader knows the parts of calls that wait for a person; `steering`: those of messages that join.
 
         `continues`: it goes on with a message of which it has what was said and handed over before.
         """
-        self._approvals, self._continues = approvals, continues
+        self._approvals, self._steering, self._continues = approvals, steering, continues
         self._known_runs: set[str] = set()
+        self._known_steered: set[str] = set()
         self._known_handoffs = 0
         self._runs: dict[str, _Said] = {}  # in the order in which they began
         self._calls: dict[str, _Call] = {}
@@ -89,6 +91,7 @@ class UiStream:
         self._turn = ids | {"state": "", "position": turn.position}
         if self._continues:
             self._known_runs = {run.run_id or turn.turn_id for run in turn.own_runs}
+            self._known_steered = {one.turn_id for one in turn.steered}
             self._known_handoffs = len(turn.handoffs)
         if turn.status.final or turn.status is TurnStatus.WAITING:
             return start  # the end says how it ended
@@ -116,6 +119,8 @@ class UiStream:
                 return self._answered(event)
             case HandoffMade():
                 return self._end_texts() + self._handoff(event)
+            case MessageSteered():
+                return self._steered(event)
 
     def closing(self, turn: Turn | None, error: Mapping[str, Any] | None) -> bytes:
         """The end, once: with what `turn` has come to, and the error body where it is an error."""
@@ -244,6 +249,18 @@ class UiStream:
             return b""
         data = {"from": event.from_agent, "to": event.to_agent, "reason": event.reason, "task": event.task}
         return frame({"type": "data-handoff", "id": f"handoff-{self._handoffs}", "data": data})
+
+    def _steered(self, event: MessageSteered) -> bytes:
+        """To the message's own reader its state, to that of the turn it has joined the message, at its place."""
+        if event.turn_id == self._turn["turn_id"]:
+            return self._state(state="steered", position=0, steered_into=event.into)
+        if self._continues and event.turn_id in self._known_steered:
+            return b""
+        parts = [{"type": "text", "text": event.text}]
+        if self._steering:
+            return self._end_texts() + frame({"type": "steering-message", "id": event.turn_id, "parts": parts})
+        data = {"turn_id": event.turn_id, "text": event.text}
+        return self._end_texts() + frame({"type": "data-steered", "id": event.turn_id, "data": data})
 
     def _rest(self, turn: Turn) -> bytes:
         """What of the reply has not been said yet: its end where it was cut, all of it where nothing was heard."""

@@ -79,12 +79,22 @@ def _additions(start: RunStart, present: Collection[Mark]) -> Iterator[dict[str,
     own: list[dict[str, Any]] = []
     if start.text is not None:
         own.append(_message(start.turn_id, "user", start.text))
-    own += [_message(start.turn_id, "assistant", _told(step), step=_step_mark(step)) for step in start.steps]
+    for number, step in enumerate(start.steps, start=1):
+        own.append(_message(start.turn_id, "assistant", _told(step), step=_step_mark(step)))
+        own += _steered(start, number) if number < len(start.steps) else ()
     if start.handoff is not None:
         # The same agent may be brought in again: the runs before it tell one time from another.
         marks = {"handoff": start.handoff.to_agent, "after": str(len(start.known_run_ids))}
         own.append(_message(start.turn_id, "assistant", _brought_in(start.handoff), **marks))
+    if start.steps:
+        own += _steered(start, len(start.steps))
+    own += _steered(start, 0)
     yield from (message for message in own if mark(message) not in present)
+
+
+def _steered(start: RunStart, after: int) -> list[dict[str, Any]]:
+    """Behind a handoff where one comes with the last step."""
+    return [_message(one.turn_id, "user", one.text) for one in start.steered if one.after == after]
 
 
 def _step_mark(step: Step) -> str:
@@ -128,7 +138,8 @@ def seed(message: Message) -> dict[str, Any]:
 
 def made_by(message: Mapping[str, Any], start: RunStart) -> bool:
     """Whether this message is the turn's question or something that its runs said."""
-    return belongs(message, start.turn_id) or fields.identifier(message, "run_id") in start.known_run_ids
+    own = (start.turn_id, *(one.turn_id for one in start.steered))
+    return any(belongs(message, one) for one in own) or fields.identifier(message, "run_id") in start.known_run_ids
 
 
 def belongs(thing: Mapping[str, Any], turn_id: str) -> bool:

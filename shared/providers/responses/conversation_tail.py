@@ -52,7 +52,7 @@ class ConversationTail:
         found = traces(end.items, start)
         if start.text is not None and call_ids(start) and start.thread.cursor is not None:
             whole = await self._end(conversation, None)
-            found = [*found, *traces(whole.items, replace(start, text=None))]
+            found = [*found, *traces(whole.items, replace(start, text=None, steered=()))]
         if end.whole or found:
             await self._conversations.drop(conversation, list(dict.fromkeys(found)))
         # Of several runs something must have been left; where that is not found, the thread is to be given up.

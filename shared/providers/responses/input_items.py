@@ -34,15 +34,23 @@ def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def input_items(start: RunStart) -> list[dict[str, Any]]:
-    """What this run adds: outputs to calls in the thread, the user's message, the steps the thread knows nothing of."""
+    """What this run adds: outputs to calls in the thread, the user's message, the steps the thread knows nothing of.
+
+    What was steered stands behind the step that it came with.
+    """
     items = [_output_item(wire_call_id(given.call_id), given) for given in start.tool_outputs]
     for one in start.displaced:
         items += [message_item(role, text) for role, text in (("user", one.text), ("assistant", one.partial)) if text]
     if start.text is not None:
         items.append(message_item("user", start.text))
-    for step in start.steps:
-        items += _told(step)
+    items += _steered(start, 0)
+    for number, step in enumerate(start.steps, start=1):
+        items += [*_told(step), *_steered(start, number)]
     return items
+
+
+def _steered(start: RunStart, after: int) -> list[dict[str, Any]]:
+    return [message_item("user", one.text) for one in start.steered if one.after == after]
 
 
 def _told(step: Step) -> list[dict[str, Any]]:

@@ -21,14 +21,15 @@ def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tup
 
 def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
     """Ids of the turn's message and of all that followed it: what was said, called and given."""
-    asked, calls = start.text and clean(start.text), call_ids(start)
+    asked = {clean(text) for text in (start.text, *(one.text for one in start.steered)) if text is not None}
+    calls = call_ids(start)
     found: list[str] = []
     after: list[Item] = []
     for item in newest_first:
         after.append(item)
         if fields.text(item, "role") != "user":
             continue
-        if item_text(item) == asked or _concerns(after, calls):
+        if item_text(item) in asked or _concerns(after, calls):
             found += _ids(after)
         after = []
     return found + (_ids(after) if _concerns(after, calls) else [])
