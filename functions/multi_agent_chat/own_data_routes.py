@@ -14,8 +14,8 @@ from functions.asgi.body import read_nothing
 from functions.asgi.call import JSON, call_of
 from functions.multi_agent_chat import render
 from functions.multi_agent_chat.dependencies import Dependencies
+from shared.core.conversation import Conversation
 from shared.core.errors import NotFound
-from shared.core.turns import Conversation
 
 LISTED = 100  # conversations in one read
 LINES = 500  # of a transcript in one read

@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.asgi.errors import sentence_of
 from functions.multi_agent_chat import tool_values
+from shared.core.conversation import Conversation
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message, PlacedCall
@@ -15,7 +16,7 @@ from shared.core.person_calls import PersonCall
 from shared.core.redaction import redacted, shown_id
 from shared.core.runs import Handoff
 from shared.core.tool_messages import is_error
-from shared.core.turns import Conversation, RunRecord, Turn, TurnStatus
+from shared.core.turns import RunRecord, Turn, TurnStatus
 
 HEAD_RETRY_SECONDS = 1  # for the turn that is being answered
 QUEUED_RETRY_SECONDS = 2  # for one that waits behind others
@@ -44,7 +45,6 @@ def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str
 
 
 def _steered(turn: Turn) -> dict[str, Any]:
-    """The turn that this one has joined on its way: it ends as that one does."""
     return {} if turn.steered_into is None else {"steered_into": turn.steered_into}
 
 
@@ -64,14 +64,18 @@ def handoff_made(handoff: Handoff, quoting: bool = True) -> dict[str, Any]:
 
 def turn_handle(turn: Turn) -> dict[str, Any]:
     """What a caller needs to come back for a turn that is still open."""
-    return {
-        "turn_id": turn.turn_id,
-        "conversation_id": turn.conversation_id,
-        "seq": turn.seq,
-        "status": turn.status.value,
-        "position": turn.position,
-        "retry_after": next_poll_seconds(turn),
-    } | _calls(turn) | _steered(turn)
+    return (
+        {
+            "turn_id": turn.turn_id,
+            "conversation_id": turn.conversation_id,
+            "seq": turn.seq,
+            "status": turn.status.value,
+            "position": turn.position,
+            "retry_after": next_poll_seconds(turn),
+        }
+        | _calls(turn)
+        | _steered(turn)
+    )
 
 
 def _calls(turn: Turn) -> dict[str, Any]:
@@ -112,8 +116,7 @@ def turn_state(turn: Turn) -> dict[str, Any]:
     return state | _calls(turn)
 
 
-def _cancelled(error: JsonObject) -> bool:
-    """Whether it says no more than the turn's status does."""
+def _cancelled(error: JsonObject) -> bool:  # then it says no more than the turn's status does
     return error.get("code") == ErrorCode.CANCELLED
 
 

@@ -1,4 +1,4 @@
-"""A turn and what belongs to it, as frozen values: its states, its runs, the claim on it, its conversation."""
+"""A turn and what belongs to it, as frozen values: its states, its runs, the claim on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from shared.core.model import Agent, JsonObject, Message, Scope
+from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff, Step, Thread, ToolOutput, ToolSpec, Usage
 
@@ -236,28 +236,3 @@ class Claim:
     def sent(self, at: float) -> Claim:
         """The same claim, with the moment before it was sent."""
         return replace(self, claimed_at=at)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A user's conversation as lists show it."""
-
-    conversation_id: str
-    scope: Scope | None
-    agent: str
-    status: str  # "idle" or "busy"
-    turns: int
-    created_at: str
-    updated_at: str
-    title: str  # the first line of its first message, until its user renames it
-    messages: int  # lines of the transcript; the number of the last one
-    preview: str | None  # the beginning of the last line; None before the first turn has started
-    read_seq: int  # the line to which its user has read
-    unread: int  # answers behind that line
-    archived: bool  # closed for messages
-    last_message_at: str
-    # what only a conversation that is read alone has
-    open_turns: tuple[Turn, ...] = ()
-    stats: JsonObject = field(default_factory=dict)
-    thread: Thread | None = None
-    active_run: JsonObject | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from shared.core.conversation import Conversation
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Thread
-from shared.core.turns import Claim, Conversation, Turn
+from shared.core.turns import Claim, Turn
 from shared.ports.outbox import Outbox
 from shared.ports.records import (
     Accepted,

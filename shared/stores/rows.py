@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.core.conversation import Conversation
 from shared.core.model import Agent, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.turns import (
     Claim,
-    Conversation,
     Displaced,
     Displacement,
     Joined,

@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from shared.core.conversation import Conversation
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonAnswer
-from shared.core.turns import Claim, Conversation, Turn
+from shared.core.turns import Claim, Turn
 from shared.ports import (
     Accepted,
     Busy,

@@ -71,9 +71,8 @@ declare
 begin
   select count(*), min(m.seq), array_agg(m.id) into lines, first, ids
   from chat_internal.lines_of(t) m
-  where not p_joined_only or m.turn_id in (
-    select j.id from public.chat_turns j
-    where j.user_id = t.user_id and j.joined_to = t.id and j.strategy = 'coalesce');
+  where not p_joined_only
+    or (m.turn_id <> t.id and (select j.strategy from public.chat_turns j where j.id = m.turn_id) = 'coalesce');
   if lines > 0 and first + lines = (
       select c.next_message_seq from public.chat_conversations c
       where c.user_id = t.user_id and c.id = t.conversation_id) then

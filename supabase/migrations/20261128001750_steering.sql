@@ -7,10 +7,10 @@ create function chat_internal.place_behind(t public.chat_turns, p_own numeric) r
 language sql stable set search_path = '' as $$
   select coalesce((own.last + min(n.place)) * 0.5, p_own)
   from (
-    select max(o.place) as last from public.chat_turns o
-    where o.user_id = t.user_id and (o.id = t.id or o.joined_to = t.id)) own
+    select greatest(t.place, max(o.place)) as last from public.chat_turns o
+    where o.user_id = t.user_id and o.joined_to = t.id) own
   left join public.chat_turns n on n.user_id = t.user_id and n.conversation_id = t.conversation_id
-    and n.place > own.last and n.place < p_own
+    and n.finished_at is null and n.place > own.last and n.place < p_own
   group by own.last
 $$;
 

@@ -10,7 +10,7 @@ language sql stable set search_path = '' as $$
     select s.value as step, s.ordinality as n, t,
       count(*) filter (where jsonb_typeof(s.value -> 'handoff') = 'object' or exists (
           select 1 from public.chat_turns w
-          where w.user_id = t.user_id and w.joined_to = t.id and w.steered_step = s.ordinality))
+          where w.user_id = m.user_id and w.joined_to = t.id and w.steered_step = s.ordinality))
         over (order by s.ordinality rows between unbounded preceding and 1 preceding) as segment
     from public.chat_turns t cross join lateral jsonb_array_elements(t.steps) with ordinality s
     where m.role = 'assistant' and t.id = m.turn_id)

@@ -47,7 +47,8 @@ def _check_turn(row: dict[str, Any], turns: Rows) -> None:
     if row["lead"] is not None:
         lead = turns[row["lead"]]
         assert lead["lead"] is None
-        assert (lead["strategy"], row["strategy"]) == ("coalesce", "coalesce")
+        assert row["strategy"] == "steer" or (lead["strategy"], row["strategy"]) == ("coalesce", "coalesce")
+        assert (row["strategy"] == "steer") == (row["steered_step"] is not None)
         cancelled = row["status"] == "cancelled" and by is None
         if row["finished_at"] is not None and not cancelled:
             for shared in ("status", "reply", "superseded_by", "superseded_how", "finished_at"):
@@ -65,7 +66,7 @@ def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
     groups = [key for key, _ in groupby(spoken, key=lambda one: one[0])]
     assert len(groups) == len(set(groups)), "what belongs together stands together"
     asked = [line["turn_id"] for line in lines if line["role"] == "user"]
-    said = {line["turn_id"]: line for line in lines if line["role"] == "assistant"}
+    said = {line["turn_id"]: line for line in lines if line["role"] == "assistant" and not _passed(line, lines, turns)}
     for line in lines:
         assert line["role"] == "assistant" or line["text"] == turns[line["turn_id"]]["text"]
     for turn, row in turns.items():
@@ -84,3 +85,10 @@ def _check_lines(chat: Chat, following: int, turns: Rows) -> None:
         assert turn not in said or said[turn]["partial"] == (row["status"] != "completed")
     places = [turns[turns[turn]["lead"] or turn]["place"] for turn in asked]
     assert places == sorted(places), "asked in the order of service"
+
+
+def _passed(line: dict[str, Any], lines: list[dict[str, Any]], turns: Rows) -> bool:
+    """Whether it was said before a handoff, or before a message that was steered to its agent."""
+    told = [one for one in lines if turns[one["turn_id"]]["lead"] == line["turn_id"] and one["seq"] > line["seq"]]
+    steered = any(turns[one["turn_id"]]["strategy"] == "steer" for one in told)
+    return steered or line["handoff_to"] is not None

@@ -23,6 +23,10 @@ from tests.db.database import Chat, Database, Session, new_id
 
 Prepared = tuple[str, dict[str, Any]]  # a function and its arguments
 RUN = json.dumps({"run": {"run_id": "r", "agent": "orchestrator", "status": "in_progress"}})
+CALLED = json.dumps(
+    {"step": {"run_id": "r", "agent": "orchestrator", "text": "x", "thread_id": None, "handoff": None,
+              "calls": [{"call_id": "c", "name": "tool", "arguments": "{}", "output": "o"}]}}
+)  # fmt: skip
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PREDICATE = re.compile(r"\b(?:\w+\.)?(?:user_id = (?:p_user|\w+\.user_id)|owner_id = p_user)\b")
 LOOKED_UP_AGAIN = {"chat_internal.worker_json"}  # each slug that it lists goes through find_agent, which is held
@@ -156,6 +160,27 @@ def displacing(chat: Case) -> Prepared:
     running(chat)
     waiting(chat)
     return chat.message(strategy="interrupt")
+
+
+def steering(chat: Case) -> Prepared:
+    held = running(chat)
+    waiting(chat, strategy="steer")
+    chat.advance(held["epoch"], held["turn"]["turn_id"], "requires_action", CALLED)
+    return step(chat, held, "starting", '{"next_run": "said"}')
+
+
+def interrupted(chat: Case) -> None:
+    held = running(chat)
+    waiting(chat, strategy="interrupt")
+    chat.advance(held["epoch"], held["turn"]["turn_id"], "cancelled", '{"partial": "said"}', lease_ms=0)
+
+
+def called_twice(chat: Case) -> None:
+    """The user's first turn is answered after two runs that called."""
+    held = running(chat)
+    for _ in range(2):
+        chat.advance(held["epoch"], held["turn"]["turn_id"], "requires_action", CALLED)
+    chat.complete(held["epoch"], held["turn"]["turn_id"])
 
 
 def joined_elsewhere(chat: Case) -> Prepared:
@@ -297,6 +322,9 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
         replaces=foreign(chat), conversation=None
     ),
     "a regeneration of one that is joined to the twin's": replaced_elsewhere,
+    "a message that is steered into a turn": steering,
+    "a claim behind an interrupted turn": then(interrupted, claim),
+    "lines among calls read": then(called_twice, of("chat_list_messages", newest=False, **PAGE)),
     "a chat's message by the id of the twin's": then(
         waiting,
         lambda chat: chat.message(trigger="submit-message", names="same message", message="mine", owner=None),
@@ -449,6 +477,7 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     twin.fenced("chat_write_project", patch='{"title": "twin\'s"}')
     for _ in range(2):
         twin.submit(strategy="coalesce", text="twin's", message="same message")
+    twin.submit(strategy="steer", text="twin's")
     for slug in ("orchestrator", "twins"):  # one that hides a global one from the twin, and one of a name of its own
         db.run(
             "insert into public.chat_agents (owner_id, slug, name, model, as_tool, tools, handoffs)"
@@ -460,11 +489,20 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
 
 
 def entangle(db: Database, twin: Chat, user: str) -> None:
-    """Places between those of the user's own turns, and one turn that says that it is joined to the user's first.
+    """Places between those of the user's own turns, and two turns that say that they are joined to the user's first.
 
-    The last of them says that it was sent in another's place, which is told by no column that may change.
+    One of them was steered there, though it is over; the other one says that it was sent in another's place, which is
+    told by no column that may change.
     """
     db.run("set session_replication_role = replica")
+    db.run(
+        "update public.chat_turns t set strategy = 'steer', steered_step = 1, steered_runs = 0, steered_handoffs = 0,"
+        " place = 1.5, joined_to = mine.id from public.chat_turns mine where mine.user_id = %s and mine.seq = 1"
+        " and t.user_id = %s and t.conversation_id = %s and t.seq = 1",
+        user,
+        twin.user,
+        twin.conversation,
+    )
     db.run("update public.chat_turns set replaced = id where user_id = %s and seq = 4", twin.user)
     db.run("set session_replication_role = origin")
     place = "update public.chat_turns set place = case seq when 2 then 0.25 when 3 then 1.25 else 90 end"

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from shared.core.chat_events import ChatEvent
+from shared.core.conversation import Conversation
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
 from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Usage
-from shared.core.turns import Conversation, MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
 from shared.ports import SCHEMA_VERSION, Accepted, Peek
 
 REPLY = "Once upon a time ..."

@@ -188,6 +188,18 @@ def test_calls_stand_among_the_words_of_a_message() -> None:
     assert render.transcript_line(line)["calls"][1]["output"] == failed
 
 
+def test_an_answer_behind_a_steered_message_has_that_ones_id() -> None:
+    """As its stream names it: two messages of one id would be one to a page."""
+    asked = Message("1", 1, "t", 1, "user", None, "go", "")
+    before = Message("2", 2, "t", 1, "assistant", "boss", "Let me look.", "")
+    steered = Message("3", 3, "u", 2, "user", None, "in green", "", steered_into="t")
+    after = Message("4", 4, "t", 1, "assistant", "boss", "Done.", "", answers_turn_id="u")
+    lines = [asked, before, steered, after]
+    shown = ui_transcript.ui_message_list(lines, 9, backwards=False)["messages"]
+    assert [one["id"] for one in shown] == ["t:user", "t", "u:user", "u"]
+    assert render.transcript_line(steered)["steered_into"] == "t"
+
+
 async def test_a_chat_that_is_sent_whole_may_be_long(http: httpx.AsyncClient, chat: FakeChat) -> None:
     history = [said("x" * 1000, f"m{number}") for number in range(900)]
     assert (await post(http, sent(messages=[*history, said("last", "m900")]))).status_code == 200

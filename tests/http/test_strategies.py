@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared import logs
-from shared.core.turns import Displacement, Joined, MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import Displacement, Joined, MultitaskStrategy, Steered, Turn, TurnStatus
 from tests.http.conftest import MakeApp
 from tests.http.fakes import REPLY, FakeChat
 from tests.http.shapes import assert_answer, assert_error
@@ -133,6 +133,25 @@ async def test_an_answer_says_which_turns_it_covers(http: httpx.AsyncClient, cha
     state = assert_answer(await http.get(f"/turns/{body['turn_id']}", headers=bearer()), 200)
     assert state["covers"] == list(turns)
     assert CANARY not in str(state), "their words are on their own turns"
+
+
+async def test_a_steered_message_says_what_it_has_joined(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = {"strategy": MultitaskStrategy.STEER, "steered_into": NEWER}
+    body = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)
+    assert (body["reply"], body["steered_into"]) == ({"text": REPLY}, NEWER)
+    path = f"/turns/{body['turn_id']}"
+    assert assert_answer(await http.get(path, headers=bearer()), 200)["steered_into"] == NEWER
+    chat.taken |= {"status": TurnStatus.QUEUED, "reply": None, "finished_at": None}
+    handle = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 202)
+    assert (handle["status"], handle["steered_into"]) == ("queued", NEWER)
+
+
+async def test_an_answer_covers_what_was_steered_into_it(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    chat.taken = {"steered": (Steered("second", f"x {CANARY}", TurnStatus.COMPLETED, 1, 1),)}
+    body = assert_answer(await http.post("/", json={"message": "x"}, headers=bearer()), 200)
+    assert body["covers"] == [body["turn_id"], "second"]
+    assert "steered_into" not in body
+    assert CANARY not in str(body)
 
 
 async def test_one_that_its_user_cancelled_is_not_covered(http: httpx.AsyncClient, chat: FakeChat) -> None:

@@ -87,9 +87,7 @@ async def test_messages_are_told_with_the_outputs_that_start_the_next_run(
     assert again.status is TurnStatus.COMPLETED
 
 
-async def test_a_message_is_told_with_a_handoff(
-    instances: Instances, emulator: RunningEmulator, db: Database
-) -> None:
+async def test_a_message_is_told_with_a_handoff(instances: Instances, emulator: RunningEmulator, db: Database) -> None:
     one, two, user = await instances.make(), await instances.make(), new_user()
     team = Team(db, emulator, user)
     team.add("boss", replace(hands_over("writer", text="The writer knows."), work_seconds=1.0), handoffs=("writer",))
@@ -110,9 +108,7 @@ async def test_a_message_is_told_with_a_handoff(
     assert await asked_there(emulator, db, done) == ["go", "in rhyme"]
 
 
-async def test_a_turn_without_a_further_step_is_not_disturbed(
-    instances: Instances, emulator: RunningEmulator
-) -> None:
+async def test_a_turn_without_a_further_step_is_not_disturbed(instances: Instances, emulator: RunningEmulator) -> None:
     one, two, user = await instances.make(), await instances.make(), new_user()
     asked = asyncio.create_task(one.send(user, "[[slow 0.5]] first", key="a"))
     await running(emulator)

@@ -25,7 +25,7 @@ class Network:
 # shares of the strategies people send with
 PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
 HASTY: Mapping[str, float] = {"enqueue": 0.35, "reject": 0.05, "interrupt": 0.3, "rollback": 0.3}
-STEERING: Mapping[str, float] = {"steer": 0.6, "enqueue": 0.3, "coalesce": 0.06, "interrupt": 0.02, "rollback": 0.02}
+STEERING: Mapping[str, float] = {"steer": 0.6, "enqueue": 0.25, "coalesce": 0.06, "interrupt": 0.05, "rollback": 0.04}
 CHATTY: Mapping[str, float] = {"coalesce": 0.7, "enqueue": 0.1, "interrupt": 0.12, "rollback": 0.08}
 
 

@@ -286,6 +286,45 @@ MUTANTS = (
         in_sql("chat_internal.displace_from", ("where x.finished_at is null and x.joined_to is null",
                                                "where x.status = 'queued' and x.joined_to is null")),
     ), says="G1"),
+    Mutant("a steered message is not told", "steering", (
+        in_python(RunRequests, "run_start", ("for one in turn.steered if one.after >= heard", "for one in ()")),
+    ), says="had not read it"),
+    Mutant("a steered message is told with every later run", "steering", (
+        in_python(RunRequests, "run_start",
+                  ("after=one.after - heard) for one in turn.steered if one.after >= heard",
+                   "after=max(one.after - heard, 0)) for one in turn.steered")),
+    ), says="times"),
+    Mutant("a message is steered into every attempt", "steering", (
+        in_sql("public.chat_advance_turn", ("if patch ? 'next_run' then", "if true then"),
+               ("patch ->> 'next_run', patch ? 'handoff'", "coalesce(patch ->> 'next_run', ''), patch ? 'handoff'")),
+    ), says="G"),
+    Mutant("no message is steered", "steering", (
+        in_sql("public.chat_advance_turn", ("if patch ? 'next_run' then", "if false then")),
+    ), says="was not told"),
+    Mutant("a message is steered into a turn that is to end", "steering", (
+        in_sql("chat_internal.take_steering", ("if t.cancel_requested then", "if false then")),
+    ), says="though it was to end", first_seed=0),
+    Mutant("a message is steered though it was cancelled", "steering", (
+        in_sql("chat_internal.take_steering", ("and w.finished_at is null", "")),
+    ), says="refused"),
+    Mutant("what is steered is sent by itself as well", "steering", (
+        in_sql("chat_internal.take_steering", ("joined_to = t.id, agent = t.agent,", "agent = t.agent,"),
+               ("steered_step = jsonb_array_length(t.steps), steered_runs = jsonb_array_length(t.runs),", ""),
+               ("steered_handoffs = jsonb_array_length(t.handoffs) - p_handed_over::int, updated_at", "updated_at")),
+    )),
+    Mutant("a steered message is edited after it was told", "steering", (
+        in_sql("public.chat_edit_turn", (" or t.joined_to is not null", "")),
+    ), says="had not read it"),
+    Mutant("a steered message is cancelled after it was told", "steering", (
+        in_sql("public.chat_cancel_turn", ("if t.steered_step is not null and t.finished_at is null then",
+                                           "if false then")),
+    ), says="what it was steered into"),
+    Mutant("a steered message has no line", "steering", (
+        in_sql("chat_internal.take_steering", ("perform chat_internal.add_line(m, 'user', null, m.text, p_now);", "")),
+    ), says="its lines are"),
+    Mutant("what stands before a step that has ended is put back", "steering", (
+        in_sql("chat_internal.displaced", ("where step.ordinality > coalesce(t.steered_step, 0)", "where false")),
+    ), says="holds the messages"),
     Mutant("a conversation is found by its id alone", "clean", (
         in_sql("chat_internal.find_conversation", ("where user_id = p_user and id = p_conversation for update",
                                                    "where id = p_conversation order by user_id limit 1 for update")),

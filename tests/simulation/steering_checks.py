@@ -22,8 +22,10 @@ def ends_with_its_turn(record: Record) -> Iterator[str]:
             yield f"G4 {name_of(turn)} was steered into {name_of(leader)} and was sent by itself"
         if leader["joined_to"] is not None or order_of(turn) < order_of(leader):
             yield f"G2 {name_of(turn)} was steered into {name_of(leader)}, which is not before it"
-        if leader["finished"] is not None and turn["created"] > leader["finished"]:
-            yield f"G1 {name_of(turn)} was steered into {name_of(leader)}, which was over"
+        by = record.by_id.get(leader["superseded_by"] or "")
+        to_end_at = [record.world.cancelled.get(leader["turn_id"]), leader["finished"], by and by["created"]]
+        if any(at is not None and at < turn["created"] for at in to_end_at):
+            yield f"G1 {name_of(turn)} was steered into {name_of(leader)}, though it was to end"
     for answer in record.world.answers:
         row = record.by_id.get(answer.turn.turn_id) if answer.turn is not None else None
         if row is not None and answer.code == "final":
@@ -51,7 +53,8 @@ def read_once(record: Record) -> Iterator[str]:
 def cancelled_is_not_told(record: Record) -> Iterator[str]:
     """G11: a message that was cancelled while it waited is read by no model."""
     for turn in record.turns:
-        if turn["strategy"] == "steer" and turn["status"] == "cancelled" and not (turn["attempt"] or is_steered(turn)):
+        cancelled = turn["status"] == "cancelled" and turn["superseded_by"] is None  # what was interrupted is put back
+        if turn["strategy"] == "steer" and cancelled and not (turn["attempt"] or is_steered(turn)):
             texts = {turn["text"], *record.texts(turn)} - {""}
             if any(one["replaced"] == turn["turn_id"] for one in record.turns):
                 continue  # asked once more in its place

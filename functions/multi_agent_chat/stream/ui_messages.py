@@ -37,7 +37,8 @@ from shared.core.turns import Turn, TurnStatus
 UNANSWERED = "The turn ended before there was an output."
 
 _UNCOMPARED = re.compile("[\x00\ufffd]")  # what a row cannot hold, and what it holds instead
-_METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms", "covers", "steered_into")
+_METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms")
+_SHARED = ("covers", "steered_into")  # of some answers
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ class UiStream:
     """One turn's stream: `opening` once, `event` for each event, `closing` once."""
 
     def __init__(self, *, approvals: bool = False, steering: bool = False, continues: bool = False) -> None:
-        """`approvals`: the reader knows the parts of calls that wait for a person; `steering`: those of messages that join.
+        """`approvals`: the reader knows the parts of calls that wait for a person; `steering`: that of one that joins.
 
         `continues`: it goes on with a message of which it has what was said and handed over before.
         """
@@ -134,7 +135,7 @@ class UiStream:
         finish: dict[str, Any] = {"type": "finish"}
         if turn is not None:
             answer = render.turn_answer(turn, replayed=False, quoting=error is None)
-            finish["messageMetadata"] = {name: answer[name] for name in _METADATA if name in answer}
+            finish["messageMetadata"] = {name: answer[name] for name in (*_METADATA, *_SHARED) if name in answer}
         return frames + frame(finish) + DONE
 
     def _end(self, turn: Turn | None, failed: bool) -> bytes:

@@ -23,11 +23,13 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "start-step": (set(), set()),
     "data-turn": ({"id", "data"}, set()),
     "data-handoff": ({"id", "data"}, set()),
+    "data-steered": ({"id", "data"}, set()),
+    "steering-message": ({"id", "parts"}, set()),
     "data-error": ({"id", "data"}, set()),
     "error": ({"errorText"}, set()),
     "finish": (set(), {"messageMetadata"}),
 }
-STATES = {"accepted", "queued", "conflict", "running", "completed", "failed", "cancelled", "open", "waiting"}
+STATES = {"accepted", "queued", "conflict", "running", "completed", "failed", "cancelled", "open", "waiting", "steered"}
 
 
 def read(stream: bytes) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
     MessageDelta,
+    MessageSteered,
     PersonAsked,
     RunConflicted,
     RunStarted,
@@ -83,6 +84,35 @@ def test_a_turn_from_its_acceptance_to_its_end() -> None:
         "conflicts": 2,
         "waited_ms": 1200,
     }
+
+
+@pytest.mark.parametrize("steering", [False, True])
+def test_a_message_that_joins_stands_among_the_words(steering: bool) -> None:
+    ids = {"turn_id": "t1", "conversation_id": "c1"}
+    stream = UiStream(steering=steering)
+    frames = [stream.opening(make_turn(ALICE, **(OPEN | ids)), replayed=False)]
+    steered = MessageSteered("t2", "t1", "in green")
+    frames += [stream.event(event) for event in (said("r", "Let me look."), steered, said("s", REPLY))]
+    frames.append(stream.closing(make_turn(ALICE, **ids), None))
+    parts = read(b"".join(frames))
+    assert texts_of(parts) == ["Let me look.", REPLY]
+    (told,) = of_type(parts, "steering-message" if steering else "data-steered")
+    data: Part = {"data": {"turn_id": "t2", "text": "in green"}}
+    shown = {"parts": [{"type": "text", "text": "in green"}]} if steering else data
+    assert told == {"type": told["type"], "id": "t2"} | shown
+    kinds = [part["type"] for part in parts]
+    ends = [at for at, kind in enumerate(kinds) if kind == "text-end"]
+    assert ends[0] < kinds.index(told["type"]) < ends[1]
+
+
+def test_the_message_that_joins_hears_what_it_has_joined_and_what_is_said_from_then_on() -> None:
+    parts = told(TurnQueued(1), MessageSteered("t1", "t0", "in green"), said("s", REPLY), end={"steered_into": "t0"})
+    states = [part["data"] for part in of_type(parts, "data-turn")]
+    assert [(one["state"], one.get("steered_into")) for one in states] == [
+        ("accepted", None), ("queued", None), ("steered", "t0"), ("running", "t0"), ("completed", "t0")
+    ]  # fmt: skip
+    assert texts_of(parts) == [REPLY]
+    assert parts[-1]["messageMetadata"]["steered_into"] == "t0"
 
 
 @pytest.mark.parametrize("begin", [{"status": TurnStatus.COMPLETED}, {}])
