@@ -63,7 +63,7 @@ class Person:
     async def post(self, key: str, conversation: str, text: str, strategy: MultitaskStrategy, wait: float) -> Answer:
         unnamed = (self.user.id, key) not in self.world.addressed
         if strategy is MultitaskStrategy.STEER:  # most join whichever agent is at work
-            named = BOSS if unnamed and self.world.mind(self.world.profile.team / 5) else None
+            named = BOSS if unnamed and self.world.mind(self.world.profile.team / 2) else None
         else:
             named = BOSS if unnamed and self.world.chance(self.world.profile.team) else None
         agent = self.world.addressed.setdefault((self.user.id, key), named)

@@ -134,4 +134,19 @@ def test_an_agent_that_may_ask_goes_on_with_what_it_was_told(writer: Person, run
     one.page.reload()
     one.hears("as you like")
     assert one.shape() == whole
+    one.say('[[aside Let me write.]] [[tool write_project {"title": "Cats"}]] go')
+    expect(cards).to_have_count(1)
+    one.say("in green", "Steer")
+    one.sees_waiting("in green")
+    cards.get_by_role("button", name="Allow", exact=True).click()
+    one.hears("to: in green")
+    one.expect_idle()
+    order = one.messages.locator(".bubble, .markdown").all_text_contents()[-3:]
+    assert order[0] == "Let me write."
+    assert order[1].endswith("in green")
+    assert "to: in green" in order[2]
+    whole = one.shape()
+    one.page.reload()
+    one.hears("to: in green")
+    assert one.shape() == whole
     httpx.delete(agents, headers=keys, params={"slug": "eq.asker"}).raise_for_status()

@@ -5,7 +5,9 @@ export type StreamPart =
   | { kind: "text"; id: string; text: string }
   | { kind: "tool"; id: string; call: ToolCall }
   | { kind: "source"; id: string; source: Source }
-  | { kind: "handoff"; id: string; handoff: Handoff };
+  | { kind: "handoff"; id: string; handoff: Handoff }
+  /** A message that has joined the answer here; its id is that of its turn. */
+  | { kind: "steered"; id: string; text: string };
 
 /** A line of the transcript: its words with its calls at their places, and at its end what it cites. */
 export function partsOf({ text, calls, sources = [] }: Line): StreamPart[] {

@@ -45,7 +45,7 @@ export class TurnRecords {
 /** What a stream told that the transcript may not. */
 export function recordOf(parts: readonly StreamPart[], completed: boolean): TurnRecord {
   const handoffs = parts.flatMap((part) => (part.kind === "handoff" ? [part.handoff] : []));
-  const last = parts.slice(parts.findLastIndex((part) => part.kind === "handoff") + 1);
+  const last = parts.slice(parts.findLastIndex((part) => part.kind === "handoff" || part.kind === "steered") + 1);
   const said = completed ? [] : last.map(shortened);
   return { ...(handoffs.length && { handoffs }), ...(said.length && { said }) };
 }

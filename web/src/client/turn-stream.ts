@@ -127,6 +127,10 @@ export class TurnStream {
       }
       case "data-handoff":
         return this.put({ kind: "handoff", id: frame.id!, handoff: frame.data as Handoff });
+      case "data-steered":
+        this.put({ kind: "steered", id: frame.id!, text: (frame.data as { text: string }).text });
+        if (this.news) this.onNews(this.news); // it waits no more
+        return;
       case "data-turn":
         return this.told(frame.data as TurnNews);
       case "data-error":

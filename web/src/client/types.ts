@@ -1,6 +1,6 @@
 // What the function says, as far as this page reads it.
 
-export type Strategy = "enqueue" | "interrupt" | "coalesce" | "reject";
+export type Strategy = "enqueue" | "steer" | "interrupt" | "coalesce" | "reject";
 
 export interface Agent {
   slug: string;
@@ -19,6 +19,8 @@ export interface Line {
   partial: boolean;
   created_at: string;
   handoff_to?: string | null;
+  /** The turn that was being answered as this message joined it. */
+  steered_into?: string | null;
   /** What its agent called meanwhile. */
   calls: PlacedCall[];
   /** What it cites. */

@@ -3,6 +3,7 @@ import { Popover } from "../page/Popover";
 
 const CHOICES: [Strategy, string, string][] = [
   ["enqueue", "Wait in line", "It is answered after the messages before it. This is what Send does."],
+  ["steer", "Steer", "It joins the present answer at its next step; without one it waits in line."],
   ["interrupt", "Interrupt", "Stops the present answer and is answered next."],
   ["coalesce", "Add to next", "It joins the message that waits; they get one answer."],
   ["reject", "Only if free", "It is sent only if nothing is being answered; otherwise it comes back into the box."],

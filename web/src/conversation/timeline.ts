@@ -53,14 +53,16 @@ export function timelineOf(state: ConversationState, streamed: readonly StreamPa
   const live = state.stream?.turnId ?? null;
   const isLive = (turn: string) => turn === live && (open.has(turn) || streamed.length > 0);
   const segments = new Map<string, number>();
+  const told = new Set(streamed.flatMap((part) => (part.kind === "steered" ? [part.id] : [])));
   for (const line of state.lines) {
     const turn = line.turn_id;
     if (line.role === "user") {
       asked.add(turn);
+      if (line.steered_into && isLive(line.steered_into) && told.has(turn)) continue; // it stands among what is streamed
       items.push(open.has(turn) ? message(turn, line.text, line.created_at) : endedMessage(line, state));
     } else if (!isLive(turn)) {
       const segment = segments.get(turn) ?? 0;
-      if (line.handoff_to) segments.set(turn, segment + 1);
+      segments.set(turn, segment + 1); // behind a line comes a handoff, or a message that was steered
       items.push(...settled(line, segment, state));
     }
     if (line === lastOf.get(turn) && !isLive(turn) && !open.has(turn)) {
@@ -138,7 +140,8 @@ function settled(line: Line, segment: number, state: ConversationState): Timelin
   }
   if (line.handoff_to && line.agent) {
     const { agent: from, handoff_to: to } = line;
-    const made = record?.ending?.handoffs[segment] ?? record?.handoffs?.[segment] ?? { from, to };
+    const known = record?.ending?.handoffs ?? record?.handoffs ?? [];
+    const made = [known[segment], ...known].find((one) => one?.from === from && one.to === to) ?? { from, to };
     items.push({ kind: "handoff", id: `${id}-handoff`, handoff: made });
   }
   return items;
@@ -183,6 +186,13 @@ function growing(
     parts = [];
   };
   for (const part of streamed) {
+    if (part.kind === "steered") {
+      const said = parts.length > 0;
+      close(true);
+      if (said) segment += 1; // else the handoff has begun one
+      items.push(message(part.id, part.text, null));
+      continue;
+    }
     if (part.kind !== "handoff") {
       if (part.kind !== "text" || part.text) parts.push(part);
       continue;
