@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -14,7 +15,8 @@ REQUIRED = {
     "SUPABASE_URL": "https://project.supabase.co",
     "SUPABASE_SECRET_KEY": f"sb_secret_{CANARY}",
 }
-EXAMPLE = Path(__file__).parents[1] / ".env.example"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / ".env.example"
 
 
 def faults(**environment: str) -> dict[str, str]:
@@ -160,6 +162,38 @@ def test_the_example_lists_every_setting_in_order_with_its_default() -> None:
     given = {name for name, value in listed.items() if value}
     unset = {name.upper() for name in Settings.model_fields if getattr(defaults, name) in (None, ())}
     assert given == listed.keys() - unset - REQUIRED.keys()
+
+
+def test_every_setting_is_explained() -> None:
+    pages = "".join(page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
+    assert [name for name in Settings.model_fields if not re.search(rf"\b{name.upper()}\b", pages)] == []
+
+
+def read_of(tree: ast.AST, *holders: str) -> set[str]:
+    """The attributes that are read of what is called so, alone or as another's attribute."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and ((isinstance(node.value, ast.Name) and node.value.id in holders)
+             or (isinstance(node.value, ast.Attribute) and node.value.attr in holders))
+    }  # fmt: skip
+
+
+def test_no_setting_is_without_effect() -> None:
+    """Each is read somewhere: by its name, or by a property of the settings that is read in its turn."""
+    files = [path for room in ("shared", "functions") for path in sorted((ROOT / room).rglob("*.py"))]
+    used: set[str] = set()
+    own: dict[str, set[str]] = {}
+    for path in files:
+        tree = ast.parse(path.read_text())
+        used |= read_of(tree, "settings", "_settings")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == "Settings":
+                own = {one.name: read_of(one, "self") for one in node.body if isinstance(one, ast.FunctionDef)}
+    assert len(own) > 3
+    effective = used.union(*(read for name, read in own.items() if name in used))
+    assert [name for name in Settings.model_fields if name not in effective] == []
 
 
 @pytest.mark.parametrize("secret", ["x", "x" * 15])
