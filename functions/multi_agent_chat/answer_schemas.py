@@ -149,10 +149,13 @@ MESSAGE_LIST = shaped(
         "next_before_seq": nullable(COUNT),
     }
 )
+_RATING = shaped({"turn_id": UUID, "good": FLAG, "comment": nullable(TEXT), "created_at": TIME})
 EXPORT = shaped(
     {
         "user_id": UUID,
-        "conversations": listed(shaped(_CONVERSATION | {"project": SOME_OBJECT, "lines": listed(_LINE)})),
+        "conversations": listed(
+            shaped(_CONVERSATION | {"project": SOME_OBJECT, "feedback": listed(_RATING), "lines": listed(_LINE)})
+        ),
     }
 )
 _AGENT = shaped(

@@ -44,7 +44,9 @@ class OwnDataRoutes:
         between = "\n"
         async for one in self._conversations(user_id, first):
             project = await self._deps.read(self._deps.store.read_project(user_id, one.conversation_id))
-            yield between + _text(render.conversation(one) | {"project": dict(project)})[:-1] + ', "lines": ['
+            feedback = await self._deps.read(self._deps.store.read_feedback(user_id, one.conversation_id))
+            more = {"project": dict(project), "feedback": [dict(row) for row in feedback]}
+            yield between + _text(render.conversation(one) | more)[:-1] + ', "lines": ['
             with contextlib.suppress(NotFound):  # deleted meanwhile
                 async for page in self._pages(user_id, one.conversation_id):
                     yield page

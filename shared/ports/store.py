@@ -218,6 +218,10 @@ class Store(TurnStatistics, Outbox, Protocol):
         """The conversation's project record: title, script, scenes; empty where nothing was written."""
         ...
 
+    async def read_feedback(self, user_id: str, conversation_id: str) -> Sequence[JsonObject]:
+        """What its user thinks of the conversation's answers: `turn_id`, `good`, `comment`, `created_at`."""
+        ...
+
     async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
         """Change the fields given; the record afterwards. Raises NotFound."""
         ...

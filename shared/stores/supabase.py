@@ -333,6 +333,11 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
             "chat_read_project", by_outcome({"ok": _project}), user=user_id, conversation=conversation_id
         )
 
+    async def read_feedback(self, user_id: str, conversation_id: str) -> Sequence[JsonObject]:
+        return await self._rpc.call(
+            "chat_read_feedback", list_of("feedback", lambda row: row), user=user_id, conversation=conversation_id
+        )
+
     async def write_project(self, user_id: str, conversation_id: str, fields: JsonObject) -> JsonObject:
         return await self._rpc.call(
             "chat_write_project",

@@ -62,3 +62,14 @@ language sql stable set search_path = '' as $$
 $$;
 
 select chat_internal.restrict_to_service_role('public.chat_list_feedback');
+
+-- What a user thinks of the answers of one conversation.
+create function public.chat_read_feedback(p_user uuid, p_conversation uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('outcome', 'ok', 'feedback', coalesce(jsonb_agg(jsonb_build_object(
+    'turn_id', f.turn_id, 'good', f.good, 'comment', f.comment, 'created_at', chat_internal.iso(f.created_at))
+    order by f.created_at, f.turn_id), '[]'))
+  from public.chat_feedback f where f.user_id = p_user and f.conversation_id = p_conversation
+$$;
+
+select chat_internal.restrict_to_service_role('public.chat_read_feedback');

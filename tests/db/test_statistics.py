@@ -152,6 +152,16 @@ def test_feedback_is_told_by_agent_and_the_newest_first(chat: Chat) -> None:
         (turns[1], False, "too long"),
         (turns[0], True, None),
     ]
+    own = chat.db.call("chat_read_feedback", user=chat.user, conversation=chat.conversation)["feedback"]
+    assert [(one["turn_id"], one["good"], one["comment"]) for one in own] == [
+        (turns[0], True, None),
+        (turns[1], False, "too long"),
+    ]
     (now,) = [one for one in told["agents"] if one["slug"] == "orchestrator"]
     was = before.get("orchestrator", {"good": 0, "bad": 0})
     assert (now["good"] - was["good"], now["bad"] - was["bad"]) == (1, 1)
+    chat.db.call("chat_delete_conversations", user=chat.user, limit=9)
+    assert chat.db.call("chat_read_feedback", user=chat.user, conversation=chat.conversation)["feedback"] == []
+    assert chat.db.call("chat_list_feedback", limit=200)["feedback"] == [
+        one for one in told["feedback"] if one["turn_id"] not in turns
+    ]

@@ -266,6 +266,16 @@ def project(chat: Case) -> None:
     chat.db.call("chat_write_project", **chat.here(patch='{"title": "mine"}'))
 
 
+def judge(db: Database, chat: Chat, claim: dict[str, Any]) -> None:
+    columns = "turn_id, user_id, conversation_id, good, created_at"
+    values = (claim["turn"]["turn_id"], chat.user, chat.conversation)
+    db.run(f"insert into public.chat_feedback ({columns}) values (%s, %s, %s, false, '2026-01-01')", *values)
+
+
+def judged(chat: Case) -> None:
+    judge(chat.db, chat, answered(chat))
+
+
 def of(function: str, **more: Any) -> Callable[[Case], Prepared]:
     return lambda chat: (function, chat.here(**more))
 
@@ -415,6 +425,7 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     ),
     "a project read": then(project, of("chat_read_project")),
     "no project read": of("chat_read_project"),
+    "feedback read": then(judged, of("chat_read_feedback")),
     "a project written": then(running, of("chat_write_project", patch='{"script": "mine"}')),
     "a project of no conversation written": of("chat_write_project", patch='{"script": "mine"}'),
     "a message to what the twin deleted": lambda chat: chat.message(conversation=GONE),
@@ -462,6 +473,7 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     twin.submit(strategy="interrupt", text="twin's")
     twin.advance(first["epoch"], first["turn"]["turn_id"], "cancelled", '{"partial": "twin\'s"}', lease_ms=0)
     db.call("chat_note_stream", user=twin.user, turn=first["turn"]["turn_id"], whole=False)
+    judge(db, twin, first)
     head = twin.claim(lease_ms=3_600_000)
     fence = {"turn": head["turn"]["turn_id"], "epoch": head["epoch"]}
     thread = json.dumps(

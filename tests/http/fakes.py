@@ -297,6 +297,11 @@ class FakeChat:
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return {"title": None, "script": None, "scenes": []}
 
+    async def read_feedback(self, user_id: str, conversation_id: str) -> Sequence[JsonObject]:
+        turns = [turn for turn in self.turns.values() if turn.conversation_id == conversation_id]
+        rating = {"good": False, "comment": "too long"}
+        return [{"turn_id": turn.turn_id, **rating, "created_at": turn.created_at} for turn in turns]
+
     async def list_messages(
         self,
         user_id: str,

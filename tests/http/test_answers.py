@@ -370,6 +370,7 @@ async def test_everything_of_a_user_as_one_file(http: httpx.AsyncClient, chat: F
     assert body["user_id"] == ALICE
     assert [one["conversation_id"] for one in body["conversations"]] == own
     assert [line["seq"] for line in body["conversations"][0]["lines"]] == [1, 2, 3, 4]
+    assert body["conversations"][0]["feedback"][0]["comment"] == "too long"
     assert_error(await http.request("DELETE", "/me", json={"sure": True}, headers=bearer()), 422, "unknown_field")
     assert (await http.delete("/me", headers=bearer())).status_code == 204
     assert assert_answer(await http.get("/me/export", headers=bearer()), 200)["conversations"] == []
