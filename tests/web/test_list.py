@@ -10,11 +10,12 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.web.canned import fulfil, row
+from tests.web.canned import Canned, fulfil, row
 from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
 
+ALONE = re.compile("/functions/v1/.*/conversations/")
 LISTED = "**/functions/v1/**/conversations?*"
 
 
@@ -45,6 +46,8 @@ def test_older_conversations_come_as_one_scrolls(writer: Person) -> None:
         fulfil(route, {"conversations": page, "next_before": more})
 
     one.page.route(LISTED, serve)
+    alone: list[str] = []  # questions about one conversation, that which is open aside
+    one.page.on("request", lambda request: alone.append(request.url) if ALONE.search(request.url) else None)
     one.page.reload()
     nav = one.page.get_by_role("navigation", name="Conversations")
     entries = nav.locator("li .title")
@@ -55,6 +58,7 @@ def test_older_conversations_come_as_one_scrolls(writer: Person) -> None:
     expect(entries.last).to_have_text("Conversation 74")
     expect(nav.get_by_role("button", name="Older conversations")).to_have_count(0)
     assert len(set(asked)) == 3
+    assert [url for url in alone if one.conversation not in url] == []  # titles come with the list
     expect(nav.get_by_role("heading")).not_to_have_count(0)
 
 
@@ -150,3 +154,17 @@ def test_a_deletion_can_be_undone_for_a_moment_and_is_sent_at_once_by_a_page_tha
     expect(one.list).to_have_attribute("aria-busy", "false")
     expect(first).to_have_count(0)
     expect(second).to_have_count(0)
+
+
+def test_a_conversation_that_was_deleted_elsewhere_goes_from_the_page(reader: Person) -> None:
+    one = reader
+    canned = Canned.of("a question", "its answer")
+    canned.serve(one.page)
+    one.page.reload()
+    one.hears("its answer")
+    gone = {"code": "not_found", "message": "There is no such conversation.", "retryable": False}
+    one.page.unroute("**/functions/v1/**/conversations/*")
+    one.page.route("**/functions/v1/**/conversations/*", lambda route: fulfil(route, gone, 404))
+    one.page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(one.page.get_by_text("This conversation has been deleted.")).to_be_visible()
+    one.sees_nothing_of("its answer")
