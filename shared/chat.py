@@ -290,11 +290,12 @@ class ChatService:
     async def _serve_and_wait(self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool) -> Turn:
         clock, shutdown = self._instance.clock, self._instance.shutdown
         budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
+        fresh = claim is None  # the turn is as the caller has just read it
         with contextlib.suppress(TimeoutError):
             async with shutdown.limit(deadline):
                 serves = True
                 while not turn.status.final and clock.now() < shutdown.bound(deadline):
-                    ours, claim = claim, None
+                    ours, claim, fresh = claim, None, False
                     try:
                         served = await self._server.serve(turn, ours, budget) if serves else None
                         peek = None if served is not None else await self._server.peek(turn)
@@ -311,7 +312,7 @@ class ChatService:
                         raise await self._why_gone(turn) from None
         if claim is not None:  # it came after the deadline
             await HeldTurn(self._instance, claim).release()
-        return turn if turn.status.final else await self._last_look(turn)
+        return turn if turn.status.final or fresh else await self._last_look(turn)
 
     async def _last_look(self, turn: Turn) -> Turn:
         try:

@@ -66,6 +66,16 @@ async def test_an_undisturbed_turn_on_a_known_thread_costs_three_calls(instances
     assert one.rpc.called == ["chat_submit_turn", "chat_advance_turn", "chat_advance_turn"]
 
 
+async def test_who_does_not_wait_costs_one_call(instances: Instances) -> None:
+    one, user = await instances.make(), new_user()
+    turn = await one.send(user, "hello", wait=0)
+    assert turn.status is TurnStatus.QUEUED
+    assert one.rpc.called == ["chat_submit_turn"]
+    one.rpc.called.clear()
+    assert (await one.wait(user, turn, seconds=0)).status is TurnStatus.QUEUED
+    assert one.rpc.called == ["chat_get_turn"]
+
+
 async def test_messages_sent_at_once_through_two_instances_are_answered_in_order(
     instances: Instances, emulator: RunningEmulator
 ) -> None:
