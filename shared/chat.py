@@ -172,6 +172,8 @@ class ChatService:
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
         peek = await self._instance.store.get_turn(user.id, turn_id)
+        if peek.turn.status is TurnStatus.REQUIRES_ACTION:  # a look from before a person spoke says that it still waits
+            self._instance.reads.forget(peek.turn.conversation)
         with _deleted_is_not_found():
             return await self._see_through(peek.turn, None, deadline)
 

@@ -123,3 +123,29 @@ async def test_three_agents_with_tools_answer_one_message_and_the_next_goes_to_t
     state = await running.emulator_state()
     assert state["violations"] == []
     assert [run["id"] for run in state["runs"] if run["status"] == "requires_action"] == []
+
+
+async def test_a_message_at_one_instance_joins_the_turn_at_the_other(running: Stack) -> None:
+    """The turn waits for its user, so that nothing hangs on how fast it is."""
+    user, conversation = str(uuid.uuid4()), str(uuid.uuid4())
+    row = {"owner_id": user, "slug": "asker", "name": "Asker", "model": "emulated-model", "tools": ["write_project"]}
+    async with running.person(0, user_id=user) as here, running.person(1, user_id=user) as there:
+        keys = {"apikey": running.secret_key, "authorization": f"Bearer {running.secret_key}"}
+        url = f"{running.supabase}/rest/v1/chat_agents"
+        (await here.post(url, headers=keys, json=row | {"approvals": ["write_project"]})).raise_for_status()
+        text = '[[aside Let me write.]] [[tool write_project {"title": "Owls"}]] go'
+        turn = (await ask(here, text, conversation, agent="asker")).json()
+        assert turn["status"] == "waiting", turn
+        steered = await ask(there, "in green", conversation, multitask_strategy="steer", wait_seconds=0)
+        assert (steered.status_code, "steered_into" in steered.json()) == (202, False)
+        said = {"call_id": turn["calls"][0]["call_id"], "approve": True}
+        (await there.post(f"/turns/{turn['turn_id']}/answers", json=said)).raise_for_status()
+        done = (await here.get(f"/turns/{turn['turn_id']}", params={"wait_seconds": 20})).json()
+        told = (await there.get(f"/turns/{steered.json()['turn_id']}", params={"wait_seconds": 20})).json()
+        assert done["status"] == "completed", done
+        assert done["reply"]["text"].startswith("Emulated reply 2 to: in green"), done
+        assert (told["status"], told["reply"], told["steered_into"]) == ("completed", done["reply"], turn["turn_id"])
+        assert done["covers"] == [turn["turn_id"], told["turn_id"]]
+        transcript = (await there.get(f"/conversations/{conversation}/messages")).json()["messages"]
+        assert [line["text"] for line in transcript] == [text, "Let me write.", "in green", done["reply"]["text"]]
+    assert (await running.emulator_state())["violations"] == []

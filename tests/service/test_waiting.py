@@ -225,3 +225,19 @@ async def test_an_answer_that_does_not_come_counts_as_no(
     assert '"expired"' in (done.reply or "")
     with pytest.raises(Conflict):
         await answer(one, user, turn, turn.calls[0].call_id, approve=True)
+
+
+async def test_what_was_said_at_another_instance_is_seen_at_once(
+    instances: Instances, team_of: Callable[[User], Team]
+) -> None:
+    """This one has just seen that the turn waits, and would take that for true for a while."""
+    one, two, user = (
+        await instances.make(poll_min_seconds="20", poll_max_seconds="20"),
+        await instances.make(),
+        new_user(),
+    )
+    parts = [calls(WRITE), says("Done.")]
+    turn = await waiting(one, user, team_of(user), *parts, tools=("write_project",), approvals=("write_project",))
+    assert (await one.wait(user, turn)).status is TurnStatus.WAITING
+    await answer(two, user, turn, turn.calls[0].call_id, approve=True)
+    assert (await one.wait(user, turn)).reply == "Done."

@@ -312,10 +312,16 @@ MUTANTS = (
                ("steered_step = jsonb_array_length(t.steps), steered_runs = jsonb_array_length(t.runs),", ""),
                ("steered_handoffs = jsonb_array_length(t.handoffs) - p_handed_over::int, updated_at", "updated_at")),
     )),
+    Mutant("a steered message is edited after it was told", "steering", (
+        in_sql("public.chat_edit_turn", (" or t.joined_to is not null", "")),
+    ), says="had not read it", first_seed=19),
+    Mutant("what stands before a step that has ended is put back", "steering", (
+        in_sql("chat_internal.displaced", ("where step.ordinality > coalesce(t.steered_step, 0)", "where false")),
+    ), says="holds the messages", first_seed=17),
     Mutant("a steered message is cancelled after it was told", "steering", (
         in_sql("public.chat_cancel_turn", ("if t.steered_step is not null and t.finished_at is null then",
                                            "if false then")),
-    ), says="what it was steered into"),
+    ), says="what it was steered into", first_seed=6),
     Mutant("a steered message has no line", "steering", (
         in_sql("chat_internal.take_steering", ("perform chat_internal.add_line(m, 'user', null, m.text, p_now);", "")),
     ), says="its lines are"),
