@@ -67,6 +67,7 @@ soak: soak-simulation ## 300 messages on each wire while processes die, connecti
 soak-simulation: $(STAMP) # thousands of seeds on a virtual clock, and every single crash, freeze and lost answer
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 	$(BIN)/python -m tests.simulation.crashes
+	$(BIN)/python -m tests.simulation.deletions
 
 refusals: $(STAMP) ## print the table of bad requests and what the function answers to each
 	@$(BIN)/python -m tests.security

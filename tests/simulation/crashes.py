@@ -215,6 +215,9 @@ def main() -> int:
             broken += _tell(f"{what}, shutdowns", list(shutdowns(db, kind, team=team)), bound)
             broken += _tell(f"{what}, freezes", list(freezes(db, kind, team=team)), FREEZE_BOUND)
             broken += _tell(f"{what}, lost answers", list(lost_answers(db, kind, team=team)), LOST_ANSWER_SECONDS)
+            if not team:
+                found = list(deaths(db, kind, returning=True, tells=True))
+                broken += _tell(f"{what}, deaths, another service is told of the ends", found, BOUNDS[True])
     return int(broken > 0)
 
 

@@ -2,12 +2,15 @@
 
 What is checked is what a deletion promises: no message is answered after it, nothing of the conversation is left in the
 rows or at the provider once the sweep has run, and nothing of another user is touched.
+
+`python -m tests.simulation.deletions` takes every place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,7 +20,7 @@ from shared.clock import LoopClock
 from shared.core.errors import StoreUnavailable
 from shared.core.turns import MultitaskStrategy
 from tests.simulation.crashes import CONVERSATION, RETRY_SECONDS, SEED
-from tests.simulation.database import Database
+from tests.simulation.database import Database, database
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.keepers import Keeper
 from tests.simulation.modes import Profile
@@ -56,12 +59,15 @@ async def story(world: World) -> None:
     waiting = world.spawn(_post(owner, 1))
     await asyncio.sleep(1.5)  # its run is under way
     await owner.delete(CONVERSATION)
-    world.counts["boundaries"] = world.steps
     if await _post(owner, 1) != "conversation_deleted" or await _post(owner, 2) != "conversation_deleted":
         world.blame("a message was taken after the deletion")
     if await waiting != "conversation_deleted":
         world.blame("who waited there was not told")
-    await asyncio.sleep(LATEST_SECONDS)
+    last_at = world.now + LATEST_SECONDS
+    while world.database.texts(LEFT) and world.now < last_at:  # noqa: ASYNC110
+        await asyncio.sleep(1)
+    world.counts["boundaries"] = world.steps  # those of the schedule that ends and deletes what was left among them
+    await asyncio.sleep(max(last_at - world.now, 0))
     world.owners = {turn: user for turn, user in world.owners.items() if user != owner.user.id}
     for found in _left(world, owner, other):
         world.blame(found)
@@ -99,3 +105,19 @@ async def _sweep_all(instance: Instance) -> None:
     with contextlib.suppress(StoreUnavailable):
         deadline = instance.world.now + SETTINGS.sweep_seconds - ANSWER_SECONDS
         await Tidying(instance.store, instance.chat, LoopClock()).run(deadline)
+
+
+def main() -> int:
+    bad = 0
+    with database() as db:
+        for kind in ("threads", "responses"):
+            found = list(deletions(db, kind))
+            broken = [result for result in found if result.violations]
+            bad += len(broken)
+            sys.stdout.write(f"{kind}: a rotation and a deletion, {len(found) - 1} deaths, broken {len(broken)}\n")
+            sys.stdout.writelines(f"{result.report()}\n" for result in broken[:3])
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
