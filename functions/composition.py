@@ -153,6 +153,7 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
         state=settings.responses_state,
         background=settings.responses_background,
         most_streams=settings.max_open_streams,
+        mcp_headers={name: value.get_secret_value() for name, value in (settings.mcp_headers or {}).items()},
     )
     assistants = AssistantsProvider(
         openai,

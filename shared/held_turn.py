@@ -46,6 +46,10 @@ class HeldTurn(TurnLease):
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
         self._heard: tuple[str | None, str] = (None, "")  # a run, and what it has said as far as its stream told
 
+    def record_of(self, run_id: str | None, status: str, text: str | None = None) -> RunRecord:
+        """A run of the agent at work, as the turn's record shows it."""
+        return RunRecord(run_id, self.agent.slug, status, text, version=self.agent.version, model=self.agent.model)
+
     def thread_or_new(self, provider: Provider) -> Thread:
         """The turn's thread, or one of this provider that is still to be made."""
         return self.thread or Thread(provider.name)

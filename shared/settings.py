@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from shared.core.turns import MultitaskStrategy
 _MIN_HS256_BYTES = 32
 _MIN_SECRET_CHARS = 16  # of a secret that a person makes up
 _NOT_IN_BASE, _VISIBLE = re.compile(r"[\s?#@]"), re.compile(r"[\x21-\x7e]+")
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[A-Za-z0-9_-]{1,64}"), re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _MIN_WEBHOOK_BYTES, _MAX_WEBHOOK_BYTES = 24, 64  # as Standard Webhooks has it
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 
@@ -95,12 +97,28 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _mcp_headers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        headers = json.loads(value)
+    except (ValueError, RecursionError):
+        headers = None
+    if not isinstance(headers, dict) or not all(
+        _HEADER_NAME.fullmatch(name) and isinstance(text, str) and _HEADER_VALUE.fullmatch(text)
+        for name, text in headers.items()
+    ):
+        raise ValueError('must be a JSON object such as {"issues": "Bearer ..."}, its values visible ASCII and blanks')
+    return headers
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
 HmacSecret = Annotated[SecretStr, AfterValidator(_hmac_key)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+McpHeaders = Annotated[dict[str, SecretStr], BeforeValidator(_mcp_headers)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]  # 0 switches it off
@@ -121,6 +139,7 @@ class Settings(BaseModel):
     provider: Literal["responses", "assistants"] = "responses"
     responses_state: Literal["conversation", "transcript"] = "conversation"
     responses_background: Literal["auto", "on", "off"] = "auto"
+    mcp_headers: McpHeaders | None = None
     supabase_url: BaseUrl
     supabase_secret_key: HeaderSecret
     supabase_jwt_secret: HmacSecret | None = None

@@ -39,6 +39,11 @@ class Config(BaseModel):
     conversation: Literal["on", "ignore", "404"] = "on"
     """`ignore`: answered without history, with `conversation: null`; `404`: no such routes and ids."""
 
+    refused_parameters: tuple[str, ...] = ()
+    """Parameters of a create that this server's models do not take: 400."""
+    missing_models: tuple[str, ...] = ()
+    """Models for which a create is refused with 404."""
+
     lock: bool = True
     """False: two active runs on one thread are both accepted, and counted as a violation."""
     conflict_status: Literal[400, 409] = 400

@@ -103,6 +103,20 @@ def unknown_route(method: str, path: str) -> ApiError:
     return ApiError(f"Invalid URL ({method} {path})", status=404)
 
 
+def unknown_parameter(name: str) -> ApiError:
+    return ApiError(f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
+
+
+def unsupported_parameter(name: str) -> ApiError:
+    text = f"Unsupported parameter: '{name}' is not supported with this model."
+    return ApiError(text, code="unsupported_parameter", param=name)
+
+
+def no_model(name: str) -> ApiError:
+    text = f"The model '{name}' does not exist or you do not have access to it."
+    return ApiError(text, status=404, code="model_not_found")
+
+
 def missing_parameter(name: str) -> ApiError:
     return ApiError(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
 

@@ -60,6 +60,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.RUN_CANCELLED: (502, "The run was cancelled at the provider."),
     ErrorCode.RUN_INCOMPLETE: (502, "The agent's answer was cut off."),
     ErrorCode.EMPTY_REPLY: (502, "The agent ended without an answer."),
+    ErrorCode.REPLY_NOT_JSON: (502, "The agent was to answer in JSON, and its answer is none."),
     ErrorCode.UNSUPPORTED_REPLY: (
         502,
         "The agent answered with something that is no text, such as an image, and only text is shown.",
@@ -76,6 +77,7 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.PROVIDER_ERROR: (502, "The provider answered with an error."),
     ErrorCode.PROVIDER_API_ABSENT: (502, "The provider's host does not have the API this service is set up for."),
     ErrorCode.PROVIDER_AUTH: (502, "The provider refused this service's key."),
+    ErrorCode.AGENT_NOT_SUPPORTED: (502, "The agent's row asks for something that its provider's wire cannot do."),
     ErrorCode.PROVIDER_MODEL: (502, "The provider does not have the model that the agent's row names."),
     ErrorCode.PROVIDER_QUOTA: (502, "This service's quota at the provider is used up."),
     ErrorCode.PROVIDER_REFUSED: (502, "The provider refused the request."),

@@ -28,7 +28,11 @@ ERROR = shaped(
     },
     {"details": SOME_OBJECT},
 )
-_RUN = shaped({"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT}, {"text": TEXT, "asked_by": TEXT})
+_RUN = shaped(
+    {"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT},
+    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT},
+)
+_REPLY = shaped({"text": TEXT}, {"json": SOME_OBJECT, "json_error": shaped({"code": TEXT, "message": TEXT})})
 _HANDOFF = shaped({"from": TEXT, "to": TEXT, "reason": TEXT, "task": TEXT})
 _TURN = {
     "turn_id": UUID,
@@ -36,7 +40,7 @@ _TURN = {
     "seq": COUNT,
     "status": STATUS,
     "agent": TEXT,
-    "reply": nullable(shaped({"text": TEXT})),
+    "reply": nullable(_REPLY),
     "runs": listed(_RUN),
     "handoffs": listed(_HANDOFF),
     "waited_ms": COUNT,

@@ -31,7 +31,7 @@ def turn_answer(turn: Turn, replayed: bool, *, quoting: bool = True) -> dict[str
         "seq": turn.seq,
         "status": turn.status.value,
         "agent": turn.agent,
-        "reply": {"text": turn.reply} if quoting and turn.reply is not None else None,
+        "reply": _reply(turn) if quoting else None,
         "runs": [_run(run, quoting) for run in turn.runs],
         "handoffs": [handoff_made(handoff, quoting) for handoff in turn.handoffs],
         "waited_ms": turn.waited_ms,
@@ -48,12 +48,30 @@ def _steered(turn: Turn) -> dict[str, Any]:
     return {} if turn.steered_into is None else {"steered_into": turn.steered_into}
 
 
+def _reply(turn: Turn) -> dict[str, Any] | None:
+    """One that was asked for under a JSON Schema is also shown as what it means; where that is nothing, it is said."""
+    if turn.reply is None:
+        return None
+    reply: dict[str, Any] = {"text": turn.reply}
+    if turn.structured_at is not None:
+        value = tool_values.came_of_it(turn.reply[turn.structured_at :])
+        if isinstance(value, dict):
+            return reply | {"json": value}
+        code = ErrorCode.REPLY_NOT_JSON
+        return reply | {"json_error": {"code": code.value, "message": sentence_of(code)}}
+    return reply
+
+
 def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"run_id": shown_id(run.run_id), "agent": run.agent, "status": run.status}
     if quoting and run.text is not None:
         shown["text"] = run.text
     if run.asked_by is not None:
         shown["asked_by"] = run.asked_by
+    if run.version is not None:
+        shown["version"] = run.version
+    if run.model is not None:
+        shown["model"] = run.model
     return shown
 
 

@@ -13,7 +13,7 @@ from shared.core.model import Agent
 from shared.core.pace import CONFLICT_GROWTH, Pace, retry_pause
 from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.tool_messages import error_output
-from shared.core.turns import RunRecord, RunStart
+from shared.core.turns import RunRecord, RunStart, safety_identifier
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch
@@ -186,6 +186,8 @@ class AgentAsTool:
             tools=tools,
             tool_outputs=steps[-1].outputs if told else (),
             steps=() if told else tuple(steps),
+            safety_identifier=safety_identifier(self._hold.turn.user_id),
+            after_calls=bool(steps),
             known_run_ids=tuple(step.run_id for step in steps if step.run_id is not None),
         )
 
@@ -212,7 +214,8 @@ class AgentAsTool:
             self._hold.add_asked(self._key, AskedRun(self._provider, thread, self._record_of(state, state.status)))
 
     def _record_of(self, state: RunState, status: str) -> RunRecord:
-        return RunRecord(state.run_id, self._agent.slug, status, asked_by=self._hold.agent.slug)
+        asked, by = self._agent, self._hold.agent.slug
+        return RunRecord(state.run_id, asked.slug, status, asked_by=by, version=asked.version, model=asked.model)
 
     async def _note(self, state: RunState) -> None:
         if state.waits_for_outputs and not self._provider.outputs_start_run:

@@ -126,14 +126,15 @@ def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | Non
     A run that went on after its calls (threads) shows up in several steps, each with more of the same text.
     """
     texts: dict[str | None, str] = {}
-    for step in _since_handoff(steps):
+    for step in since_handoff(steps):
         if step.agent == agent:
             texts[step.run_id] = max(texts.get(step.run_id, ""), step.text, key=len)
     texts.pop(last_run_id, None)
     return "\n\n".join(text for text in (*texts.values(), last_text) if text.strip())
 
 
-def _since_handoff(steps: Sequence[Step]) -> Sequence[Step]:
+def since_handoff(steps: Sequence[Step]) -> Sequence[Step]:
+    """The steps of the agent at work, since control came to it."""
     for at in range(len(steps), 0, -1):
         if steps[at - 1].handoff is not None:
             return steps[at:]

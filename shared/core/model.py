@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -68,6 +68,10 @@ class Agent:
     assistant_made: bool = False  # by us: one that was deleted is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
     owned: bool = False  # a user's own: no slug gives it what a global agent has
+    settings: JsonObject = field(default_factory=dict)  # of its model, by names of our own; checked in the database
+    output_schema: JsonObject | None = None  # the JSON Schema that its replies have
+    hosted_tools: tuple[JsonObject, ...] = ()  # that the provider carries out, as its row has them
+    version: int = 1  # of its row
 
 
 @dataclass(frozen=True, slots=True)

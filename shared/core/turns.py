@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -85,6 +86,11 @@ class Joined:
     status: TurnStatus
 
 
+def safety_identifier(user_id: str) -> str:
+    """What a provider is told of who asks: it tells users apart and names none."""
+    return hashlib.sha256(user_id.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Steered:
     """A message that was steered into a turn under way."""
@@ -113,6 +119,8 @@ class RunStart:
     history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
     displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
     repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
+    safety_identifier: str = ""  # a hash of the user, by which a provider tells one user's abuse from another's
+    after_calls: bool = False  # the agent has made calls in this turn: none is forced upon it again
     # this turn's runs that are already known, or the last items they left: never to be taken for a lost one
     known_run_ids: tuple[str, ...] = ()
 
@@ -126,6 +134,8 @@ class RunRecord:
     status: str
     text: str | None = None  # what it said, where that is not the reply
     asked_by: str | None = None  # the agent that called this one as a tool
+    version: int | None = None  # of the agent's row, as the run was started with it
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +189,7 @@ class Turn:
     finished_at: str | None = None
     # since its cancel was asked for, or since it was displaced; None: neither, or over
     cancelling_ms: int | None = None
+    structured_at: int | None = None  # where in the reply the JSON begins that was asked for under a schema
     stream_broken: bool = False  # a stream of it broke off, and none is known to have been written to its end
 
     @property

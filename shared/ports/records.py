@@ -118,6 +118,7 @@ class TurnUpdate:
     thread: Thread | None = None
     forget_thread: bool = False  # rotation: the next start seeds a new thread
     reply: str | None = None
+    structured_at: int | None = None  # with COMPLETED: where the JSON begins that was asked for under a schema
     error: JsonObject | None = None
     partial: str | None = None  # with CANCELLED: what had been said until then
     undisturbed: bool = False  # nothing can displace the turn after all: it goes on

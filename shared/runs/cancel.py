@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from shared.core.errors import NotCancellable, NotFoundAtProvider, ProviderError, RunsInForeground, ThreadGone
 from shared.core.pace import CANCEL_GROWTH, Pace
 from shared.core.runs import RunState, RunStatus
-from shared.core.turns import RunRecord, TurnStatus
+from shared.core.turns import TurnStatus
 from shared.held_turn import HeldTurn
 from shared.ports import Clock, Provider, TurnUpdate
 from shared.runs.start import RunRequests
@@ -165,7 +165,7 @@ async def cancel_repeat(
     A thread that cannot be cleared is given up. Raises Fenced, StoreUnavailable.
     """
     # the next holder has to find the answer too, instead of following what is being ended
-    record = RunRecord(repeat.run_id, hold.agent.slug, repeat.status)
+    record = hold.record_of(repeat.run_id, repeat.status)
     await hold.advance(TurnUpdate(to=TurnStatus.STARTING, run=record))
     ended: RunState | None = repeat
     if not repeat.terminal:

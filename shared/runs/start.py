@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ContentsRefused, NotSent, OutcomeUnknown
+from shared.core.handoff import since_handoff
 from shared.core.model import Message
 from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
-from shared.core.turns import RunStart
+from shared.core.turns import RunStart, safety_identifier
 from shared.held_turn import HeldTurn
 from shared.ports import Provider, Store, TurnUpdate
 from shared.tools.registry import Registry, specs
@@ -124,6 +125,8 @@ class RunRequests:
             history=() if keeps else await self._history(hold, self._carry.transcript_lines),
             displaced=hold.displaced if keeps and not told else (),
             repeated=turn.attempt > 1,
+            safety_identifier=safety_identifier(turn.user_id),
+            after_calls=bool(since_handoff(hold.steps)),
             known_run_ids=tuple(record.run_id for record in turn.runs if record.run_id is not None),
         )
 

@@ -46,6 +46,7 @@ def read_turn(row: JsonObject) -> Turn:
         remaining_ms=row["remaining_ms"],
         position=row["position"],
         reply=row["reply"],
+        structured_at=row["structured_at"],
         error=row["error"],
         draft=row["draft"],
         runs=tuple(_run(run) for run in row["runs"]),
@@ -83,6 +84,10 @@ def read_agent(row: JsonObject) -> Agent:
         handoffs=tuple(row["handoffs"]),
         agent_id=row["agent_id"],
         owned=row["owned"],
+        settings=row["settings"],
+        output_schema=row["output_schema"],
+        hosted_tools=tuple(row["hosted_tools"]),
+        version=row["version"],
         as_tool=row["as_tool"],
         approvals=tuple(row["approvals"]),
         client_tools=tuple(
@@ -98,7 +103,8 @@ def read_agent(row: JsonObject) -> Agent:
 
 
 def _run(row: JsonObject) -> RunRecord:
-    return RunRecord(row["run_id"], row["agent"], row["status"], row.get("text"), row.get("asked_by"))
+    optional = ("text", "asked_by", "version", "model")
+    return RunRecord(row["run_id"], row["agent"], row["status"], **{name: row.get(name) for name in optional})
 
 
 def _handoff(row: JsonObject) -> Handoff:

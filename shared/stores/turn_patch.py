@@ -33,6 +33,8 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["usage"] = asdict(step.usage)
     if step.reply is not None:
         patch["reply"] = step.reply
+    if step.structured_at is not None:
+        patch["structured_at"] = step.structured_at
     if step.error is not None:
         patch["error"] = step.error
     if step.partial is not None:
@@ -56,7 +58,7 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
 
 
 def _run(run: RunRecord) -> dict[str, Any]:
-    optional = {"text": run.text, "asked_by": run.asked_by}
+    optional = {"text": run.text, "asked_by": run.asked_by, "version": run.version, "model": run.model}
     always = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
     return always | {name: value for name, value in optional.items() if value is not None}
 

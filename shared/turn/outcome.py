@@ -22,6 +22,7 @@ async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool
         to=TurnStatus.COMPLETED,
         run=_record(hold, run),
         reply=reply,
+        structured_at=None if hold.agent.output_schema is None else _last_words_at(hold, run, reply),
         usage=run.usage,
         thread=hold.thread_after(run) if in_thread else None,
         forget_thread=not in_thread,
@@ -35,8 +36,8 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
     run_id = hold.turn.run_id if run is None else run.run_id
     words = said(hold, run, ("" if run_id is None else hold.heard_of(run_id)) or "")
     error: dict[str, str] = {"code": code}
-    if code == ErrorCode.PROVIDER_MODEL:
-        error["agent"] = hold.agent.slug  # whose row names the model
+    if code in (ErrorCode.PROVIDER_MODEL, ErrorCode.AGENT_NOT_SUPPORTED):
+        error["agent"] = hold.agent.slug  # whose row names what is to blame
     if run is not None and run.error_code is not None:
         error["provider_code"] = run.error_code
     if words.strip():
@@ -113,5 +114,13 @@ def said(hold: HeldTurn, run: RunState | None, words: str = "") -> str:
     return said_since_handoff(hold.agent.slug, hold.steps[steered:], run_id, heard)
 
 
+def _last_words_at(hold: HeldTurn, run: RunState, reply: str) -> int:
+    """Where in the reply the words behind the last calls begin: what was said before them is under no schema."""
+    last = hold.steps[-1] if hold.steps else None
+    before = last.text if last is not None and last.run_id == run.run_id else ""
+    words = run.text.removeprefix(before).lstrip("\n")
+    return len(reply) - len(words) if reply.endswith(words) else 0
+
+
 def _record(hold: HeldTurn, run: RunState) -> RunRecord:
-    return RunRecord(run.run_id, hold.agent.slug, run.status)
+    return hold.record_of(run.run_id, run.status)

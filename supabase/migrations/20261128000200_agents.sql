@@ -37,6 +37,11 @@ create table public.chat_agents (
   ask_user     boolean     not null default false,
   as_tool      boolean     not null default false,
   is_default   boolean     not null default false,
+  settings     jsonb       not null default '{}',  -- of its model: what these four may hold is said in agent_rows
+  output_schema jsonb,                             -- the JSON Schema that its replies have
+  hosted_tools jsonb       not null default '[]',  -- tools that the provider carries out
+  fallbacks    jsonb       not null default '[]',  -- who answers after a definite failure, in order: {model, provider}
+  version      int         not null default 1,     -- raised with every change; every run records it
   created_at   timestamptz not null default now(),
   constraint chat_agents_client_tools check (chat_internal.are_client_tools(client_tools, tools)),
   unique nulls not distinct (owner_id, slug),

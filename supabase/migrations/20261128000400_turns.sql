@@ -42,6 +42,7 @@ create table public.chat_turns (
   steered_handoffs int,                   -- and so many of its handoffs, without the one that it was told with
   webhook          boolean     not null default false,  -- its end is told to another service
   reply            text,
+  structured_at    int         check (structured_at >= 0),  -- where in the reply the JSON begins that was asked for
   error            jsonb,
   ops              text[]      not null default '{}',  -- the newest few writes, newest first: a repeated one is known
   not_before       timestamptz,

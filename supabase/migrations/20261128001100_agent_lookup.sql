@@ -52,7 +52,9 @@ begin
     'model', a.model, 'instructions', a.instructions, 'assistant_id', a.assistant_id,
     'assistant_made', a.assistant_made, 'tools', to_jsonb(a.tools), 'approvals', to_jsonb(a.approvals),
     'client_tools', a.client_tools, 'ask_user', a.ask_user,
-    'handoffs', to_jsonb(a.handoffs), 'as_tool', a.as_tool, 'is_default', a.is_default) end;
+    'handoffs', to_jsonb(a.handoffs), 'as_tool', a.as_tool, 'is_default', a.is_default,
+    'settings', a.settings, 'output_schema', a.output_schema, 'hosted_tools', a.hosted_tools,
+    'fallbacks', a.fallbacks, 'version', a.version) end;
 end $$;
 
 -- An agent at work, with those it may hand over to and those it may ask.

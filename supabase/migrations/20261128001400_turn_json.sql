@@ -63,7 +63,7 @@ begin
     'joined_to', t.joined_to, 'replaced', t.replaced, 'client_message_id', t.client_message_id,
     'joined', chat_internal.joined(t), 'steered', chat_internal.steered(t),
     'steered_into', case when t.strategy = 'steer' then t.joined_to end,
-    'reply', t.reply, 'error', t.error, 'draft', t.draft,
+    'reply', t.reply, 'structured_at', t.structured_at, 'error', t.error, 'draft', t.draft,
     'stream_broken', chat_internal.stream_broken(t.id),
     'usage', jsonb_build_object('input_tokens', t.input_tokens, 'output_tokens', t.output_tokens),
     'waited_ms', chat_internal.ms(coalesce(t.first_started_at, t.finished_at, v) - t.created_at),

@@ -54,7 +54,8 @@ begin
   end if;
   with ended as (
     update public.chat_turns set
-      status = t.status, reply = t.reply, error = t.error - 'partial_text', agent = t.agent,
+      status = t.status, reply = t.reply, structured_at = t.structured_at,
+      error = t.error - 'partial_text', agent = t.agent,
       runs = chat_internal.behind(t.runs, coalesce(steered_runs, 0)),
       handoffs = chat_internal.behind(t.handoffs, coalesce(steered_handoffs, 0)),
       first_started_at = coalesce(first_started_at, t.first_started_at), superseded_by = t.superseded_by, superseded_how = t.superseded_how,

@@ -1,6 +1,6 @@
 -- One step of a turn, as a patch: what it changes in the turn and in its conversation. Every key is optional: run
--- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, partial (what a cancelled or
--- displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way),
+-- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, structured_at (where the JSON
+-- begins in it that was asked for), partial (what a cancelled or displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way),
 -- held_up_by (a code), count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step
 -- {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason, task, said}, asked (runs of agents that
 -- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms,
@@ -97,6 +97,7 @@ begin
     conflicts = conflicts + (p_patch ? 'conflict')::int,
     failures = failures + (p_patch ? 'count_failure')::int,
     reply = case when p_to = 'completed' then p_patch ->> 'reply' end,
+    structured_at = case when p_to = 'completed' then (p_patch ->> 'structured_at')::int end,
     error = case when p_to = 'failed' then p_patch -> 'error'
                  when p_to = 'cancelled' and superseded_by is not null
                    then chat_internal.superseded(t, p_patch ->> 'partial')

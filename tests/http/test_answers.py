@@ -62,6 +62,26 @@ async def test_an_answered_message(http: httpx.AsyncClient, chat: FakeChat) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ('{"title": "Owls"}', {"json": {"title": "Owls"}}),
+        ("[1]", None),
+        ("Sorry, I cannot.", None),
+        ('{"title": "Owls"', None),
+        ('{"n": NaN}', None),
+        ('{"__proto__": {}}', None),
+    ],
+)
+async def test_a_reply_under_a_schema(
+    http: httpx.AsyncClient, chat: FakeChat, reply: str, shown: dict[str, Any] | None
+) -> None:
+    chat.taken = {"reply": reply, "structured_at": 0}
+    body = assert_answer(await http.post("/", json={"message": "hello"}, headers=bearer()), 200)
+    said = {"code": "reply_not_json", "message": "The agent was to answer in JSON, and its answer is none."}
+    assert body["reply"] == {"text": reply} | (shown or {"json_error": said})
+
+
 async def test_everything_that_can_be_asked_reaches_the_service(http: httpx.AsyncClient, chat: FakeChat) -> None:
     parts = [{"type": "text", "text": "tell"}, {"type": "text", "text": "me"}]
     asked = {

@@ -1,6 +1,6 @@
 """A response: the job of the Responses wire, with its output and its numbered events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dev.emulator.brain.plan import Brain, Outcome, Plan
@@ -9,6 +9,7 @@ from dev.emulator.errors import Json
 from dev.emulator.event_log import EventLog
 from dev.emulator.ids import response_wire_id, thread_wire_id
 from dev.emulator.jobs import Job
+from dev.emulator.parameters import under_schema
 from dev.emulator.responses.items import answer_item, call_item, is_user_message, read_prompt, text_part, words_in
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Order:
     background: bool = False
     store: bool = True
     stream: bool = False
+    text_format: Json = field(default_factory=lambda: {"type": "text"})
 
 
 class Response(Job):
@@ -51,9 +53,8 @@ class Response(Job):
             instructions=order.instructions or "",
             tools=order.tools,
         )
-        super().__init__(
-            response_wire_id("resp"), config, plan or brain(prompt), metadata=metadata, foreign=plan is not None
-        )
+        planned = plan or under_schema(brain(prompt), order.text_format)
+        super().__init__(response_wire_id("resp"), config, planned, metadata=metadata, foreign=plan is not None)
         if not order.background and self.plan.outcome is not Outcome.STUCK:
             self.become("in_progress")
         self._emit_body("created")
@@ -178,7 +179,7 @@ class Response(Job):
             "tool_choice": "auto",
             "tools": list(order.tools),
             "metadata": self.metadata,
-            "text": {"format": {"type": "text"}},
+            "text": {"format": order.text_format},
             "usage": self._usage() if over and self.status in {"completed", "incomplete"} else None,
         }
 

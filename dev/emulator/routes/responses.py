@@ -10,6 +10,7 @@ from starlette.routing import Route
 from dev.emulator import errors
 from dev.emulator.errors import Json
 from dev.emulator.event_log import Event
+from dev.emulator.parameters import RESPONSE, check_parameters
 from dev.emulator.request import emulator_of, mark_accepted, page
 from dev.emulator.request_body import read_body, read_list, read_metadata
 from dev.emulator.responses.conversation import Conversation
@@ -24,6 +25,7 @@ NOT_CANCELLABLE = {"completed": "a completed", "failed": "a failed", "incomplete
 async def create(request: Request) -> HttpResponse:
     emulator = emulator_of(request)
     body = await read_body(request)
+    check_parameters(emulator.config, body, RESPONSE)
     streams = wants_stream(request, body.get("stream"))
     order = read_order(emulator, body, stream=streams)
     metadata = read_metadata(body)
@@ -76,7 +78,15 @@ def read_order(emulator: Emulator, body: Json, *, stream: bool) -> Order:
         background=background and config.background == "on",
         store=store,
         stream=stream,
+        text_format=_text_format(body),
     )
+
+
+def _text_format(body: Json) -> Json:
+    text = body.get("text") or {}
+    if not isinstance(text, dict):
+        raise errors.invalid_parameter("text", "expected an object")
+    return text.get("format") or {"type": "text"}
 
 
 def _conversation(emulator: Emulator, body: Json) -> Conversation | None:

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from dev.emulator import errors
 from dev.emulator.errors import Json
+from dev.emulator.parameters import RUN, check_parameters
 from dev.emulator.request import emulator_of, mark_accepted, page
 from dev.emulator.request_body import read_body, read_list, read_metadata
 from dev.emulator.routes.threads import make_thread
@@ -20,6 +21,7 @@ NOT_CANCELLABLE = frozenset({"cancelling", "cancelled", "completed", "failed", "
 async def create(request: Request) -> Response:
     emulator = emulator_of(request)
     body = await read_body(request)
+    check_parameters(emulator.config, body, RUN)
     thread = emulator.thread(request.path_params["thread"])
     return _start(request, emulator, thread, body)
 

@@ -8,6 +8,7 @@ from dev.emulator.errors import Json
 from dev.emulator.event_log import EventLog
 from dev.emulator.ids import thread_wire_id
 from dev.emulator.jobs import Job
+from dev.emulator.parameters import under_schema
 from dev.emulator.threads.thread import Call, Message, Thread
 
 MESSAGE_STATUS = {"completed": ("completed", None), "incomplete": ("incomplete", "max_tokens")}
@@ -40,13 +41,17 @@ class Run(Job):
         self.answer: Message | None = None
         """The message under way."""
         self.answers: list[Message] = []
+        self._response_format = body.get("response_format")
         self._brain = brain
         self._given = asyncio.Event()
         super().__init__(
-            thread_wire_id("run"), config, plan or brain(self.prompt()), metadata=metadata, foreign=plan is not None
+            thread_wire_id("run"), config, plan or self._planned(), metadata=metadata, foreign=plan is not None
         )
         for name in ("created", "queued"):
             self._emit(name)
+
+    def _planned(self) -> Plan:
+        return under_schema(self._brain(self.prompt()), self._response_format)
 
     def prompt(self) -> Prompt:
         users, since = self.thread.user_messages, self.thread.since
@@ -89,7 +94,7 @@ class Run(Job):
         """Takes the outputs of all calls; the events after this go to a new stream."""
         for call in self.calls:
             call.output = outputs[call.id]
-        self.plan = self._brain(self.prompt())
+        self.plan = self._planned()
         self.log = EventLog()
         self.become("queued")
         self._emit("queued")

@@ -14,7 +14,14 @@ from shared.providers.assistants.events import ThreadRunEvents
 from shared.providers.assistants.runs import Mark, mark, run_body, run_state
 from shared.providers.assistants.thread_reads import ThreadReads
 from shared.providers.calls import wire_call_id
-from shared.providers.refusals.meaning import misses_assistant, nothing_started, refuses_stream, start_refused
+from shared.providers.refusals.classify import DISPENSABLE
+from shared.providers.refusals.meaning import (
+    misses_assistant,
+    nothing_started,
+    refuses_field,
+    refuses_stream,
+    start_refused,
+)
 from shared.providers.streams.open_streams import OpenStreams
 from shared.providers.streams.run_stream import StreamRules
 from shared.providers.text import clean
@@ -34,17 +41,16 @@ class RunCreates:
         self._wire, self._assistants, self._reads, self._open_streams = wire, assistants, reads, open_streams
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
         self._streams = True  # until the server has refused to
+        self._refused: set[tuple[str, str]] = set()  # what the server does not take for a model: (model, field)
 
     async def create(self, start: RunStart, thread_id: str, *, stream: bool) -> RunState:
-        path = ("threads", thread_id, "runs")
         try:
             assistant_id = await self._assistants.of(start.agent)
             present = await self._present(thread_id, start)
         except ProviderError as error:
             raise nothing_started(error) from error
         try:
-            body = run_body(start, assistant_id, present)
-            answer = await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
+            answer = await self._sent(start, assistant_id, thread_id, present, stream=stream)
         except ProviderError as error:
             if not misses_assistant(error) or not self._assistants.forget(start.agent, assistant_id):
                 raise start_refused(error) from error
@@ -53,6 +59,23 @@ class RunCreates:
         if state.run_id is None:
             raise OutcomeUnknown("The provider started a run and did not name it.")
         return await self._with_text(thread_id, state) if state.terminal else state
+
+    async def _sent(
+        self, start: RunStart, assistant_id: str, thread_id: str, present: Collection[Mark], *, stream: bool
+    ) -> Answer:
+        """The create, once more for every setting that the server refuses and that it can do without."""
+        model = start.agent.model
+        while True:
+            without = {name for of, name in self._refused if of == model}
+            body = run_body(start, assistant_id, present, without=without)
+            path = ("threads", thread_id, "runs")
+            try:
+                return await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
+            except ProviderError as error:
+                refused = [one for one in start.agent.settings if one in DISPENSABLE and refuses_field(error, one)]
+                if not refused or refused[0] in without:
+                    raise
+                self._refused.add((model, refused[0]))
 
     async def submit(
         self, thread_id: str, run_id: str, turn_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
@@ -105,12 +128,11 @@ class RunCreates:
     ) -> Answer:
         """The create once more, since it was refused for an assistant of ours that was deleted at the provider."""
         try:
-            body = run_body(start, await self._assistants.of(start.agent), present)
+            assistant_id = await self._assistants.of(start.agent)
         except ProviderError as error:
             raise nothing_started(error) from error
         try:
-            path = ("threads", thread_id, "runs")
-            return await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
+            return await self._sent(start, assistant_id, thread_id, present, stream=stream)
         except ProviderError as error:
             raise start_refused(error) from error
 

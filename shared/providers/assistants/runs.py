@@ -9,6 +9,7 @@ from shared.core.model import Message
 from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
 from shared.core.turns import RunStart
 from shared.providers import fields
+from shared.providers.agent_parameters import run_parameters
 from shared.providers.calls import read_calls
 from shared.providers.failures import failure_of
 from shared.providers.retry_after import poll_after
@@ -38,21 +39,23 @@ Mark = tuple[str, ...]
 """What tells one message of ours from another: role, turn, and which of the turn's additions it is."""
 
 
-def run_body(start: RunStart, assistant_id: str, present: Collection[Mark], *, stream: bool = False) -> dict[str, Any]:
+def run_body(
+    start: RunStart, assistant_id: str, present: Collection[Mark], *, without: Collection[str] = ()
+) -> dict[str, Any]:
     """The create call: messages and run in one. The agent's row overrides what the assistant was made with.
 
-    `present` are the marks of the messages that the thread has already.
+    `present` are the marks of the messages that the thread has already; `without` are fields that the server does not
+    take. Raises ProviderRefused where the agent asks for what this wire cannot do.
     """
     marks = {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]}
-    body: dict[str, Any] = {"assistant_id": assistant_id, "metadata": marks}
+    asked = run_parameters(start, without)
+    body: dict[str, Any] = {"assistant_id": assistant_id, "metadata": marks, **asked}
     if start.agent.model:
         body["model"] = start.agent.model
     if start.agent.instructions:
         body["instructions"] = start.agent.instructions
     if _has_own_tools(start):
-        body["tools"] = [_function(tool) for tool in start.tools]
-    if stream:
-        body["stream"] = True
+        body["tools"] = [*(_function(tool) for tool in start.tools), *asked.get("tools", ())]
     if added := [message for message in _additions(start, present) if message["content"].strip()]:
         body["additional_messages"] = added
     return body
@@ -62,7 +65,8 @@ def _has_own_tools(start: RunStart) -> bool:
     """Whether the list of tools is ours to say, an empty one included. An assistant that was made elsewhere keeps its
     own (file search, for example) as long as the agent's row is silent on what it is and may do."""
     agent = start.agent
-    return bool(start.tools or agent.tools or agent.handoffs or agent.instructions or not agent.assistant_id)
+    named = agent.tools or agent.hosted_tools or agent.handoffs
+    return bool(start.tools or named or agent.instructions or not agent.assistant_id)
 
 
 def _function(tool: ToolSpec) -> dict[str, Any]:

@@ -38,8 +38,12 @@ _REQUEST_PARAMS = re.compile(
     r"^(?:body\W+\w+|input|messages?|additional_messages|content|metadata|instructions|tools?)\b"
 )
 
-_DISPENSABLE = ("metadata", "store")
-"""Fields of a create that another create can do without."""
+DISPENSABLE = (
+    *("metadata", "store", "safety_identifier", "prompt_cache_key", "service_tier"),
+    *("temperature", "top_p", "reasoning_effort", "verbosity"),
+)
+"""What a create can do without, by our names. What bounds a run or is promised of its reply is none of them."""
+_OUR_NAMES = {"effort": "reasoning_effort", "reasoning": "reasoning_effort"}
 _ACTIVE_RUN_STATUSES = frozenset({400, 409})
 
 _AUTH_STATUSES = frozenset({401, 403, 407})
@@ -211,11 +215,12 @@ def _common(status: int, headers: Mapping[str, str], fault: Fault) -> dict[str, 
 def _about(status: int, fault: Fault) -> str | None:
     """The part of the request that the refusal speaks of, where another request can do without it."""
     sentence, param = Sentence(fault.message), (fault.param or "").lower().rpartition(".")[2]
-    if param == "background" or (param not in ("stream", *_DISPENSABLE) and sentence.mentions("background")):
+    param = _OUR_NAMES.get(param, param)
+    if param == "background" or (param not in ("stream", *DISPENSABLE) and sentence.mentions("background")):
         return "background"
     if param == "stream" or (param == "" and sentence.mentions("stream", "streamed", "streaming")):
         return "stream"
-    for name in _DISPENSABLE:
+    for name in DISPENSABLE:
         if param == name or (param in ("", "body") and sentence.names_parameter(name)):
             return name
     if param in ("conversation", "", "body") and sentence.unknown_parameter("conversation"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared import logs
@@ -14,6 +14,7 @@ from shared.core.model import Message
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import RunStart
 from shared.ports import Clock
+from shared.providers.refusals.classify import DISPENSABLE
 from shared.providers.refusals.meaning import (
     lacks_route,
     may_refuse_items,
@@ -34,7 +35,6 @@ from shared.providers.responses.streams import ResponseStreams
 from shared.providers.streams.open_streams import RunKey
 from shared.providers.wire import Answer, Wire
 
-DISPENSABLE = ("metadata", "store")  # fields without which a create can do
 MOST_UNPROVEN = 1024  # runs under way of which it is to be seen whether they use their conversation
 LIST_LAGS_SECONDS = (0.0, 0.3, 1.0)  # pauses before the looks for a response in its conversation
 
@@ -53,10 +53,12 @@ class ResponseCreates:
         clock: Clock,
         timeout_seconds: float,
         run_budget_seconds: float,
+        mcp_headers: Mapping[str, str],
     ) -> None:
         self._wire, self._tail, self._streams, self._habits, self._clock = wire, tail, streams, habits, clock
         self._conversations = conversations
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
+        self._mcp_headers = mcp_headers
         self._unproven: dict[RunKey, tuple[RunStart, str]] = {}  # it has not named its conversation so far
         self._disproven: dict[RunKey, None] = {}
 
@@ -81,8 +83,8 @@ class ResponseCreates:
                     habits.streams = stream = False
                 elif background and habits.may_fall_back and refuses_background(error):
                     habits.background = background = False
-                elif field is not None and field not in habits.refused_fields:
-                    habits.refused_fields.add(field)
+                elif field is not None and (start.agent.model, field) not in habits.refused_fields:
+                    habits.refused_fields.add((start.agent.model, field))
                 elif not whole_items and may_refuse_items(refusal) and has_short_items(start, conversation):
                     whole_items, first_refusal = True, refusal
                     continue
@@ -121,8 +123,9 @@ class ResponseCreates:
             conversation,
             background=background,
             stream=stream,
-            without=habits.refused_fields,
+            without=habits.refused_for(start.agent.model),
             whole_items=whole_items,
+            headers=self._mcp_headers,
         )
         at_once = background and habits.runs_in_background
         seconds = self._timeout_seconds if at_once else self._run_budget_seconds

@@ -24,7 +24,7 @@ class ServerHabits:
     locks: bool = False  # a busy conversation was refused
     keeps_conversation: bool = False  # a response was seen to use the conversation it was given
     whole_items: bool = False  # input items are taken only in full, as outputs have them
-    refused_fields: set[str] = field(default_factory=set)  # fields of a create that the server does not take
+    refused_fields: set[tuple[str, str]] = field(default_factory=set)  # what it takes not for a model: (model, field)
 
     @property
     def may_run_in_background(self) -> bool:
@@ -43,6 +43,10 @@ class ServerHabits:
     @property
     def may_fall_back(self) -> bool:
         return self.asked_background != "on"
+
+    def refused_for(self, model: str) -> frozenset[str]:
+        """Fields of a create that the server does not take for this model."""
+        return frozenset(name for of, name in self.refused_fields if of == model)
 
     def note_refusal(self, refusal: ProviderError) -> None:
         self.locks = self.locks or isinstance(refusal, ActiveRun)

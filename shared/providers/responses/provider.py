@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -54,8 +54,12 @@ class ResponsesProvider:
         state: State = "conversation",
         background: Background = "auto",
         most_streams: int | None = None,
+        mcp_headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`timeout_seconds` bounds every call but a create in the foreground, which gets `run_budget_seconds`."""
+        """`timeout_seconds` bounds every call but a create in the foreground, which gets `run_budget_seconds`.
+
+        `mcp_headers`: what agents' MCP servers are sent, by the names that rows call it.
+        """
         self._wire = Wire(client, timeout_seconds)
         self._conversations = Conversations(self._wire, self.name)
         self._tail = ConversationTail(self._conversations)
@@ -72,6 +76,7 @@ class ResponsesProvider:
             clock,
             timeout_seconds,
             run_budget_seconds,
+            mcp_headers or {},
         )
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.core.runs import ToolSpec
 from shared.core.turns import RunStart
+from shared.providers.agent_parameters import response_parameters
 from shared.providers.responses.input_items import input_items, seeds, whole_item
 from shared.providers.text import clean
 
@@ -22,24 +23,28 @@ def create_body(
     stream: bool = False,
     without: Collection[str] = (),
     whole_items: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Message and run in one. Without a conversation the transcript goes along as input, this turn's steps included.
 
     `store`: a conversation and a background run need it, as the vendor documents, and a run that may be one step of
     several has to be readable by its id until the next; otherwise nothing of a transcript is left with the provider.
-    `without`: fields that the server does not take. `whole_items`: it takes no short form of a message.
+    `without`: fields that the server does not take. `whole_items`: it takes no short form of a message. `headers`: of
+    MCP servers. Raises ProviderRefused where the agent asks for what cannot be sent.
     """
+    agent = start.agent
     items = input_items(start) if conversation is not None else [*seeds(start.history), *input_items(start)]
     body: dict[str, Any] = {
-        "model": start.agent.model,
+        "model": agent.model,
         "input": [whole_item(item) for item in items] if whole_items else items,
-        "store": conversation is not None or background or bool(start.agent.tools or start.agent.handoffs),
+        "store": conversation is not None or background or bool(agent.tools or agent.handoffs or agent.hosted_tools),
         "metadata": {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]},
+        **(asked := response_parameters(start, without, headers or {})),
     }
-    if start.agent.instructions:
-        body["instructions"] = start.agent.instructions
+    if agent.instructions:
+        body["instructions"] = agent.instructions
     if start.tools:
-        body["tools"] = [_function(tool) for tool in start.tools]
+        body["tools"] = [*(_function(tool) for tool in start.tools), *asked.get("tools", ())]
     if background:
         body["background"] = True
     if stream:
