@@ -161,6 +161,7 @@ class Settings(BaseModel):
     max_tool_calls: CountOrNone = 24
     max_open_turns: Count = 8
     messages_per_minute: Count = 30
+    max_own_agents: CountOrNone = 20
     reads_per_minute: Count = 600
     max_concurrent_requests: Count = 500
     max_open_streams: CountOrNone = 100

@@ -36,6 +36,8 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.RUN_IN_PROGRESS: (409, "Another message is being answered in this conversation."),
     ErrorCode.CONVERSATION_ARCHIVED: (409, "The conversation is archived: open it again to send a message."),
     ErrorCode.ALREADY_STARTED: (409, "The message is being answered already."),
+    ErrorCode.AGENT_EXISTS: (409, "An agent of yours has this slug already."),
+    ErrorCode.TOO_MANY_AGENTS: (409, "You have as many agents as one user may have: remove one first."),
     ErrorCode.ALREADY_ANSWERED: (409, "The call has its answer already, or is not waited for any more."),
     ErrorCode.CANCELLED: (409, "The turn was cancelled."),
     ErrorCode.SUPERSEDED: (409, "The turn was displaced by a later message."),

@@ -160,9 +160,10 @@ EXPORT = shaped(
         "conversations": listed(
             shaped(_CONVERSATION | {"project": SOME_OBJECT, "feedback": listed(_RATING), "lines": listed(_LINE)})
         ),
+        "agents": listed(reference("Agent")),
     }
 )
-_AGENT = shaped(
+AGENT = shaped(
     {
         "slug": TEXT,
         "name": TEXT,
@@ -170,9 +171,22 @@ _AGENT = shaped(
         "model": nullable(TEXT),
         "handoffs": listed(TEXT),
         "as_tool": FLAG,
-    }
+        "owned": FLAG,
+    },
+    {
+        "instructions": TEXT,
+        "tools": listed(TEXT),
+        "approvals": listed(TEXT),
+        "client_tools": listed(SOME_OBJECT),
+        "ask_user": FLAG,
+        "settings": SOME_OBJECT,
+        "output_schema": nullable(SOME_OBJECT),
+        "hosted_tools": listed(SOME_OBJECT),
+        "fallbacks": listed(SOME_OBJECT),
+        "version": COUNT,
+    },
 )
-AGENT_LIST = shaped({"agents": listed(_AGENT)})
+AGENT_LIST = shaped({"agents": listed(AGENT)})
 HEALTH = shaped(
     {"status": {"enum": ["ok", "unavailable"]}, "version": TEXT, "store": TEXT, "schema": TEXT, "agents": TEXT}
     | {"provider": TEXT},

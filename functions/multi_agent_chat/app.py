@@ -62,6 +62,7 @@ def build_app(
             default_strategy=settings.multitask_strategy,
             wait_budget_seconds=settings.wait_budget_seconds,
             cancel_wait_seconds=settings.cancel_wait_seconds,
+            max_own_agents=settings.max_own_agents,
             check_signature=composition.signature_check(settings),
         )
         return router(deps)

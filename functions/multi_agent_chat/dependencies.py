@@ -66,6 +66,7 @@ class Dependencies:
     default_strategy: MultitaskStrategy
     wait_budget_seconds: float
     cancel_wait_seconds: float
+    max_own_agents: int = 0  # of one user
     check_signature: Callable[[bytes, Mapping[str, str]], bool] | None = None  # of the provider's webhooks
 
     async def user(self, request: Request) -> User:

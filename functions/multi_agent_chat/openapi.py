@@ -21,6 +21,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "ConversationList": answer_schemas.CONVERSATION_LIST,
     "Export": answer_schemas.EXPORT,
     "MessageList": answer_schemas.MESSAGE_LIST,
+    "Agent": answer_schemas.AGENT,
     "AgentList": answer_schemas.AGENT_LIST,
     "Statistics": stats_schemas.STATISTICS,
     "Feedback": stats_schemas.FEEDBACK,
@@ -110,8 +111,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query=request_schemas.WAITING,
     ),
     ("GET", "/me/export"): Operation("everything of the user as one file", {200: _json("Export")}),
-    ("DELETE", "/me"): Operation("delete all of the user's conversations, as by DELETE of each", {204: {}}),
-    ("GET", "/agents"): Operation("who can answer", {200: _json("AgentList")}),
+    ("DELETE", "/me"): Operation("delete all of the user's conversations and agents, as by DELETE of each", {204: {}}),
+    ("GET", "/agents"): Operation("who can answer: everybody's agents and the user's own", {200: _json("AgentList")}),
+    ("POST", "/agents"): Operation(
+        "make an agent of one's own, which that user alone sees and uses",
+        {201: _json("Agent")},
+        body=reference("NewAgent"),
+    ),
+    ("PATCH", "/agents/{id}"): Operation(
+        "change an agent of one's own, named by its slug", {200: _json("Agent")}, body=reference("AgentChange")
+    ),
+    ("DELETE", "/agents/{id}"): Operation("remove an agent of one's own", {204: {}}),
     ("GET", "/stats"): Operation(
         "for operators: rates, percentiles and counts of all turns; a bucket that the window does not allow gives way",
         {200: _json("Statistics")},
@@ -180,6 +190,8 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
 
 
 def _id_in(path: str) -> Schema:
+    if path.startswith("/agents"):
+        return request_schemas.AGENT_SLUG
     return request_schemas.CHAT_ID if path.startswith("/{id}") else UUID
 
 

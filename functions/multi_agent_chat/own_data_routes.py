@@ -52,7 +52,9 @@ class OwnDataRoutes:
                     yield page
             yield "]}"
             between = ",\n"
-        yield "\n]}\n"
+        agents = await self._deps.read(self._deps.store.list_agents(user_id))
+        own = [render.own_agent(agent) for agent in agents if agent.owned]
+        yield f'\n],"agents":{_text(own)}}}\n'
 
     async def _conversations(self, user_id: str, first: Sequence[Conversation]) -> AsyncIterator[Conversation]:
         """Each once, also where one moves to the top of the list meanwhile."""
@@ -85,5 +87,5 @@ class OwnDataRoutes:
             full = len(found) == LINES
 
 
-def _text(value: Mapping[str, Any]) -> str:
+def _text(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace").decode()

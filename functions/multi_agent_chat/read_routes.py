@@ -1,4 +1,4 @@
-"""Endpoints that only read: agents, health, the document of the API."""
+"""Endpoints that only read: health, the document of the API."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from starlette.responses import Response
 
 from functions.asgi.call import base_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import openapi, render
+from functions.multi_agent_chat import openapi
 from functions.multi_agent_chat.dependencies import Dependencies
 
 
 class ReadingRoutes:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
-
-    async def list_agents(self, request: Request) -> Response:
-        user = await self._deps.reader(request)
-        return json_response(render.agent_list(await self._deps.read(self._deps.store.list_agents(user.id))))
 
     async def get_document(self, request: Request) -> Response:
         return json_response(openapi.document(base_of(request)))

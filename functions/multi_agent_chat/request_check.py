@@ -18,7 +18,7 @@ from shared.core.errors import InvalidRequest
 
 KEYWORDS = frozenset(
     {"$ref", "type", "enum", "const", "anyOf", "pattern", "maxLength", "minimum", "maximum"}
-    | {"items", "contains", "properties", "required", "additionalProperties", "propertyNames"}
+    | {"items", "maxItems", "contains", "properties", "required", "additionalProperties", "propertyNames"}
     | {"minProperties", "maxProperties", "dependentSchemas"}
 )
 NOTES = frozenset({"description", "$comment", "default", "format"})  # which decide nothing
@@ -75,6 +75,8 @@ def _text_faults(text: str, schema: Schema, place: str) -> Faults:
 def _list_faults(items: list[Any], schema: Schema, place: str) -> Faults:
     if "contains" in schema and not items:
         yield _not_as(schema, place)
+    if len(items) > schema.get("maxItems", len(items)):
+        yield _not_as(schema, place, schema["maxItems"])
     if "items" in schema:
         for item in items:
             yield from _faults(item, schema["items"], place)

@@ -17,11 +17,13 @@ from functions.multi_agent_chat.json_schema import (
     UUID_TEXT,
     Schema,
     described,
+    nullable,
     reference,
     shaped,
 )
 from shared.core.model import ScopeKind
 from shared.core.turns import Trigger
+from shared.tools import REGISTRY
 
 MAX_TEXT = 32_000
 MAX_REASON = 2_000
@@ -130,12 +132,12 @@ METADATA: Schema = {
     "additionalProperties": described(_text(512), "texts of at most 512 characters"),
     "description": "an object with at most 16 short texts",
 }
-_AGENT = described(
+AGENT_SLUG = described(
     {"type": "string", "pattern": SLUG.pattern, "maxLength": 52}, "an agent's slug, such as script_writer"
 )
 _WAIT: Schema = {"type": "number", "minimum": 0}
 _TURN_ID = described(UUID, "a turn's id")
-_WISHES = {"agent": _AGENT, "multitask_strategy": STRATEGY, "wait_seconds": _WAIT, "metadata": METADATA}
+_WISHES = {"agent": AGENT_SLUG, "multitask_strategy": STRATEGY, "wait_seconds": _WAIT, "metadata": METADATA}
 
 # --- bodies -------------------------------------------------------------------------------------------------------
 
@@ -199,7 +201,41 @@ CONVERSATION_CHANGE = shaped({}, {"title": _line(200), "archived": FLAG, "read_s
     "minProperties": 1,
     "description": "an object with title, archived or read_seq",
 }
+_SOME_TEXT = "a text of at most {} characters"
+
+
+def _list_of(schema: Schema, most: int, description: str) -> Schema:
+    return {"type": "array", "items": schema, "maxItems": most, "description": description}
+
+
+_OBJECTS = "a list of at most {} objects"
+_TOOLS = sorted(REGISTRY.for_everyone)
+_TOOL_NAMES = _list_of({"enum": _TOOLS}, 64, f"a list that may hold: {', '.join(_TOOLS)}")
+# What stands inside of settings, schemas and hosted tools is checked where the row is written.
+_AGENT_FIELDS: dict[str, Schema] = {
+    "name": _line(100),
+    "description": described(_text(1000), _SOME_TEXT.format(1000)),
+    "model": _line(200) | {"$comment": "One that an agent of everybody's has; where it is left out, the default's."},
+    "instructions": described(_text(32_000), _SOME_TEXT.format(32_000)),
+    "tools": _TOOL_NAMES,
+    "handoffs": _list_of(AGENT_SLUG, 64, "a list of at most 64 slugs"),
+    "approvals": _TOOL_NAMES,
+    "client_tools": _list_of(reference("AnyObject"), 32, _OBJECTS.format(32)),
+    "ask_user": FLAG,
+    "as_tool": FLAG,
+    "settings": reference("AnyObject"),
+    "output_schema": nullable(reference("AnyObject")),
+    "hosted_tools": _list_of(reference("AnyObject"), 16, _OBJECTS.format(16)),
+    "fallbacks": _list_of(reference("AnyObject"), 5, _OBJECTS.format(5)),
+}
+NEW_AGENT = shaped({"slug": AGENT_SLUG, "name": _AGENT_FIELDS["name"]}, _AGENT_FIELDS)
+AGENT_CHANGE = shaped({}, _AGENT_FIELDS) | {
+    "minProperties": 1,
+    "description": "an object with at least one field of the agent",
+}
 BODIES: Mapping[str, Schema] = {
+    "NewAgent": NEW_AGENT,
+    "AgentChange": AGENT_CHANGE,
     "NewMessage": NEW_MESSAGE,
     "ChatBody": CHAT_BODY,
     "ChatMessage": CHAT_MESSAGE,

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route, Router
 
 from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
 from functions.asgi.endpoint import Endpoint, Handler, no_such_route
+from functions.multi_agent_chat.agent_routes import AgentRoutes
 from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.hook_routes import HookRoutes
@@ -26,6 +27,7 @@ OFFERS = {  # all others: JSON
 
 def router(deps: Dependencies) -> Router:
     turns, conversations, hooks = TurnRoutes(deps), ConversationRoutes(deps), HookRoutes(deps)
+    agents = AgentRoutes(deps)
     own_data, reading, stats = OwnDataRoutes(deps), ReadingRoutes(deps), StatsRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
@@ -44,7 +46,8 @@ def router(deps: Dependencies) -> Router:
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
         "/me": {"DELETE": own_data.delete_all},
         "/me/export": {"GET": own_data.export},
-        "/agents": {"GET": reading.list_agents},
+        "/agents": {"GET": agents.list_agents, "POST": agents.create_agent},
+        "/agents/{id}": {"PATCH": agents.change_agent, "DELETE": agents.delete_agent},
         "/stats": {"GET": stats.get_statistics},
         "/stats/turns": {"GET": stats.list_turns},
         "/stats/feedback": {"GET": stats.list_feedback},

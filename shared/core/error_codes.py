@@ -28,6 +28,8 @@ class ErrorCode(StrEnum):
     CONVERSATION_ARCHIVED = "conversation_archived"
     CONVERSATION_DELETED = "conversation_deleted"
     ALREADY_STARTED = "already_started"
+    AGENT_EXISTS = "agent_exists"
+    TOO_MANY_AGENTS = "too_many_agents"
     ALREADY_ANSWERED = "already_answered"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"

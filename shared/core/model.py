@@ -48,6 +48,14 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Where an agent goes on after a definite failure; None: as its row says."""
+
+    model: str | None = None
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """Who answers: a row of `agents`."""
 
@@ -70,6 +78,7 @@ class Agent:
     owned: bool = False  # a user's own: no slug gives it what a global agent has
     settings: JsonObject = field(default_factory=dict)  # of its model, by names of our own; checked in the database
     output_schema: JsonObject | None = None  # the JSON Schema that its replies have
+    fallbacks: tuple[Fallback, ...] = ()  # who answers after a definite failure, in order
     hosted_tools: tuple[JsonObject, ...] = ()  # that the provider carries out, as its row has them
     version: int = 1  # of its row
 

@@ -214,6 +214,19 @@ class Store(TurnStatistics, Outbox, Protocol):
         """One that this user may address, with its peers. Raises NotFound."""
         ...
 
+    async def create_agent(self, user_id: str, fields: JsonObject, most: int) -> Agent:
+        """An agent of the user's own. Raises Conflict where the slug is taken or there are `most` already, and
+        InvalidRequest, which names the field that is wrong."""
+        ...
+
+    async def change_agent(self, user_id: str, slug: str, fields: JsonObject) -> Agent:
+        """Change the fields given of an agent of the user's own. Raises NotFound, InvalidRequest."""
+        ...
+
+    async def delete_agent(self, user_id: str, slug: str) -> None:
+        """Raises NotFound where the user has no such agent."""
+        ...
+
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         """The conversation's project record: title, script, scenes; empty where nothing was written."""
         ...

@@ -16,10 +16,10 @@ from shared.core.errors import (
     NotFound,
     TooMany,
 )
-from shared.core.model import JsonObject
+from shared.core.model import Agent, JsonObject
 from shared.core.turns import Turn
 from shared.ports import Accepted, Ended, Stopping, ToolTicket
-from shared.stores.rows import read_claim, read_head_run, read_scratch, read_turn
+from shared.stores.rows import read_agent, read_claim, read_head_run, read_scratch, read_turn
 
 T = TypeVar("T")
 
@@ -69,6 +69,10 @@ def turn_of(answer: JsonObject) -> Turn:
     return read_turn(answer["turn"])
 
 
+def agent_of(answer: JsonObject) -> Agent:
+    return read_agent(answer["agent"])
+
+
 def gone(_: JsonObject) -> Any:
     raise Fenced
 
@@ -82,6 +86,9 @@ def refusal(answer: JsonObject) -> ChatError:
     outcome = answer["outcome"]
     if outcome == "rate_limited":
         return TooMany(retry_after=answer["retry_ms"] / 1000)
+    if outcome == "wrong_field":
+        field = answer["field"]
+        return InvalidRequest(f"{field} {answer['fault']}.", details={"field": field})
     return _REFUSALS[outcome]()
 
 
@@ -97,6 +104,8 @@ _REFUSALS: dict[str, Callable[[], ChatError]] = {
     "deleted": ConversationDeleted,
     "archived": lambda: Conflict(code=ErrorCode.CONVERSATION_ARCHIVED),
     "already_started": lambda: Conflict(code=ErrorCode.ALREADY_STARTED),
+    "agent_exists": lambda: Conflict(code=ErrorCode.AGENT_EXISTS, details={"field": "slug"}),
+    "too_many_agents": lambda: Conflict(code=ErrorCode.TOO_MANY_AGENTS),
     "already_answered": lambda: Conflict(code=ErrorCode.ALREADY_ANSWERED),
     "wrong_answer": lambda: InvalidRequest(details={"field": "approve"}),
     "fenced": Fenced,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.core.conversation import Conversation
-from shared.core.model import Agent, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
+from shared.core.model import Agent, Fallback, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
 from shared.core.turns import (
@@ -87,6 +87,7 @@ def read_agent(row: JsonObject) -> Agent:
         settings=row["settings"],
         output_schema=row["output_schema"],
         hosted_tools=tuple(row["hosted_tools"]),
+        fallbacks=tuple(Fallback(one.get("model"), one.get("provider")) for one in row["fallbacks"]),
         version=row["version"],
         as_tool=row["as_tool"],
         approvals=tuple(row["approvals"]),

@@ -30,6 +30,7 @@ from shared.ports import (
     TurnUpdate,
 )
 from shared.stores.answers import (
+    agent_of,
     by_outcome,
     gone,
     list_of,
@@ -324,9 +325,20 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
         return await self._rpc.call("chat_list_agents", list_of("agents", read_agent), user=user_id)
 
     async def get_agent(self, user_id: str, slug: str) -> Agent:
+        return await self._rpc.call("chat_get_agent", by_outcome({"ok": agent_of}), user=user_id, slug=slug)
+
+    async def create_agent(self, user_id: str, fields: JsonObject, most: int) -> Agent:
         return await self._rpc.call(
-            "chat_get_agent", by_outcome({"ok": lambda answer: read_agent(answer["agent"])}), user=user_id, slug=slug
+            "chat_create_agent", by_outcome({"ok": agent_of}), user=user_id, fields=as_json(fields), most=most
         )
+
+    async def change_agent(self, user_id: str, slug: str, fields: JsonObject) -> Agent:
+        return await self._rpc.call(
+            "chat_change_agent", by_outcome({"ok": agent_of}), user=user_id, slug=slug, fields=as_json(fields)
+        )
+
+    async def delete_agent(self, user_id: str, slug: str) -> None:
+        await self._rpc.call("chat_delete_agent", by_outcome({"ok": nothing}), user=user_id, slug=slug)
 
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return await self._rpc.call(

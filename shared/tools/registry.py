@@ -117,6 +117,11 @@ class Registry:
 
         return register
 
+    @property
+    def for_everyone(self) -> frozenset[str]:
+        """The names of those that any agent may be given, one of a user's own as well."""
+        return frozenset(name for name, tool in self._tools.items() if tool.agents is None)
+
     def of(self, agent: Agent) -> dict[str, Tool]:
         """Those its row names and that it may have. A name that is not registered is left out.
 

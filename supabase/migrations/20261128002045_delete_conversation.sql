@@ -58,7 +58,7 @@ begin
   return jsonb_build_object('outcome', 'not_found');
 end $$;
 
--- All that a user has, some of it with each call: `left` says how many are still there.
+-- All that a user has, agents and conversations, some of it with each call: `left` says how many are still there.
 create function public.chat_delete_conversations(p_user uuid, p_limit int) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -66,6 +66,7 @@ declare
   runs jsonb := '[]'::jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_submit_turn ' || p_user::text, 0));
+  delete from public.chat_agents where owner_id = p_user;
   for c in
     select o.* from public.chat_conversations o where o.user_id = p_user
     order by o.id limit least(greatest(p_limit, 1), 1000) for update

@@ -128,6 +128,7 @@ class FakeChat:
         self.has_agents = True
         self.fault: StoreFault | None = None  # of everything that health looks at
         self.pings = 0
+        self.agents: dict[tuple[str, str], Agent] = {}  # of users, by owner and slug
 
     def add(self, user_id: str, **changes: Any) -> Turn:
         turn = make_turn(user_id, **changes)
@@ -351,8 +352,37 @@ class FakeChat:
                 ("script_writer",),
                 "SECRET-ID",
                 True,
-            )
+            ),
+            *(agent for (owner, _), agent in self.agents.items() if owner == user_id),
         ]
+
+    def add_agent(self, user_id: str, slug: str, **fields: Any) -> Agent:
+        own = Agent(slug, "Mine", "", "gpt-x", "", owned=True)
+        known = {name: value for name, value in fields.items() if name in ("name", "description", "instructions")}
+        self.agents[user_id, slug] = replace(own, **known)
+        return self.agents[user_id, slug]
+
+    async def create_agent(self, user_id: str, fields: JsonObject, most: int) -> Agent:
+        self.calls.append(("create_agent", user_id, fields, most))
+        await self._obey()
+        return self.add_agent(user_id, **fields)
+
+    async def change_agent(self, user_id: str, slug: str, fields: JsonObject) -> Agent:
+        self.calls.append(("change_agent", user_id, slug, fields))
+        await self._obey()
+        self._agent(user_id, slug)
+        return self.add_agent(user_id, slug, **fields)
+
+    async def delete_agent(self, user_id: str, slug: str) -> None:
+        self.calls.append(("delete_agent", user_id, slug))
+        await self._obey()
+        self._agent(user_id, slug)
+        del self.agents[user_id, slug]
+
+    def _agent(self, user_id: str, slug: str) -> Agent:
+        if (user_id, slug) not in self.agents:
+            raise NotFound(f"no agent {slug} of {user_id}")
+        return self.agents[user_id, slug]
 
     async def get_statistics(self, window_seconds: int, bucket_seconds: int) -> JsonObject:
         self.calls.append(("get_statistics", window_seconds, bucket_seconds))

@@ -74,7 +74,8 @@ def address() -> Iterator[str]:
     thread.start()
     assert started.wait(20)
     port = server.servers[0].sockets[0].getsockname()[1]
-    IDS.update(turn=turn.turn_id, conversation=turn.conversation_id)
+    IDS.update({"turns": turn.turn_id, "conversations": turn.conversation_id, "{id}": turn.conversation_id})
+    IDS.update(agents=chat.add_agent(ALICE, "mine").slug, stats=turn.turn_id)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
@@ -110,7 +111,7 @@ schema.config.phases.update(phases=["examples", "fuzzing"])  # each rule by itse
 def test_generated_requests_do_what_it_says(address: str, case: schemathesis.Case[Any]) -> None:
     if case.meta and case.meta.generation.mode.is_positive:
         if case.path_parameters:
-            case.path_parameters["id"] = IDS["turn" if "turns" in case.path else "conversation"]  # else all are 404
+            case.path_parameters["id"] = IDS[case.path.split("/")[1]]  # else all are 404
         messages: Any = case.body.get("messages") if isinstance(case.body, dict) else None
         while messages and not SENT_LAST.is_valid(messages[-1]):  # which is to be last: no schema can say so
             messages.pop()

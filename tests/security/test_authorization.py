@@ -63,6 +63,9 @@ TABLE = [
     Row("GET", "/me/export", None, 200),
     Row("DELETE", "/me", None, 204),
     Row("GET", "/agents", None, 200),
+    Row("POST", "/agents", None, 201, {"slug": "mine", "name": "Mine"}),
+    Row("PATCH", "/agents/{id}", "agent", 200, {"name": "x"}),
+    Row("DELETE", "/agents/{id}", "agent", 204),
     Row("GET", "/stats", None, 200, operators=True),
     Row("GET", "/stats/turns", None, 200, operators=True),
     Row("GET", "/stats/feedback", None, 200, operators=True),
@@ -95,11 +98,12 @@ def test_the_table_has_every_route_and_method() -> None:
 
 @pytest.fixture
 async def things(chat: FakeChat) -> dict[str, dict[str, str]]:
-    """An open turn and its conversation of each user."""
+    """An open turn, its conversation and an agent of each user."""
     made = {}
     for name, user_id in (("alice", ALICE), ("bob", BOB), ("operator", OPERATOR)):
         turn = chat.add(user_id, status=TurnStatus.QUEUED, reply=None)
-        made[name] = {"turn": turn.turn_id, "conversation": turn.conversation_id}
+        agent = chat.add_agent(user_id, f"agent_of_{name}")
+        made[name] = {"turn": turn.turn_id, "conversation": turn.conversation_id, "agent": agent.slug}
     return made
 
 
