@@ -46,9 +46,18 @@ class HeldTurn(TurnLease):
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
         self._heard: tuple[str | None, str] = (None, "")  # a run, and what it has said as far as its stream told
 
-    def record_of(self, run_id: str | None, status: str, text: str | None = None) -> RunRecord:
-        """A run of the agent at work, as the turn's record shows it."""
-        return RunRecord(run_id, self.agent.slug, status, text, version=self.agent.version, model=self.agent.model)
+    def record_of(self, run: RunState, status: str | None = None, text: str | None = None) -> RunRecord:
+        """A run of the agent at work, as the turn's record shows it; `status`: where it is not the run's own."""
+        agent = self.agent
+        return RunRecord(
+            run.run_id,
+            agent.slug,
+            status or run.status,
+            text,
+            version=agent.version,
+            model=agent.model,
+            sources=run.sources,
+        )
 
     def thread_or_new(self, provider: Provider) -> Thread:
         """The turn's thread, or one of this provider that is still to be made."""

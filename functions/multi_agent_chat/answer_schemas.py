@@ -28,9 +28,10 @@ ERROR = shaped(
     },
     {"details": SOME_OBJECT},
 )
+_SOURCE = shaped({}, {"url": TEXT, "file_id": TEXT, "title": TEXT})
 _RUN = shaped(
     {"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT},
-    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT},
+    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT, "sources": listed(_SOURCE)},
 )
 _REPLY = shaped({"text": TEXT}, {"json": SOME_OBJECT, "json_error": shaped({"code": TEXT, "message": TEXT})})
 _HANDOFF = shaped({"from": TEXT, "to": TEXT, "reason": TEXT, "task": TEXT})
@@ -141,6 +142,7 @@ _LINE = shaped(
         "calls": listed(_CALL),
         "steered_into": nullable(UUID),
         "answers_turn_id": nullable(UUID),
+        "sources": listed(_SOURCE),
     }
 )
 _UI_MESSAGE = shaped(

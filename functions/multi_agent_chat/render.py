@@ -14,7 +14,7 @@ from shared.core.errors import Conflict, TurnFailed
 from shared.core.model import Agent, JsonObject, Message, PlacedCall
 from shared.core.person_calls import PersonCall
 from shared.core.redaction import redacted, shown_id
-from shared.core.runs import Handoff
+from shared.core.runs import Handoff, Source
 from shared.core.tool_messages import is_error
 from shared.core.turns import RunRecord, Turn, TurnStatus
 
@@ -72,7 +72,15 @@ def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
         shown["version"] = run.version
     if run.model is not None:
         shown["model"] = run.model
+    if quoting and run.sources:
+        shown["sources"] = [source(one) for one in run.sources]
     return shown
+
+
+def source(value: Source) -> dict[str, Any]:
+    """What is cited: by an address, or as a file of the provider's."""
+    named = {"url": value.url} if value.url is not None else {"file_id": shown_id(value.file_id)}
+    return named | ({} if value.title is None else {"title": value.title})
 
 
 def handoff_made(handoff: Handoff, quoting: bool = True) -> dict[str, Any]:
@@ -199,7 +207,8 @@ def conversation_list(values: Sequence[Conversation], limit: int) -> dict[str, A
 
 def transcript_line(value: Message) -> dict[str, Any]:
     """A line of the transcript, with its calls as a stream tells of them."""
-    return asdict(value) | {"calls": [placed_call(call) for call in value.calls]}
+    shown = {"calls": [placed_call(call) for call in value.calls], "sources": [source(one) for one in value.sources]}
+    return asdict(value) | shown
 
 
 def placed_call(call: PlacedCall) -> dict[str, Any]:

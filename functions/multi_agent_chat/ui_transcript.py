@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import mimetypes
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from functions.multi_agent_chat import tool_values
 from shared.core.model import Message, PlacedCall
+from shared.core.runs import Source
 from shared.core.tool_messages import is_error
 
 
@@ -50,9 +53,26 @@ def _parts(line: Message) -> list[dict[str, Any]]:
         said = max(said, call.at)
         parts.append(_tool(line, call))
     parts += _words(line.text[said:])
+    parts += [source_part(source) for source in line.sources]
     if line.handoff_to is not None:
         parts.append({"type": "data-handoff", "data": {"from": line.agent, "to": line.handoff_to}})
     return parts
+
+
+def source_part(source: Source) -> dict[str, Any]:
+    """As the AI SDK has what is cited, in messages and in streams. The same source has the same id in both."""
+    named = source.url or source.file_id or ""
+    part = {"sourceId": f"source-{hashlib.sha256(named.encode()).hexdigest()[:16]}"}
+    if source.url is not None:
+        return {
+            "type": "source-url",
+            **part,
+            "url": source.url,
+            **({} if source.title is None else {"title": source.title}),
+        }
+    name = source.title or "file"
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return {"type": "source-document", **part, "mediaType": kind, "title": name, "filename": name}
 
 
 def _words(text: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from shared.core.errors import ActiveRun, NotSent, OutcomeUnknown, ProviderError
 from shared.core.handoff import Question
 from shared.core.model import Agent
 from shared.core.pace import CONFLICT_GROWTH, Pace, retry_pause
-from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
+from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage, allowed_by
 from shared.core.tool_messages import error_output
 from shared.core.turns import RunRecord, RunStart, safety_identifier
 from shared.held_turn import AskedRun, HeldTurn
@@ -86,7 +86,7 @@ class AgentAsTool:
             if not state.waits_for_outputs:
                 break
             outputs = [
-                ToolOutput(call.call_id, await self._call(call, _inner_key(state, call, steps)))
+                ToolOutput(call.call_id, await self._call(call, _inner_key(state, call, steps)), allowed_by(call, ()))
                 for call in state.tool_calls
             ]
             steps.append(Step(state.run_id, self._agent.slug, state.text, state.tool_calls, tuple(outputs)))

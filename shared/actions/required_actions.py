@@ -100,7 +100,7 @@ class RequiredActions:
     async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:
         """The run that has handed over is over, however it ended: the next agent's may start."""
         words = hold.steps[-1].text
-        record = hold.record_of(run.run_id, run.status, words if words.strip() else None)
+        record = hold.record_of(run, text=words if words.strip() else None)
         target = await self._tool_calls.find(hold, hold.steps[-1].handoff.to_agent) if hold.steps[-1].handoff else None
         return await self._move_on(hold, TurnUpdate(run=record, usage=run.usage), target)
 
@@ -139,7 +139,7 @@ class RequiredActions:
             handoff=pending or planned.handoff,
         )
         words = run.text if run.text.strip() else None
-        record = hold.record_of(run.run_id, RunStatus.COMPLETED if ended else run.status, words)
+        record = hold.record_of(run, RunStatus.COMPLETED if ended else run.status, words)
         await hold.advance(
             TurnUpdate(
                 to=TurnStatus.REQUIRES_ACTION,
@@ -162,7 +162,7 @@ class RequiredActions:
             state = await submit_outputs(provider, hold.thread, run, hold.turn.turn_id, outputs, hold, stream=True)
         except ProviderError:
             return ActionResult(NextStep.STOP, code=ErrorCode.PROVIDER_UNAVAILABLE)
-        record = hold.record_of(run.run_id, state.status)
+        record = hold.record_of(run, state.status)
         await hold.advance(TurnUpdate(to=TurnStatus.RUNNING, run=record))
         return ActionResult(NextStep.FOLLOW, run=state)
 

@@ -20,7 +20,7 @@ from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
 from shared.core.pace import Pace
 from shared.core.person_calls import PersonCallKind
-from shared.core.runs import Step, ToolCall, ToolOutput, Usage
+from shared.core.runs import Step, ToolCall, ToolOutput, Usage, allowed_by
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
 from shared.held_turn import HeldTurn
@@ -72,8 +72,13 @@ class ToolCalls:
 
         async def functions() -> None:
             for call in planned.functions:
-                if call.call_id not in given:
-                    given[call.call_id] = await self._run(hold, call, keys[call.call_id], tools[call.name], deadline)
+                if call.call_id in given:
+                    continue
+                key = keys[call.call_id]
+                if call.server is not None:
+                    given[call.call_id] = await self._note_allowed(hold, call, key)
+                else:
+                    given[call.call_id] = await self._run(hold, call, key, tools[call.name], deadline)
 
         async def question(one: Question) -> None:
             if one.call.call_id not in given:
@@ -86,7 +91,15 @@ class ToolCalls:
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
                 self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed))
-        return tuple(ToolOutput(call.call_id, given[call.call_id]) for call in done)
+        return tuple(ToolOutput(call.call_id, given[call.call_id], allowed_by(call, step.approved)) for call in done)
+
+    async def _note_allowed(self, hold: HeldTurn, call: ToolCall, key: str) -> str:
+        """A call that the provider makes itself: what is done about it here is the word that the next create brings."""
+        store, turn_id = self._instance.store, hold.turn.turn_id
+        ticket = await store.begin_tool_call(hold.lease, turn_id, key, call.name, str(uuid.uuid4()))
+        if ticket.output is not None:
+            return ticket.output
+        return await store.finish_tool_call(hold.lease, turn_id, key, tool_messages.ALLOWED)
 
     async def _run(self, hold: HeldTurn, call: ToolCall, key: str, tool: Tool, deadline: float) -> str:
         """One function through the ledger, where the call is known as `key`."""

@@ -84,7 +84,7 @@ def plan(
     for call in calls:
         arguments = _arguments(call)
         peer = _peer(agent, call.name)
-        kind = kind_of(agent, call.name, functions)
+        kind = PersonCallKind.APPROVAL if call.server is not None else kind_of(agent, call.name, functions)
         if kind is not None and (arguments is None or (kind is QUESTION and not is_question(arguments))):
             answers.append(refused_call(call, "invalid_arguments", "The arguments do not fit the function."))
         elif kind is not None:

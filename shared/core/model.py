@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from shared.core.runs import ToolSpec
+from shared.core.runs import Source, ToolSpec
 
 JsonObject = Mapping[str, Any]
 
@@ -112,3 +112,4 @@ class Message:
     calls: tuple[PlacedCall, ...] = ()  # that its agent made meanwhile, in order
     steered_into: str | None = None  # the turn that was being answered as this message joined it
     answers_turn_id: str | None = None  # of an agent's line: the message that its turn was steered by last before it
+    sources: tuple[Source, ...] = ()  # that its words cite

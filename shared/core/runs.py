@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,28 @@ class ToolCall:
     call_id: str
     name: str
     arguments: str
+    server: str | None = None  # of an MCP server: the provider makes the call, once the user has allowed it
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
     call_id: str
     output: str
+    allowed: bool | None = None  # for a call of an MCP server: whether the provider may make it
+
+
+def allowed_by(call: ToolCall, approved: Collection[str]) -> bool | None:
+    """Whether the provider may make this call, given those that the user has approved; None where it is not its own."""
+    return None if call.server is None else call.call_id in approved
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a run cites: a page (`url`), or else a file of the provider's (`file_id`)."""
+
+    url: str | None = None
+    file_id: str | None = None
+    title: str | None = None  # the page's, or the file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +126,7 @@ class RunState:
     error_code: str | None = None  # the provider's word for why it failed or is incomplete
     refusal: ErrorCode | None = None  # what that means, where a create would have been refused for the same reason
     retry_after_seconds: float | None = None  # of one that failed: when to come back, where the provider says so
+    sources: tuple[Source, ...] = ()  # what its words cite, each once
     unshown: str | None = None  # what the answer is made of where it holds no text, such as an image
     poll_after_seconds: float | None = None  # the provider's hint when to ask again
     cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing

@@ -34,6 +34,9 @@ def error_output(code: str, message: str) -> str:
 OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whether it had an effect is unknown.")
 
 
+ALLOWED = json.dumps({"allowed": True})  # what is noted of a call that the provider makes itself
+
+
 def is_error(output: str, code: str | None = None) -> bool:
     """Whether this is an output of `error_output`; with this code, where one is named."""
     return output.startswith('{"error": {"code": ' + ("" if code is None else f'"{code}", '))

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonCall
-from shared.core.runs import Handoff, Step, Thread, ToolOutput, ToolSpec, Usage
+from shared.core.runs import Handoff, Source, Step, Thread, ToolOutput, ToolSpec, Usage
 
 
 class TurnStatus(StrEnum):
@@ -136,6 +136,7 @@ class RunRecord:
     asked_by: str | None = None  # the agent that called this one as a tool
     version: int | None = None  # of the agent's row, as the run was started with it
     model: str | None = None
+    sources: tuple[Source, ...] = ()  # what its words cite
 
 
 @dataclass(frozen=True, slots=True)

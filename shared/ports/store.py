@@ -216,7 +216,7 @@ class Store(TurnStatistics, Outbox, Protocol):
 
     async def create_agent(self, user_id: str, fields: JsonObject, most: int) -> Agent:
         """An agent of the user's own. Raises Conflict where the slug is taken or there are `most` already, and
-        InvalidRequest, which names the field that is wrong."""
+        InvalidRequest, whose details name a `field` that is wrong, and the `fault`."""
         ...
 
     async def change_agent(self, user_id: str, slug: str, fields: JsonObject) -> Agent:

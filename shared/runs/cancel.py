@@ -165,7 +165,7 @@ async def cancel_repeat(
     A thread that cannot be cleared is given up. Raises Fenced, StoreUnavailable.
     """
     # the next holder has to find the answer too, instead of following what is being ended
-    record = hold.record_of(repeat.run_id, repeat.status)
+    record = hold.record_of(repeat)
     await hold.advance(TurnUpdate(to=TurnStatus.STARTING, run=record))
     ended: RunState | None = repeat
     if not repeat.terminal:

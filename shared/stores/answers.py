@@ -87,8 +87,7 @@ def refusal(answer: JsonObject) -> ChatError:
     if outcome == "rate_limited":
         return TooMany(retry_after=answer["retry_ms"] / 1000)
     if outcome == "wrong_field":
-        field = answer["field"]
-        return InvalidRequest(f"{field} {answer['fault']}.", details={"field": field})
+        return InvalidRequest(details={"field": answer["field"], "fault": answer["fault"]})
     return _REFUSALS[outcome]()
 
 

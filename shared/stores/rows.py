@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.conversation import Conversation
 from shared.core.model import Agent, Fallback, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
 from shared.core.person_calls import PersonCall, PersonCallKind
-from shared.core.runs import Handoff, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage
+from shared.core.runs import Handoff, Source, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage, allowed_by
 from shared.core.turns import (
     Claim,
     Displaced,
@@ -104,8 +104,13 @@ def read_agent(row: JsonObject) -> Agent:
 
 
 def _run(row: JsonObject) -> RunRecord:
-    optional = ("text", "asked_by", "version", "model")
-    return RunRecord(row["run_id"], row["agent"], row["status"], **{name: row.get(name) for name in optional})
+    optional = {name: row.get(name) for name in ("text", "asked_by", "version", "model")}
+    sources = tuple(read_source(one) for one in row.get("sources", ()))
+    return RunRecord(row["run_id"], row["agent"], row["status"], **optional, sources=sources)
+
+
+def read_source(row: JsonObject) -> Source:
+    return Source(row.get("url"), row.get("file_id"), row.get("title"))
 
 
 def _handoff(row: JsonObject) -> Handoff:
@@ -113,18 +118,25 @@ def _handoff(row: JsonObject) -> Handoff:
 
 
 def _step(row: JsonObject) -> Step:
+    approved = tuple(call["call_id"] for call in row["calls"] if call["person"] == "approved")
+    calls = tuple(
+        ToolCall(call["call_id"], call["name"], call["arguments"], call.get("server")) for call in row["calls"]
+    )
+    outputs = {call["call_id"]: call["output"] for call in row["calls"] if call["output"] is not None}
     return Step(
         run_id=row["run_id"],
         agent=row["agent"],
         text=row["text"],
-        calls=tuple(ToolCall(call["call_id"], call["name"], call["arguments"]) for call in row["calls"]),
+        calls=calls,
         outputs=tuple(
-            ToolOutput(call["call_id"], call["output"]) for call in row["calls"] if call["output"] is not None
+            ToolOutput(call.call_id, outputs[call.call_id], allowed_by(call, approved))
+            for call in calls
+            if call.call_id in outputs
         ),
         thread_id=row["thread_id"],
         handoff=None if row["handoff"] is None else _handoff(row["handoff"]),
         waited=any(call["person"] is not None for call in row["calls"]),
-        approved=tuple(call["call_id"] for call in row["calls"] if call["person"] == "approved"),
+        approved=approved,
     )
 
 
@@ -186,6 +198,7 @@ def read_message(row: JsonObject) -> Message:
         ),
         steered_into=row["steered_into"],
         answers_turn_id=row["answers_turn_id"],
+        sources=tuple(read_source(one) for one in row["sources"]),
     )
 
 

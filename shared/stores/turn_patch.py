@@ -59,8 +59,14 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
 
 def _run(run: RunRecord) -> dict[str, Any]:
     optional = {"text": run.text, "asked_by": run.asked_by, "version": run.version, "model": run.model}
-    always = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
-    return always | {name: value for name, value in optional.items() if value is not None}
+    always: dict[str, Any] = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
+    if run.sources:
+        always["sources"] = [_given(asdict(source)) for source in run.sources]
+    return always | _given(optional)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _step(step: Step) -> dict[str, Any]:

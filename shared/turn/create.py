@@ -102,7 +102,7 @@ class RunCreate:
         self._requests.started()
         if run.terminal or run.run_id is None:
             return  # its end is the record, or what it asks for: a run without an id cannot be followed
-        record = hold.record_of(run.run_id, run.status)
+        record = hold.record_of(run)
         # by a holder whose request is over as well: the next one must not take the run for one that was lost
         await hold.finish(self._record(record, run.run_id))
         hold.log(name, run_id=run.run_id, attempt=hold.turn.attempt)

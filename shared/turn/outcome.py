@@ -123,4 +123,4 @@ def _last_words_at(hold: HeldTurn, run: RunState, reply: str) -> int:
 
 
 def _record(hold: HeldTurn, run: RunState) -> RunRecord:
-    return hold.record_of(run.run_id, run.status)
+    return hold.record_of(run)

@@ -28,12 +28,26 @@ language sql stable set search_path = '' as $$
   where o.segment = m.part and c.value ->> 'name' not like 'transfer\_to\_%'
 $$;
 
+-- What the runs of an agent in this turn cite, at the agent's last line there.
+create function chat_internal.sources_json(m public.chat_messages) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(cited.source order by cited.n), '[]') from (
+    select s.value as source, min(r.ordinality * 1000 + s.ordinality) as n
+    from public.chat_turns t
+    cross join lateral jsonb_array_elements(t.runs) with ordinality r
+    cross join lateral jsonb_array_elements(r.value -> 'sources') with ordinality s
+    where m.role = 'assistant' and t.id = m.turn_id and r.value ->> 'agent' = m.agent and not r.value ? 'asked_by'
+      and not exists (
+        select 1 from public.chat_messages l where l.turn_id = m.turn_id and l.agent = m.agent and l.part > m.part)
+    group by s.value) cited
+$$;
+
 create function chat_internal.message_json(m public.chat_messages) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', m.id, 'seq', m.seq, 'turn_id', m.turn_id, 'turn_seq', m.turn_seq, 'role', m.role, 'agent', m.agent,
     'text', m.text, 'partial', m.partial, 'handoff_to', m.handoff_to, 'created_at', chat_internal.iso(m.created_at),
-    'calls', chat_internal.calls_json(m),
+    'calls', chat_internal.calls_json(m), 'sources', chat_internal.sources_json(m),
     'steered_into', (select w.joined_to from public.chat_turns w where w.id = m.turn_id and w.steered_step is not null),
     'answers_turn_id', (
       select w.id from public.chat_turns w join public.chat_messages told on told.turn_id = w.id

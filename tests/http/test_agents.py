@@ -72,9 +72,10 @@ async def test_what_is_the_operators_is_no_field(http: httpx.AsyncClient, chat: 
 
 
 async def test_what_the_database_finds_wrong_is_told_as_it_says(http: httpx.AsyncClient, chat: FakeChat) -> None:
-    chat.error = InvalidRequest("settings.temperature has to be a number.", details={"field": "settings.temperature"})
+    chat.error = InvalidRequest(details={"field": "settings.temperature", "fault": "has to be a number"})
     body = assert_error(await http.post("/agents", json=NEW, headers=bearer()), 422, "invalid_request")
     assert body["message"] == "settings.temperature has to be a number."
+    assert body["details"] == {"field": "settings.temperature"}
 
 
 async def test_the_slug_stays(http: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Final
 
-from dev.emulator.brain.directives import Directive, read_directives, steps_of
+from dev.emulator.brain.directives import CALLS, Directive, read_directives, steps_of
 from dev.emulator.brain.plan import Called, Outcome, Plan, Prompt, Said, ToolCall, ToolOutput, read_object
 
 """Most pieces a reply is streamed in."""
@@ -33,7 +33,7 @@ def follow_directives(prompt: Prompt) -> Plan:
     ignore_cancel = _seconds(directives, "ignore-cancel") or 0
     step = _next_step(steps_of(directives), _calls_made(prompt))
     if step:
-        calls = tuple(ToolCall(each.argument, each.json_argument) for each in step if each.name == "tool")
+        calls = tuple(_call(each) for each in step if each.name in CALLS)
         aside = next((each.argument for each in step if each.name == "aside"), "")
         return Plan(text=aside, calls=calls, ignore_cancel_seconds=ignore_cancel)
     chain = next((each.argument.split() for each in directives if each.name == "chain"), [])
@@ -48,6 +48,7 @@ def follow_directives(prompt: Prompt) -> Plan:
         outcome=_outcome(directives),
         work_seconds=_seconds(directives, "slow"),
         ignore_cancel_seconds=ignore_cancel,
+        citations=tuple(_citation(each.argument) for each in directives if each.name == "cite"),
         error_code={"": "server_error", "rate_limit": "rate_limit_exceeded"}.get(failure, failure),
     )
 
@@ -94,7 +95,7 @@ def _next_step(steps: list[tuple[Directive, ...]], made: int) -> tuple[Directive
     for step in steps:
         if made <= 0:
             return step
-        made -= sum(each.name == "tool" for each in step)
+        made -= sum(each.name in CALLS for each in step)
     return ()
 
 
@@ -110,6 +111,22 @@ def _reply(prompt: Prompt, directives: tuple[Directive, ...], said: str) -> str:
             f" [model {prompt.model}; instructions: {prompt.instructions}; tools: {', '.join(sorted(prompt.tools))}]"
         )
     return reply
+
+
+def _call(directive: Directive) -> ToolCall:
+    """`[[tool name {...}]]`, or `[[mcp label.name {...}]]` for the call of an MCP server."""
+    if directive.name == "tool":
+        return ToolCall(directive.argument, directive.json_argument)
+    label, _, name = directive.argument.partition(".")
+    return ToolCall(name, directive.json_argument, server=label)
+
+
+def _citation(argument: str) -> dict[str, object]:
+    """`[[cite https://... a title]]`, or `[[cite file-id a name]]`, as the vendor annotates words."""
+    named, _, title = argument.partition(" ")
+    if "://" in named:
+        return {"type": "url_citation", "url": named, "title": title, "start_index": 0, "end_index": 1}
+    return {"type": "file_citation", "file_id": named, "filename": title, "index": 0}
 
 
 def _outcome(directives: tuple[Directive, ...]) -> Outcome:

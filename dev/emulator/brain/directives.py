@@ -7,8 +7,10 @@ from typing import Final
 
 NAMES: Final = frozenset(
     {"slow", "fail", "incomplete", "expire", "never", "ignore-cancel", "stuck", "tool", "say", "who"}
-    | {"then", "aside", "more", "chain"}
+    | {"then", "aside", "more", "chain", "cite", "mcp"}
 )
+
+CALLS: Final = frozenset({"tool", "mcp"})
 
 _OPENING = re.compile(r"\[\[\s*([a-z-]+)(?=[\s\]])\s*")
 _CLOSING = re.compile(r"\s*\]\]")
@@ -52,19 +54,19 @@ def steps_of(directives: tuple[Directive, ...]) -> list[tuple[Directive, ...]]:
             steps.append([])
         else:
             steps[-1].append(each)
-    return [tuple(step) for step in steps if any(each.name == "tool" for each in step)]
+    return [tuple(step) for step in steps if any(each.name in CALLS for each in step)]
 
 
 def _read_one(text: str, opening: re.Match[str]) -> tuple[Directive, int] | None:
-    if opening[1] == "tool":
-        return _read_tool(text, opening.end())
+    if opening[1] in ("tool", "mcp"):
+        return _read_tool(text, opening.end(), opening[1])
     end = text.find("]]", opening.end())
     if end < 0:
         return None
     return Directive(opening[1], text[opening.end() : end].strip()), end + 2
 
 
-def _read_tool(text: str, at: int) -> tuple[Directive, int] | None:
+def _read_tool(text: str, at: int, kind: str) -> tuple[Directive, int] | None:
     # The arguments may hold "]]" themselves, a directive for the next model even: only a JSON reader finds their end.
     name = _TOOL_NAME.match(text, at)
     if name is None:
@@ -80,4 +82,4 @@ def _read_tool(text: str, at: int) -> tuple[Directive, int] | None:
     closing = _CLOSING.match(text, at)
     if closing is None:
         return None
-    return Directive("tool", name[0].strip(), arguments), closing.end()
+    return Directive(kind, name[0].strip(), arguments), closing.end()

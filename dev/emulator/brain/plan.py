@@ -27,6 +27,8 @@ class Outcome(StrEnum):
 class ToolCall:
     name: str
     arguments: str
+    server: str | None = None
+    """The label of the MCP server that is called, which needs a word from the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Prompt:
     """What was said and called since that message, by whichever agent, in order."""
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The parameters of the tools, by name."""
+    hosted: frozenset[str] = frozenset()
+    """The types of the tools that the server carries out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Plan:
     """None: what the server's latency says."""
     ignore_cancel_seconds: float = 0
     error_code: str = "server_error"
+    citations: tuple[Mapping[str, Any], ...] = ()
+    """Annotations of its first message."""
 
     @property
     def chunks(self) -> tuple[str, ...]:

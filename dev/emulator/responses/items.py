@@ -8,7 +8,7 @@ from dev.emulator.errors import Json
 from dev.emulator.ids import response_wire_id
 from dev.emulator.request_body import text_of
 
-PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
+PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "mcp_approval_response": "mcprs"}
 
 
 def read_items(given: object, name: str = "input") -> list[Json]:
@@ -50,6 +50,10 @@ def check_calls(history: Sequence[Json]) -> None:
     for call_id in given:
         if call_id not in asked:
             raise errors.unasked_output(call_id)
+    requests = [each["id"] for each in history if each["type"] == "mcp_approval_request"]
+    for each in history:
+        if each["type"] == "mcp_approval_response" and each.get("approval_request_id") not in requests:
+            raise errors.unasked_output(str(each.get("approval_request_id")))
 
 
 def is_user_message(item: Json) -> bool:
@@ -63,16 +67,24 @@ def read_prompt(history: Sequence[Json], *, model: str, instructions: str, tools
     names = {each["call_id"]: str(each.get("name")) for each in history if each["type"] == "function_call"}
     outputs = [each for each in since if each["type"] == "function_call_output"]
     given = {each["call_id"]: _output_text(each) for each in outputs}
+    requests = {each["id"]: each for each in history if each["type"] == "mcp_approval_request"}
+    words = [each for each in since if each["type"] == "mcp_approval_response"]
+    heard = [(_mcp_name(requests[each["approval_request_id"]]), _word(each)) for each in words]
+    given |= {each["approval_request_id"]: _word(each) for each in words}
     offered = [each for each in tools if each.get("type") == "function" and "name" in each]
     return Prompt(
         text=text_of(history[users[-1]]["content"]) if users else "",
         user_messages=len(users),
-        outputs=tuple(ToolOutput(names[each["call_id"]], _output_text(each)) for each in outputs),
-        called=any(each["type"] == "function_call" for each in since),
+        outputs=(
+            *(ToolOutput(names[each["call_id"]], _output_text(each)) for each in outputs),
+            *(ToolOutput(name, word) for name, word in heard),
+        ),
+        called=any(each["type"] in ("function_call", "mcp_approval_request") for each in since),
         model=model,
         instructions=instructions,
         tools=frozenset(str(each["name"]) for each in offered),
         since=tuple(event for each in since if (event := _event(each, given)) is not None),
+        hosted=frozenset(str(each.get("type")) for each in tools) - {"function"},
         schemas={str(each["name"]): each.get("parameters") or {} for each in offered},
     )
 
@@ -80,9 +92,20 @@ def read_prompt(history: Sequence[Json], *, model: str, instructions: str, tools
 def _event(item: Json, given: Mapping[str, str]) -> Said | Called | None:
     if item["type"] == "function_call":
         return Called(str(item.get("name")), str(item.get("arguments", "{}")), given.get(item["call_id"]))
+    if item["type"] == "mcp_approval_request":
+        return Called(_mcp_name(item), str(item.get("arguments", "{}")), given.get(item["id"]))
     if (item["type"], item.get("role")) == ("message", "assistant"):
         return Said(text_of(item.get("content", "")))
     return None
+
+
+def _mcp_name(request: Json) -> str:
+    return f"{request.get('server_label')}.{request.get('name')}"
+
+
+def _word(response: Json) -> str:
+    """What the emulated server does with a word: it makes the call, or reads why not."""
+    return "emulated result" if response.get("approve") else f"refused: {response.get('reason', '')}"
 
 
 def _output_text(item: Json) -> str:
@@ -113,6 +136,11 @@ def call_item(name: str, arguments: str, call_id: str) -> Json:
         "name": name,
         "arguments": arguments,
     }
+
+
+def approval_item(server: str, name: str, arguments: str) -> Json:
+    asked = {"server_label": server, "name": name, "arguments": arguments}
+    return {"id": response_wire_id("mcpr"), "type": "mcp_approval_request", **asked}
 
 
 def words_in(items: Sequence[Json]) -> int:

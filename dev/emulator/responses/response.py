@@ -10,7 +10,15 @@ from dev.emulator.event_log import EventLog
 from dev.emulator.ids import response_wire_id, thread_wire_id
 from dev.emulator.jobs import Job
 from dev.emulator.parameters import under_schema
-from dev.emulator.responses.items import answer_item, call_item, is_user_message, read_prompt, text_part, words_in
+from dev.emulator.responses.items import (
+    answer_item,
+    approval_item,
+    call_item,
+    is_user_message,
+    read_prompt,
+    text_part,
+    words_in,
+)
 
 if TYPE_CHECKING:
     from dev.emulator.responses.conversation import Conversation
@@ -76,7 +84,10 @@ class Response(Job):
             return
         await self.prelude()
         for call in self.plan.calls:
-            self._call(call_item(call.name, call.arguments, thread_wire_id("call")))
+            if call.server is None:
+                self._call(call_item(call.name, call.arguments, thread_wire_id("call")))
+            else:
+                self._add(approval_item(call.server, call.name, call.arguments))
         self.finish("completed")
 
     def _call(self, item: Json) -> None:
@@ -88,6 +99,12 @@ class Response(Job):
         done = {**at, "name": item["name"], "arguments": item["arguments"]}
         self._emit("function_call_arguments.done", done)
         self._emit("output_item.done", {"output_index": at["output_index"], "item": item})
+
+    def _add(self, item: Json) -> None:
+        at = {"output_index": len(self.output), "item": item}
+        self.output.append(item)
+        self._emit("output_item.added", at)
+        self._emit("output_item.done", at)
 
     def say(self, chunk: str) -> None:
         if self._saying is None:
@@ -128,9 +145,17 @@ class Response(Job):
         item = self.output[index]
         item["status"] = status
         part = item["content"][0]
+        if not any(each["type"] == "message" for each in self.output[:index]):
+            self._cite(index, part)
         self._emit("output_text.done", {**self._part_at(index), "text": part["text"], "logprobs": []})
         self._emit("content_part.done", {**self._part_at(index), "part": part})
         self._emit("output_item.done", {"output_index": index, "item": item})
+
+    def _cite(self, index: int, part: Json) -> None:
+        for number, note in enumerate(self.plan.citations):
+            part["annotations"].append(dict(note))
+            at = {**self._part_at(index), "annotation_index": number, "annotation": dict(note)}
+            self._emit("output_text.annotation.added", at)
 
     def _leave_items(self) -> None:
         """Items enter the conversation only at the end, as the vendor documents."""

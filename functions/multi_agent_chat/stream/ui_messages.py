@@ -16,6 +16,7 @@ from typing import Any
 
 from functions.multi_agent_chat import render, tool_values
 from functions.multi_agent_chat.stream.frames import DONE, frame, whole
+from functions.multi_agent_chat.ui_transcript import source_part
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
@@ -143,12 +144,19 @@ class UiStream:
         if turn is not None and turn.status is TurnStatus.COMPLETED and not failed:
             frames = self._rest(turn)
         frames += self._end_texts()
+        if turn is not None and not failed:
+            frames += self._cited(turn)
         if turn is None or not turn.status.final:
             return frames if failed or turn is None else frames + self._left_open(turn)
         if turn.status is not TurnStatus.COMPLETED:
             for call in self._calls.values():
                 frames += self._output(call, UNANSWERED, failed=True)
         return frames + self._state(state=turn.status.value, position=turn.position)
+
+    def _cited(self, turn: Turn) -> bytes:
+        """What the runs on record cite, each once: also those that another instance has served."""
+        parts = [source_part(one) for run in turn.own_runs if run.run_id not in self._known_runs for one in run.sources]
+        return b"".join(frame(part) for part in {part["sourceId"]: part for part in parts}.values())
 
     def _left_open(self, turn: Turn) -> bytes:
         if turn.status is TurnStatus.WAITING:

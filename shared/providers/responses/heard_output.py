@@ -54,7 +54,8 @@ class HeardOutput:
         more = [
             item
             for item in heard
-            if (lacks_text and may_speak(item)) or (lacks_calls and fields.text(item, "type") == "function_call")
+            if (lacks_text and may_speak(item))
+            or (lacks_calls and fields.text(item, "type") in ("function_call", "mcp_approval_request"))
         ]
         return {**response, "output": [*(item for item in own if not (lacks_text and may_speak(item))), *more]}
 

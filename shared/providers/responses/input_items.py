@@ -62,9 +62,16 @@ def _told(step: Step) -> list[dict[str, Any]]:
 
 
 def _call_item(call: ToolCall) -> dict[str, Any]:
+    if call.server is not None:
+        asked = {"id": call.call_id, "server_label": call.server, "name": call.name.removeprefix(f"{call.server}.")}
+        return {"type": "mcp_approval_request", **asked, "arguments": clean(call.arguments)}
     # Without an id: those of another conversation mean nothing here.
     return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": clean(call.arguments)}
 
 
 def _output_item(call_id: str, given: ToolOutput) -> dict[str, Any]:
+    if given.allowed is not None:
+        said = {"approval_request_id": given.call_id, "approve": given.allowed}
+        # the reason is for the model: what the user has said, or that the time was over
+        return {"type": "mcp_approval_response", **said} | ({} if given.allowed else {"reason": clean(given.output)})
     return {"type": "function_call_output", "call_id": call_id, "output": clean(given.output)}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.core.runs import RunState, ToolCall
+from shared.core.runs import RunState, Source, ToolCall
 from shared.providers import fields
-from shared.providers.calls import read_calls
+from shared.providers.calls import arguments_text, read_calls
 from shared.providers.failures import failure_of
 from shared.providers.retry_after import poll_after
 
 Item = Mapping[str, Any]
 
+MOST_SOURCES = 64  # of one run
+TITLE_CHARS = 300
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _UNSHOWN_ITEMS = frozenset({"image_generation_call", "audio", "image"})
 """Items of an output that are an answer by themselves and hold no text."""
 
@@ -34,12 +38,39 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
         tool_calls=calls,
         usage=fields.usage(response),
         **failure_of(response, "error", status),
+        sources=cited_sources(output),
         unshown=_unshown(output),
         poll_after_seconds=poll_after(headers or {}),
         cursor=last_id(output),
         thread_id=fields.named(response, "conversation"),
         turn_id=fields.text(fields.inner(response, "metadata"), "turn_id") or None,
     )
+
+
+def cited_sources(items: Sequence[Item]) -> tuple[Source, ...]:
+    """What the words of these items cite, each once. An address that no browser should follow is none."""
+    found: dict[tuple[str | None, str | None], Source] = {}
+    for item in items:
+        for part in fields.objects(item, "content") if may_speak(item) else ():
+            for note in fields.objects(part, "annotations"):
+                source = _source(note)
+                if source is not None and len(found) < MOST_SOURCES:
+                    found.setdefault((source.url, source.file_id), source)
+    return tuple(found.values())
+
+
+def _source(note: Mapping[str, Any]) -> Source | None:
+    match fields.text(note, "type"):
+        case "url_citation":
+            url = fields.text(note, "url")
+            title = fields.text(note, "title")[:TITLE_CHARS] or None
+            return Source(url=url, title=title) if _WEB_ADDRESS.fullmatch(url) else None
+        case "file_citation" | "container_file_citation":
+            file_id = fields.identifier(note, "file_id")
+            title = fields.text(note, "filename")[:TITLE_CHARS] or None
+            return Source(file_id=file_id[:TITLE_CHARS], title=title) if file_id else None
+        case _:
+            return None
 
 
 def _unshown(output: Sequence[Item]) -> str | None:
@@ -80,8 +111,33 @@ def item_text(item: Item) -> str:
     return "".join(fields.text(part, "text") or fields.text(part, "refusal") for part in shown)
 
 
+def call_of(item: Item) -> str | None:
+    """The call that an item makes or answers: of a function, or one of an MCP server that waits for a word."""
+    match item_kind(item):
+        case "function_call" | "function_call_output":
+            return fields.identifier(item, "call_id")
+        case "mcp_approval_request":
+            return fields.identifier(item)
+        case "mcp_approval_response":
+            return fields.identifier(item, "approval_request_id")
+        case _:
+            return None
+
+
+def _allowances(items: Sequence[Item]) -> list[ToolCall]:
+    """The calls of MCP servers that wait for a word, and have none among the same items."""
+    answered = {call_of(item) for item in items if item_kind(item) == "mcp_approval_response"}
+    calls = []
+    for item in items:
+        call_id, server = call_of(item), fields.text(item, "server_label")
+        if item_kind(item) == "mcp_approval_request" and call_id is not None and call_id not in answered:
+            name = f"{server}.{fields.text(item, 'name')}"
+            calls.append(ToolCall(call_id, name, arguments_text(item.get("arguments")), server))
+    return calls
+
+
 def tool_calls(items: Sequence[Item]) -> tuple[ToolCall, ...]:
-    """The function calls that no output among the same items answers."""
+    """The calls that no output among the same items answers, of functions first."""
     answered = [fields.identifier(item, "call_id") for item in items if item_kind(item) == "function_call_output"]
     calls = []
     for item in items:
@@ -92,7 +148,7 @@ def tool_calls(items: Sequence[Item]) -> tuple[ToolCall, ...]:
             answered.remove(call_id)  # each output answers one call
         else:
             calls.append((call_id, fields.text(item, "name"), item.get("arguments")))
-    return read_calls(calls)
+    return (*read_calls(calls), *_allowances(items))
 
 
 def last_id(items: Sequence[Item]) -> str | None:

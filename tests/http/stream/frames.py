@@ -16,6 +16,8 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "tool-input-available": ({"toolCallId", "toolName", "input", "dynamic"}, {"providerExecuted"}),
     "tool-output-available": ({"toolCallId", "output", "dynamic"}, {"providerExecuted"}),
     "tool-output-error": ({"toolCallId", "errorText", "dynamic"}, {"providerExecuted"}),
+    "source-url": ({"sourceId", "url"}, {"title"}),
+    "source-document": ({"sourceId", "mediaType", "title"}, {"filename"}),
     # of readers that say that they know them
     "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
     "tool-output-denied": ({"toolCallId"}, set()),

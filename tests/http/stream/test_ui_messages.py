@@ -24,7 +24,7 @@ from shared.core.chat_events import (
     TurnQueued,
 )
 from shared.core.person_calls import PersonCall, PersonCallKind
-from shared.core.runs import Handoff
+from shared.core.runs import Handoff, Source
 from shared.core.turns import Joined, RunRecord, TurnStatus
 from tests.http.fakes import REPLY, make_turn
 from tests.http.stream.frames import of_type, read, states_of, texts_of
@@ -291,6 +291,25 @@ def test_the_end_holds_what_the_answer_holds() -> None:
     handoff = {"from": "project_manager", "to": "script_writer", "reason": "why", "task": "what"}
     assert metadata["handoffs"] == [handoff]
     assert of_type(parts, "data-handoff")[0]["data"] == handoff, "a replay shows it as well"
+
+
+def test_what_is_cited_is_told_once_before_the_end() -> None:
+    """As the row has it, so that every reader is told the same: also of a run that another instance has served."""
+    page, file = Source("https://owls.example", None, "Owls"), Source(None, "file_1", "owls.pdf")
+    runs = (RunRecord("r1", "a", "completed", sources=(page, file)), RunRecord("r2", "a", "completed", sources=(page,)))
+    asked = RunRecord("r3", "b", "completed", asked_by="a", sources=(Source("https://other.example"),))
+    parts = told(said("r1", "Once"), end={"runs": (*runs, asked)})
+    (url,), (document,) = of_type(parts, "source-url"), of_type(parts, "source-document")
+    assert url == {"type": "source-url", "sourceId": url["sourceId"], "url": "https://owls.example", "title": "Owls"}
+    assert document == {
+        "type": "source-document",
+        "sourceId": document["sourceId"],
+        "mediaType": "application/pdf",
+        "title": "owls.pdf",
+        "filename": "owls.pdf",
+    }
+    assert url["sourceId"] != document["sourceId"]
+    assert parts[-1]["messageMetadata"]["runs"][0]["sources"][0] == {"url": "https://owls.example", "title": "Owls"}
 
 
 def test_nothing_follows_the_end() -> None:

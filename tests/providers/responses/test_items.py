@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.providers.responses.items import response_state
+from shared.core.runs import Source, Step, Thread, ToolCall, ToolOutput
+from shared.providers.responses.input_items import input_items
+from shared.providers.responses.items import response_state, tool_calls
+from tests.providers.making import start
 
 
 def said(text: str, status: str | None) -> dict[str, Any]:
@@ -30,3 +33,57 @@ def test_without_a_status_only_whole_items_are_taken_for_an_answer(
     missing: dict[str, Any], output: list[dict[str, Any]], status: str
 ) -> None:
     assert response_state({"id": "resp_1", "output": output, **missing}).status == status
+
+
+MCP_CALL = {
+    "type": "mcp_approval_request",
+    "id": "mcpr_1",
+    "server_label": "issues",
+    "name": "create",
+    "arguments": "{}",
+}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}"}
+
+
+def test_a_call_that_an_mcp_server_waits_to_be_allowed_is_a_call() -> None:
+    state = response_state({"id": "resp_1", "status": "completed", "output": [MCP_CALL, CALL]})
+    assert state.status == "requires_action"
+    assert state.tool_calls == (
+        ToolCall("call_1", "look", "{}"),
+        ToolCall("mcpr_1", "issues.create", "{}", server="issues"),
+    )
+    said = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    assert tool_calls([MCP_CALL, said]) == ()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_word_goes_with_the_next_create(told: bool) -> None:
+    """Alone where the conversation has the request, behind it where the transcript travels."""
+    outputs = (ToolOutput("mcpr_1", "No.", allowed=False), ToolOutput("mcpr_2", "{}", allowed=True))
+    calls = (ToolCall("mcpr_1", "issues.create", "{}", server="issues"), ToolCall("mcpr_2", "issues.x", "{}", "issues"))
+    step = Step("resp_1", "boss", "", calls, outputs)
+    given: dict[str, Any] = {"tool_outputs": outputs} if told else {"steps": (step,)}
+    items = input_items(start(Thread("responses", "conv_1"), text=None, **given))
+    requests = [MCP_CALL, MCP_CALL | {"id": "mcpr_2", "name": "x"}]
+    assert items == [
+        *([] if told else requests),
+        {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": False, "reason": "No."},
+        {"type": "mcp_approval_response", "approval_request_id": "mcpr_2", "approve": True},
+    ]
+
+
+def test_what_is_cited_is_a_page_or_a_file() -> None:
+    notes = [
+        {"type": "url_citation", "url": "https://a.example/x", "title": "A"},
+        {"type": "url_citation", "url": "data:text/html,x", "title": "B"},
+        {"type": "url_citation", "url": 3},
+        {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf"},
+        {"type": "file_path", "file_id": "file_2"},
+        {"type": "file_citation"},
+    ]
+    item = said("x", "completed")
+    item["content"][0]["annotations"] = notes
+    assert response_state({"id": "resp_1", "output": [item, item]}).sources == (
+        Source("https://a.example/x", None, "A"),
+        Source(None, "file_1", "a.pdf"),
+    )
