@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from shared.core.error_codes import ErrorCode
@@ -30,7 +31,8 @@ class HeldTurn(TurnLease):
 
     def __init__(self, instance: Instance, claim: Claim) -> None:
         super().__init__(instance, claim)
-        self.agent: Agent = claim.agent
+        self._row = claim.agent  # of the agent at work
+        self.agent: Agent = claim.agent.fallen_back(claim.turn.fallback)
         self.thread: Thread | None = claim.thread
         self.came_with_thread = claim.thread is not None  # which may hold more than this turn's message
         self.last_run_id = claim.last_run_id
@@ -57,6 +59,7 @@ class HeldTurn(TurnLease):
             version=agent.version,
             model=agent.model,
             sources=run.sources,
+            fallback=agent.fallback or None,
         )
 
     def thread_or_new(self, provider: Provider) -> Thread:
@@ -102,7 +105,16 @@ class HeldTurn(TurnLease):
 
     def hand_over_to(self, agent: Agent, provider: Provider) -> None:
         """`agent` goes to work, on `provider`."""
-        self.agent = agent
+        self._row = self.agent = agent
+        self.drop_thread(provider)
+
+    def next_agents(self) -> Iterator[Agent]:
+        """The agent at work as those of its fallbacks that have not been tried, in order."""
+        return (self._row.fallen_back(n) for n in range(self.agent.fallback + 1, len(self._row.fallbacks) + 1))
+
+    def fall_back(self, agent: Agent, provider: Provider) -> None:
+        """The agent at work goes on as this fallback of its own, on `provider`; the record says so."""
+        self.agent = replace(agent, peers=self.agent.peers)
         self.drop_thread(provider)
 
     def drop_peer(self, slug: str) -> None:

@@ -31,7 +31,7 @@ ERROR = shaped(
 _SOURCE = shaped({}, {"url": TEXT, "file_id": TEXT, "title": TEXT})
 _RUN = shaped(
     {"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT},
-    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT, "sources": listed(_SOURCE)},
+    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT, "fallback": COUNT, "sources": listed(_SOURCE)},
 )
 _REPLY = shaped({"text": TEXT}, {"json": SOME_OBJECT, "json_error": shaped({"code": TEXT, "message": TEXT})})
 _HANDOFF = shaped({"from": TEXT, "to": TEXT, "reason": TEXT, "task": TEXT})

@@ -72,6 +72,8 @@ def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
         shown["version"] = run.version
     if run.model is not None:
         shown["model"] = run.model
+    if run.fallback is not None:
+        shown["fallback"] = run.fallback
     if quoting and run.sources:
         shown["sources"] = [source(one) for one in run.sources]
     return shown

@@ -42,6 +42,7 @@ class EventName(StrEnum):
     TOOL_ANSWERED = "tool.answered"
     PERSON_ASKED = "person.asked"
     PERSON_ANSWERED = "person.answered"
+    AGENT_FELL_BACK = "agent.fell_back"  # to another model or provider
     HANDOFF_MADE = "handoff.made"
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"

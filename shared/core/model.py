@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -76,11 +76,27 @@ class Agent:
     assistant_made: bool = False  # by us: one that was deleted is made anew
     peers: tuple[Peer, ...] = ()  # known only of an agent at work
     owned: bool = False  # a user's own: no slug gives it what a global agent has
+    fallback: int = 0  # which of its fallbacks it is, counted from one; 0: as its row says
     settings: JsonObject = field(default_factory=dict)  # of its model, by names of our own; checked in the database
     output_schema: JsonObject | None = None  # the JSON Schema that its replies have
     fallbacks: tuple[Fallback, ...] = ()  # who answers after a definite failure, in order
     hosted_tools: tuple[JsonObject, ...] = ()  # that the provider carries out, as its row has them
     version: int = 1  # of its row
+
+    def fallen_back(self, number: int) -> Agent:
+        """The agent as its fallback of this number; as it is where its row has no such one any more."""
+        if not 1 <= number <= len(self.fallbacks):
+            return self
+        one = self.fallbacks[number - 1]
+        # an assistant and its wire go together
+        other_wire = one.provider not in (None, self.provider)
+        return replace(
+            self,
+            model=one.model or self.model,
+            provider=one.provider or self.provider,
+            assistant_id=None if other_wire else self.assistant_id,
+            fallback=number,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ class RunRecord:
     version: int | None = None  # of the agent's row, as the run was started with it
     model: str | None = None
     sources: tuple[Source, ...] = ()  # what its words cite
+    fallback: int | None = None  # which of the agent's fallbacks it was, counted from one
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,7 @@ class Turn:
     # since its cancel was asked for, or since it was displaced; None: neither, or over
     cancelling_ms: int | None = None
     structured_at: int | None = None  # where in the reply the JSON begins that was asked for under a schema
+    fallback: int = 0  # which of its agent's fallbacks is at work, counted from one; 0: the row itself
     stream_broken: bool = False  # a stream of it broke off, and none is known to have been written to its end
 
     @property

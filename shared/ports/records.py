@@ -127,6 +127,7 @@ class TurnUpdate:
     blocked_by: str | None = None  # with it: the run in the way
     held_up_by: ErrorCode | None = None  # with QUEUED: why the attempt came to nothing
     count_failure: bool = False
+    fallback: int | None = None  # with QUEUED: which of its agent's fallbacks goes on
     delay_seconds: float = 0.0  # with QUEUED: not to be started before
     step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools
     handoff: Handoff | None = None  # the turn moves on to another agent

@@ -67,6 +67,7 @@ def read_turn(row: JsonObject) -> Turn:
         finished_at=row["finished_at"],
         cancelling_ms=row["cancelling_ms"],
         calls=tuple(_person_call(call) for call in row["calls"]),
+        fallback=row["fallback"],
         stream_broken=row["stream_broken"],
     )
 
@@ -104,7 +105,7 @@ def read_agent(row: JsonObject) -> Agent:
 
 
 def _run(row: JsonObject) -> RunRecord:
-    optional = {name: row.get(name) for name in ("text", "asked_by", "version", "model")}
+    optional = {name: row.get(name) for name in ("text", "asked_by", "version", "model", "fallback")}
     sources = tuple(read_source(one) for one in row.get("sources", ()))
     return RunRecord(row["run_id"], row["agent"], row["status"], **optional, sources=sources)
 

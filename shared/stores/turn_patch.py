@@ -39,6 +39,8 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["error"] = step.error
     if step.partial is not None:
         patch["partial"] = step.partial
+    if step.fallback is not None:
+        patch["fallback"] = step.fallback
     if step.draft is not None:
         patch["draft"] = step.draft
     if step.blocked_by is not None:
@@ -59,6 +61,7 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
 
 def _run(run: RunRecord) -> dict[str, Any]:
     optional = {"text": run.text, "asked_by": run.asked_by, "version": run.version, "model": run.model}
+    optional |= {"fallback": run.fallback}
     always: dict[str, Any] = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
     if run.sources:
         always["sources"] = [_given(asdict(source)) for source in run.sources]

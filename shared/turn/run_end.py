@@ -14,15 +14,24 @@ from shared.ports import Provider
 from shared.runs.follow import WORDS_LAG_SECONDS, RunLooks, with_words
 from shared.runs.start import CONTENTS, RunRequests
 from shared.turn import outcome
+from shared.turn.fallback import fall_back
 
 # As the vendor documents `last_error.code`; the last is ours, for a run that knew nothing of its conversation.
-PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded", "conversation_ignored"})
+CONVERSATION_IGNORED = "conversation_ignored"
+PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded", CONVERSATION_IGNORED})
 NAMED = frozenset({ErrorCode.PROVIDER_MODEL, ErrorCode.PROVIDER_QUOTA})  # failures that say more than the status does
 
 
 class RunEnd:
-    def __init__(self, instance: Instance, requests_for: Callable[[Provider], RunRequests], pace: Pace) -> None:
-        self._instance, self._requests_for, self._pace = instance, requests_for, pace
+    def __init__(
+        self,
+        instance: Instance,
+        providers: Callable[[str | None], Provider],
+        requests_for: Callable[[Provider], RunRequests],
+        pace: Pace,
+    ) -> None:
+        self._instance, self._providers = instance, providers
+        self._requests_for, self._pace = requests_for, pace
 
     async def completed(self, hold: HeldTurn, provider: Provider, run: RunState, deadline: float) -> None:
         """The turn has its reply; a run without words is looked at again for a while, because lists may lag."""
@@ -45,19 +54,27 @@ class RunEnd:
         """The turn fails with its run; True where it is to be started once more instead."""
         if run.status == RunStatus.FAILED and run.refusal in CONTENTS:
             return await self._without_contents(hold, provider, run, run.refusal)
+        ours = run.error_code == CONVERSATION_IGNORED  # another start mends that
+        if run.status == RunStatus.FAILED and not ours and await fall_back(hold, self._providers, _code_of(run), run):
+            return True
         passes = run.error_code in PASSING_RUN_ERRORS or run.refusal is ErrorCode.PROVIDER_RATE_LIMITED
         if run.status == RunStatus.FAILED and passes:
             told = run.retry_after_seconds
             pause = RETRY_SECONDS * 2**hold.turn.failures if told is None else told
             return await outcome.retry_or_fail(hold, ErrorCode.RUN_FAILED, run, pause_seconds=pause, latest=deadline)
-        code = run.refusal if run.refusal in NAMED else ErrorCode(f"run_{run.status}")
-        await outcome.fail(hold, code, run)
+        await outcome.fail(hold, _code_of(run), run)
         return False
 
     async def _without_contents(self, hold: HeldTurn, provider: Provider, run: RunState, code: ErrorCode) -> bool:
         """The run has failed for what stands in its thread: give the thread up, once, and start the turn anew."""
         if not await self._requests_for(provider).may_start_afresh(hold, code):
+            if await fall_back(hold, self._providers, code, run):
+                return True
             await outcome.fail(hold, code, run, forget_thread=True)
             return False
         hold.note_given_up(code)
         return await outcome.retry_or_fail(hold, code, run, pause_seconds=0.0, forget_thread=True)
+
+
+def _code_of(run: RunState) -> ErrorCode:
+    return run.refusal if run.refusal in NAMED else ErrorCode(f"run_{run.status}")

@@ -28,6 +28,7 @@ from shared.tools.registry import Registry
 from shared.turn import outcome
 from shared.turn.admission import Admission
 from shared.turn.claim import peek_at
+from shared.turn.fallback import fall_back
 from shared.turn.measured_run import measured_run
 from shared.turn.run_end import RunEnd
 from shared.turn.serving_options import ServingOptions
@@ -53,7 +54,7 @@ class TurnServer:
             options.max_handoffs, options.max_tool_calls, options.run_budget_seconds, options.approval_seconds
         )
         self._actions = RequiredActions(instance, self.provider, registry, limits, self._pace)
-        self._run_end = RunEnd(instance, self._requests_for, self._pace)
+        self._run_end = RunEnd(instance, self.provider, self._requests_for, self._pace)
         self._stop = TurnStop(instance, self.provider, self._pace, options.cancel_wait_seconds)
 
     def provider(self, name: str | None) -> Provider:
@@ -147,9 +148,10 @@ class TurnServer:
             if hold is None:
                 return
             if isinstance(decision, Refuse):
-                await self._refuse(hold, decision.reason)
-                return
-            if not isinstance(decision, Admit) or not await self._follow(hold, admission.run, deadline):
+                if not await fall_back(hold, self.provider, decision.reason):
+                    await self._refuse(hold, decision.reason)
+                    return
+            elif not isinstance(decision, Admit) or not await self._follow(hold, admission.run, deadline):
                 return
             event = TurnCame(Intent.NONE, failures=hold.turn.failures)
 

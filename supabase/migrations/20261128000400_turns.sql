@@ -23,6 +23,7 @@ create table public.chat_turns (
   run_id           text,
   blocked_by       text,                  -- the run in its way, as the provider's last refusal named it
   held_up_by       text,                  -- the code for which the last attempt came to nothing
+  fallback         int         not null default 0,  -- which of its agent's fallbacks is at work; 0: the row itself
   runs             jsonb       not null default '[]' check (jsonb_typeof(runs) = 'array'),
   handoffs         jsonb       not null default '[]' check (jsonb_typeof(handoffs) = 'array'),
   -- the runs that asked for tools, in order: what they had said, what they called; the outputs stand in the ledger

@@ -58,7 +58,7 @@ begin
     'turn_id', t.id, 'conversation_id', t.conversation_id, 'user_id', t.user_id, 'seq', t.seq,
     'status', t.status, 'text', t.text, 'agent', t.agent, 'strategy', t.strategy, 'metadata', t.metadata,
     'attempt', t.attempt, 'failures', t.failures, 'conflicts', t.conflicts,
-    'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
+    'fallback', t.fallback, 'run_key', t.run_key, 'run_id', t.run_id, 'runs', t.runs, 'handoffs', t.handoffs,
     'cancel_requested', t.cancel_requested, 'superseded_by', t.superseded_by, 'superseded_how', t.superseded_how,
     'joined_to', t.joined_to, 'replaced', t.replaced, 'client_message_id', t.client_message_id,
     'joined', chat_internal.joined(t), 'steered', chat_internal.steered(t),

@@ -1,10 +1,11 @@
 -- One step of a turn, as a patch: what it changes in the turn and in its conversation. Every key is optional: run
 -- {run_id, agent, status}, thread {provider, thread_id, cursor}, forget_thread, reply, structured_at (where the JSON
--- begins in it that was asked for), partial (what a cancelled or displaced turn had said), error, usage {input_tokens, output_tokens}, conflict, blocked_by (the run in the way),
--- held_up_by (a code), count_failure, delay_ms, undisturbed (no other turn could displace this one after all), step
--- {run_id, agent, text, calls, thread_id, handoff}, handoff {from, to, reason, task, said}, asked (runs of agents that
--- were asked as tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms,
--- next_run (with `starting`: a run behind a step, not another attempt; what its agent has said since its last line).
+-- begins in it that was asked for), partial (what a cancelled or displaced turn had said), error, usage {input_tokens,
+-- output_tokens}, conflict, blocked_by (the run in the way), held_up_by (a code), count_failure, delay_ms, undisturbed
+-- (no other turn could displace this one after all), step {run_id, agent, text, calls, thread_id, handoff}, fallback
+-- (which of its agent's goes on), handoff {from, to, reason, task, said}, asked (runs of agents that were asked as
+-- tools), draft, person (the calls that wait for one: {call_id, kind, name, arguments}) with person_ms, next_run (with
+-- `starting`: a run behind a step, not another attempt; what its agent has said since its last line).
 
 create function chat_internal.may_move(p_from text, p_to text) returns boolean
 language plpgsql immutable set search_path = '' as $$
@@ -73,6 +74,7 @@ begin
     handoffs = case when p_patch ? 'handoff' then handoffs || jsonb_build_array((p_patch -> 'handoff') - 'said')
                     else handoffs end,
     agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),
+    fallback = case when p_patch ? 'handoff' then 0 else coalesce((p_patch ->> 'fallback')::int, fallback) end,
     draft = case when p_to is null then coalesce(p_patch ->> 'draft', draft) end,
     run_id = case when p_to in ('starting', 'queued') then null
                   else coalesce(p_patch -> 'run' ->> 'run_id', run_id) end,
