@@ -16,7 +16,14 @@ from tests.simulation.life_checks import LIFE_CHECKS
 from tests.simulation.outbox_checks import OUTBOX_CHECKS
 from tests.simulation.record import Record, name_of, order_of
 from tests.simulation.replacement_checks import REPLACEMENT_CHECKS
-from tests.simulation.run_checks import never_in_its_own_way, never_two_at_once, nothing_left, one_run, thread_history
+from tests.simulation.run_checks import (
+    falls_back_for_a_reason,
+    never_in_its_own_way,
+    never_two_at_once,
+    nothing_left,
+    one_run,
+    thread_history,
+)
 from tests.simulation.servers import answer_to, part_of
 from tests.simulation.steering_checks import STEERING_CHECKS
 from tests.simulation.strategy_checks import (
@@ -249,6 +256,7 @@ ALLOWED: dict[str, Any] = {
     "edit": _EVERYWHERE | {"not_found", "already_started"},
 }
 CHECKS: tuple[Check, ...] = (
+    falls_back_for_a_reason,
     anything_at_all, accepted_is_final,
     one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
     never_in_its_own_way, thread_history,

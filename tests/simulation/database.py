@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -87,6 +88,14 @@ class Database:
                     "update public.chat_agents set approvals = %s where owner_id = %s and slug = %s",
                     (APPROVALS.get(slug, []) if asking else [], owner_id, slug),
                 )
+
+    def set_fallbacks(self, models: Iterable[str]) -> None:
+        """Give all agents these models to fall back to."""
+        fallbacks = json.dumps([{"model": model} for model in models])
+        self._admin.execute(
+            "update public.chat_agents set fallbacks = %s::jsonb where fallbacks <> %s::jsonb",
+            (fallbacks, fallbacks),
+        )
 
     def execute(self, statement: str) -> None:
         self._admin.execute(statement.encode())

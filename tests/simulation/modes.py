@@ -74,6 +74,7 @@ class Profile:
     run_seconds: tuple[float, float] = (0.3, 12.0)
     long_runs: float = 0.1  # last three times as long as the longest of the others, and more
     run_fails: float = 0.0
+    model_refused: float = 0.0  # of all creates with the model that the agent's row names: there are fallbacks then
     asks_for_tools: float = 0.0
     ignores_cancel: float = 0.2  # of the runs: `cancelling` until they expire
     list_lag: float = 0.0  # seconds until a run shows in lists
@@ -94,6 +95,7 @@ class Profile:
         return replace(
             self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
             answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
+            model_refused=0.0,
             asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0, lies=0.0, deaf=0.0,
         )  # fmt: skip
 
@@ -112,6 +114,16 @@ MODES: Mapping[str, Profile] = {
         spoiled=0.1,
     ),
     "ambiguous": Profile(network=Network(before=0.08, after=0.08, lost=0.08), list_lag=2.0, lies=0.3),
+    # another model answers what was refused for good or has failed, among creates whose answers are lost
+    "fallbacks": Profile(
+        model_refused=0.3,
+        run_fails=0.1,
+        network=Network(before=0.05, after=0.08, lost=0.08),
+        kinds=("threads", "responses", "unlocked"),
+        crash=0.002,
+        run_seconds=(0.3, 5.0),
+        long_runs=0.0,
+    ),
     "streams": Profile(hears=1.0, lies=0.8, crash=0.002, pause=0.002),
     # more messages at once than the way to the database takes: they are accepted first, and served then
     "burst": Profile(

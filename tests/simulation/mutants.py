@@ -174,6 +174,11 @@ MUTANTS = (
         in_python(ConflictProtocol, "_doubt", ("return state._go(Phase.FINDING, commands.FindRun())",
                                        "return replace(state, doubt_since=None)._start(since)")),
     ), says="G4"),
+    Mutant("falls back after a create of which nothing is certain", "fallbacks", (
+        in_python(RunCreate, "_sent", (
+            "return events.StartUnknown(self._at_work_seconds(unknown) - (clock.now() - sent_at))",
+            "return events.StartRefused(ErrorCode.PROVIDER_REFUSED)")),
+    ), says="G4"),
     Mutant("a thread whose contents are refused is kept", "definite", (
         instead(RunRequests, "may_start_afresh", _never),
     ), says="context_too_long"),

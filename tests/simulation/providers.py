@@ -59,6 +59,7 @@ class FakeProvider:
         server, world = self._server, self._world
         create = Create(start.turn_id, start.run_key, start.thread.thread_id or "", world.now, self._instance)
         create.agent, create.asked = start.agent.slug, start.run_key.count(".") > 1
+        create.fallback = start.agent.fallback
         create.brought = tuple(given.call_id for given in start.tool_outputs)
         if not create.asked:
             create.repeats = sum(other.run_key == start.run_key for other in server.creates)

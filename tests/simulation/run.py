@@ -26,6 +26,7 @@ from tests.simulation.world import Listener, World
 DRAIN_SECONDS = 1000.0  # after the last client left, until everything has to be final
 STRAY_SECONDS = 130.0
 LOG_LINES = 40
+FALLBACKS = ("second", "third")  # models, where the first may be refused
 
 
 Story = Callable[[World], Coroutine[Any, Any, None]]
@@ -105,6 +106,7 @@ def play(database: Database, mode: str, seed: int, profile: Profile, story: Stor
         world.server, world.receiver = Server(world), Receiver(world, seed)
         if profile.team:
             database.hire([user.id for user in users(world)], asking=profile.asks_people)
+        database.set_fallbacks(FALLBACKS if profile.model_refused else ())
         try:
             loop.run_until_complete(story(world))
         finally:

@@ -34,6 +34,25 @@ def one_run(record: Record) -> Iterator[str]:
                 yield f"G4 {later.run_id} of {_key(later)} started though {earlier.run_id} of {_key(earlier)} was there"
 
 
+def falls_back_for_a_reason(record: Record) -> Iterator[str]:
+    """G4: another model is asked only where the one before it was refused for good, or its run has failed."""
+    for turn_id, creates in record.creates.items():
+        own = [create for create in creates if not create.asked]
+        failed = {
+            run.create.fallback for run in record.runs[turn_id] if run.create is not None and run.status == "failed"
+        }
+        refused = {create.fallback for create in own if create.refused_for_good}
+        for create in own:
+            if create.fallback and create.fallback - 1 not in failed | refused:
+                yield f"G4 {create.run_key} fell back to {create.fallback} though nothing had failed for certain"
+            record.world.counts["fell back"] += create.fallback > 0
+    for turn in record.turns:
+        sent = {run.run_id: run.create.fallback for run in record.runs[turn["turn_id"]] if run.create is not None}
+        for run in turn["runs"]:
+            if run["run_id"] in sent and run.get("fallback", 0) != sent[run["run_id"]]:
+                yield f"G4 {run['run_id']} is recorded as fallback {run.get('fallback', 0)}"
+
+
 def _displaced_meanwhile(create: Create, record: Record) -> bool:
     """Its turn was ended by a message in its place, or deleted, which its holder has not heard of yet.
 

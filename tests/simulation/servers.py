@@ -101,6 +101,8 @@ class Create:
     agent: str = ""
     asked: bool = False  # of an agent that is asked as a tool
     brought: tuple[str, ...] = ()  # the calls whose outputs travel with it
+    fallback: int = 0  # of its agent, counted from one
+    refused_for_good: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +204,9 @@ class Server:
         if place.gone:
             raise ThreadGone("No such thread.", status=404)
         self._judge_contents(place, create)
+        if start.agent.fallback == 0 and not create.asked and world.chance(world.profile.model_refused):
+            create.refused_for_good = True
+            raise ProviderRefused("There is no such model.", code=ErrorCode.PROVIDER_MODEL, status=404)
         holder = self.holder(place.place_id)
         if holder is not None and self.locks:
             world.counts["refused by the lock"] += 1
