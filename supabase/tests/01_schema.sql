@@ -13,6 +13,7 @@ select functions_are('public', array[
   'chat_begin_assistant', 'chat_list_ended_objects', 'chat_drop_object', 'chat_defer_object', 'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
   'chat_cancel_turn', 'chat_edit_turn', 'chat_answer_call', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',
   'chat_change_conversation', 'chat_rotate_conversation', 'chat_expire_conversations', 'chat_list_messages', 'chat_list_agents', 'chat_get_agent', 'chat_remember_assistant', 'chat_list_orphans',
+  'chat_create_agent', 'chat_change_agent', 'chat_delete_agent',
   'chat_follow_conversation', 'chat_note_stream',
   'chat_take_webhooks', 'chat_drop_webhook', 'chat_find_run', 'chat_tidy_events', 'chat_get_statistics', 'chat_list_watched', 'chat_get_timeline', 'chat_list_feedback', 'chat_read_feedback',
   'chat_read_project', 'chat_write_project', 'chat_ping', 'chat_schema_version']);

@@ -414,6 +414,7 @@ async def test_agents_are_shown_without_what_they_are_told(http: httpx.AsyncClie
         "model": "gpt-x",
         "handoffs": ["script_writer"],
         "as_tool": True,
+        "owned": False,
     }
     assert "SECRET" not in response.text
 

@@ -121,7 +121,7 @@ def test_keys_that_cannot_be_fetched(http: httpx.Client) -> None:
 def test_methods_that_the_framework_has_no_route_for(http: httpx.Client, method: str) -> None:
     response = http.request(method, "/agents")
     assert_error(response, 405, "method_not_allowed")
-    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 @pytest.mark.parametrize("target", ["/robots.txt", "/favicon.ico", "/x", "/..", "/%00", "/%ff", "*", "x", "http://h/x"])

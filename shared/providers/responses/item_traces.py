@@ -11,12 +11,12 @@ from shared.providers.calls import wire_call_id
 from shared.providers.responses.input_items import input_items
 from shared.providers.responses.items import (
     Item,
-    call_of,
     cited_sources,
     item_kind,
     item_text,
     items_text,
     last_id,
+    named_call,
     tool_calls,
 )
 from shared.providers.text import clean
@@ -52,7 +52,7 @@ def call_ids(start: RunStart) -> frozenset[str]:
 
 
 def _concerns(items: Sequence[Item], calls: frozenset[str]) -> bool:
-    return any(call_of(item) in calls for item in items)
+    return any(named_call(item) in calls for item in items)
 
 
 def _ids(items: Sequence[Item]) -> list[str]:
@@ -63,7 +63,7 @@ def _same(item: Item, own: Item) -> bool:
     """Whether an item of a conversation is what an item of our input has become."""
     if item_kind(own) == "message":
         return fields.text(item, "role") == fields.text(own, "role") and item_text(item) == item_text(own)
-    return item_kind(item) == item_kind(own) and call_of(item) == call_of(own)
+    return item_kind(item) == item_kind(own) and named_call(item) == named_call(own)
 
 
 def has_input(items: Sequence[Item], start: RunStart) -> bool:
@@ -129,7 +129,7 @@ def _unread_outputs(newest_first: Sequence[Item], start: RunStart) -> list[str]:
     unread: list[Item] = []
     follows_nothing = True
     for item in newest_first:
-        is_ours = item_kind(item) in ("function_call_output", "mcp_approval_response") and call_of(item) in given
+        is_ours = item_kind(item) in ("function_call_output", "mcp_approval_response") and named_call(item) in given
         if is_ours and follows_nothing:
             unread.append(item)
         else:

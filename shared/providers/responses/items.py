@@ -111,7 +111,7 @@ def item_text(item: Item) -> str:
     return "".join(fields.text(part, "text") or fields.text(part, "refusal") for part in shown)
 
 
-def call_of(item: Item) -> str | None:
+def named_call(item: Item) -> str | None:
     """The call that an item makes or answers: of a function, or one of an MCP server that waits for a word."""
     match item_kind(item):
         case "function_call" | "function_call_output":
@@ -126,10 +126,10 @@ def call_of(item: Item) -> str | None:
 
 def _allowances(items: Sequence[Item]) -> list[ToolCall]:
     """The calls of MCP servers that wait for a word, and have none among the same items."""
-    answered = {call_of(item) for item in items if item_kind(item) == "mcp_approval_response"}
+    answered = {named_call(item) for item in items if item_kind(item) == "mcp_approval_response"}
     calls = []
     for item in items:
-        call_id, server = call_of(item), fields.text(item, "server_label")
+        call_id, server = named_call(item), fields.text(item, "server_label")
         if item_kind(item) == "mcp_approval_request" and call_id is not None and call_id not in answered:
             name = f"{server}.{fields.text(item, 'name')}"
             calls.append(ToolCall(call_id, name, arguments_text(item.get("arguments")), server))
