@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+from functions.multi_agent_chat.agent_fields import new_agent
+from shared.tools import REGISTRY
 from tests.db.database import ROOT, SEED, Chat
 
 README = (ROOT / "README.md").read_text()
@@ -27,3 +30,14 @@ def test_an_agent_is_added_as_the_readme_says(chat: Chat) -> None:
         assert chat.submit(agent="editor")["claim"]["agent"]["instructions"] == "You shorten texts and change no fact."
     finally:
         chat.db.run("delete from public.chat_agents where slug = 'editor'")
+
+
+def test_a_user_makes_an_agent_as_the_readme_says(chat: Chat) -> None:
+    (body,) = re.findall(r"/agents\" [^\n]*Bearer [^\n]* -d '(\{[^\n]*\})'\n```", README)
+    fields = new_agent(json.loads(body), REGISTRY.for_everyone)
+    made = chat.db.call("chat_create_agent", user=chat.user, fields=json.dumps(fields), most=1)
+    assert made["outcome"] == "ok", made
+    assert chat.submit(agent="my_critic")["claim"]["agent"]["settings"] == {"temperature": 0.2}
+    assert [
+        peer["slug"] for peer in chat.db.call("chat_get_agent", user=chat.user, slug="my_critic")["agent"]["peers"]
+    ] == ["script_writer"]
