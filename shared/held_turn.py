@@ -90,6 +90,12 @@ class HeldTurn(TurnLease):
         """It was seen that the thread holds the turn's message once, though an attempt of this turn was lost."""
         self._thread_in_doubt = False
 
+    @property
+    def has_let_provider_call(self) -> bool:
+        """Whether the run under way was brought a word that lets the provider call an MCP server: what it called when
+        it fails is unknown, and the same word to another run could have it called twice."""
+        return bool(self.steps) and any(given.allowed for given in self.steps[-1].outputs)
+
     def add_step(self, step: Step) -> None:
         """A run has asked for something; the step is on record."""
         self.steps = (*self.steps, step)

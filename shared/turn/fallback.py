@@ -26,7 +26,7 @@ async def fall_back(
     hold: HeldTurn, providers: Callable[[str | None], Provider], code: ErrorCode, run: RunState | None = None
 ) -> bool:
     """True where the turn is to be started once more, as the next fallback; `run` is the one that has failed."""
-    if code not in DEFINITE:
+    if code not in DEFINITE or (run is not None and hold.has_let_provider_call):
         return False
     before = providers(hold.agent.provider)
     for agent in hold.next_agents():

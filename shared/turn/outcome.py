@@ -81,7 +81,7 @@ async def retry_or_fail(
 
     The pause is recorded, so no other instance starts the turn before it is over, and cut short at `latest`.
     """
-    if hold.turn.failures + 1 >= MAX_FAILURES:
+    if hold.turn.failures + 1 >= MAX_FAILURES or (run is not None and hold.has_let_provider_call):
         await fail(hold, code, run, forget_thread=forget_thread)
         return False
     update = TurnUpdate(

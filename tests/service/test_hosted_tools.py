@@ -19,7 +19,7 @@ from shared.core.runs import Source
 from shared.core.turns import Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, new_user
-from tests.service.teams import Team, says
+from tests.service.teams import Team, failing, says
 
 MCP = {"type": "mcp", "server_label": "issues", "server_url": "https://x.example/mcp"}
 CREATE = Plan(text="Let me.", calls=(ToolCall("create", '{"title": "Owls"}', server="issues"),))
@@ -153,6 +153,22 @@ async def test_a_lost_create_that_has_brought_the_word_is_found_by_it(
 
     assert done.status is TurnStatus.COMPLETED, done.error
     assert "issues.create -> emulated result" in (done.reply or "")
+
+
+async def test_a_run_that_fails_with_the_word_in_hand_is_not_started_again(
+    instances: Instances, db: Database, team: Callable[..., Team]
+) -> None:
+    """What it had called by then is unknown: no second run, and no other model, is given the same word."""
+    one, user = await instances.make(), new_user()
+    made = team(user, CREATE, failing(), results, hosted=[MCP])
+    db.run("update public.chat_agents set fallbacks = %s where owner_id = %s", '[{"model": "other"}]', user.id)
+    turn = await one.send(user, "go", agent="boss")
+    await answer(one, user, turn, turn.calls[0].call_id, approve=True)
+
+    done = await one.wait(user, turn)
+
+    assert (done.status, (done.error or {})["code"]) == (TurnStatus.FAILED, "run_failed")
+    assert len(made.seen["boss"]) == 2
 
 
 async def test_an_agent_that_is_asked_as_a_tool_may_not_have_its_server_called(

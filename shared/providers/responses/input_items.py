@@ -45,7 +45,7 @@ def input_items(start: RunStart) -> list[dict[str, Any]]:
         items.append(message_item("user", start.text))
     items += _steered(start, 0)
     for number, step in enumerate(start.steps, start=1):
-        items += [*_told(step), *_steered(start, number)]
+        items += [*_told(step, newest=number == len(start.steps)), *_steered(start, number)]
     return items
 
 
@@ -53,12 +53,26 @@ def _steered(start: RunStart, after: int) -> list[dict[str, Any]]:
     return [message_item("user", one.text) for one in start.steered if one.after == after]
 
 
-def _told(step: Step) -> list[dict[str, Any]]:
-    """A step in full. A call without its output is left out: no server goes on from there."""
-    answered = {given.call_id for given in step.outputs}
-    said = [message_item("assistant", step.text)] if step.text.strip() else []
-    calls = [_call_item(call) for call in step.calls if call.call_id in answered]
-    return [*said, *calls, *(_output_item(given.call_id, given) for given in step.outputs)]
+def _told(step: Step, *, newest: bool) -> list[dict[str, Any]]:
+    """A step in full. A call without its output is left out: no server goes on from there.
+
+    A word on a call of an MCP server has been acted upon where a run came after it: then it is told in words alone, for
+    the provider would make the call again.
+    """
+    outputs = {given.call_id: given for given in step.outputs}
+    calls = [call for call in step.calls if call.call_id in outputs]
+    over = [] if newest else [call for call in calls if call.server is not None]
+    lines = [step.text, *(f"Called {one.name} with {one.arguments}: {outputs[one.call_id].output}" for one in over)]
+    calls = [call for call in calls if call not in over]
+    return [
+        *(message_item("assistant", line) for line in lines if line.strip()),
+        *(_call_item(call) for call in calls),
+        *(
+            _output_item(given.call_id, given)
+            for given in step.outputs
+            if given.call_id not in {c.call_id for c in over}
+        ),
+    ]
 
 
 def _call_item(call: ToolCall) -> dict[str, Any]:

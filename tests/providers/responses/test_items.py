@@ -87,3 +87,18 @@ def test_what_is_cited_is_a_page_or_a_file() -> None:
         Source("https://a.example/x", None, "A"),
         Source(None, "file_1", "a.pdf"),
     )
+
+
+def test_a_word_that_a_run_has_acted_upon_is_told_in_words_alone() -> None:
+    """With the transcript it would be read as a new one, and the call made again."""
+    said = ToolOutput("mcpr_1", '{"allowed": true}', allowed=True)
+    call = ToolCall("mcpr_1", "issues.create", "{}", server="issues")
+    first = Step("resp_1", "boss", "Let me.", (call,), (said,))
+    second = Step("resp_2", "boss", "", (ToolCall("call_1", "look", "{}"),), (ToolOutput("call_1", "seen"),))
+    items = input_items(start(Thread("responses"), text=None, steps=(first, second)))
+    assert [item.get("content") or item["type"] for item in items] == [
+        "Let me.",
+        'Called issues.create with {}: {"allowed": true}',
+        "function_call",
+        "function_call_output",
+    ]
