@@ -394,6 +394,9 @@ TEAM_MUTANTS = (
     Mutant("what needs a person's word is done without it", "waiting", (
         in_python(RequiredActions, "act", ("if call.call_id in step.approved", "")),
     ), says="without its user's word"),
+    Mutant("an MCP server is called whatever the user says", "waiting", (
+        in_python(ToolCalls, "perform", ("allowed_by(call, step.approved)", "None if call.server is None else True")),
+    ), says="G10"),
     Mutant("a call takes one answer after the other", "waiting", (
         in_sql("public.chat_answer_call",
                ("t.status <> 'waiting' or k.status <> 'waiting' or t.cancel_requested", "false")),

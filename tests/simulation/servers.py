@@ -24,6 +24,7 @@ from shared.core.errors import (
 )
 from shared.core.model import Message
 from shared.core.runs import ToolCall, ToolOutput, is_terminal
+from shared.core.tool_messages import ALLOWED
 from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
 from shared.providers.responses.input_items import input_items
@@ -52,13 +53,21 @@ class Item:
     call_id: str | None = None
     name: str = ""  # of the function called
     marks: Mapping[str, str] = field(default_factory=dict)  # all of the marks, where the wire has them
+    server: str | None = None  # of an MCP server that is called
+    allowed: bool | None = None  # of an output: a word on such a call
 
     @property
     def wire(self) -> dict[str, Any]:
         """As the wire shows it, to be read by the adapters' own code."""
         made_by = {"response_id": self.run_id} if self.run_id is not None else {}
         own: dict[str, Any]
-        if self.role == "call":
+        if self.role == "call" and self.server is not None:
+            named = {"id": self.call_id, "server_label": self.server, "name": self.name.partition(".")[2]}
+            own = {"type": "mcp_approval_request", **named, "arguments": self.text}
+        elif self.allowed is not None:
+            said = {"approval_request_id": self.call_id, "approve": self.allowed, "reason": self.text}
+            own = {"type": "mcp_approval_response", **said}
+        elif self.role == "call":
             own = {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.text}
         elif self.role == "output":
             own = {"type": "function_call_output", "call_id": self.call_id, "output": self.text}
@@ -227,8 +236,9 @@ class Server:
         for call_id in create.brought:
             if call_id not in place.unanswered:
                 raise ProviderRefused(f"No tool call found for function call output {call_id}.", status=400)
+        servers = {item.call_id for item in place.items if item.server is not None}
         for call_id in place.unanswered:
-            if call_id not in create.brought:
+            if call_id not in create.brought and call_id not in servers:
                 raise UnansweredCalls("No tool output found.", status=400, call_id=call_id)
         own = tuple(self._item(item, None) for item in input_items(start))
         return self._run(place, text, create, own)
@@ -259,6 +269,14 @@ class Server:
         name, call_id = self._name("item"), wire.get("call_id")
         if wire["type"] == "function_call":
             return Item(name, "call", wire["arguments"], turn_id, None, call_id, wire["name"])
+        if wire["type"] == "mcp_approval_request":
+            called = f"{wire['server_label']}.{wire['name']}"
+            return Item(
+                wire["id"], "call", wire["arguments"], turn_id, None, wire["id"], called, server=wire["server_label"]
+            )
+        if wire["type"] == "mcp_approval_response":
+            about, text = wire["approval_request_id"], wire.get("reason", ALLOWED)
+            return Item(name, "output", text, turn_id, None, about, allowed=wire["approve"])
         if wire["type"] == "function_call_output":
             return Item(name, "output", wire["output"], turn_id, None, call_id)
         marks = wire.get("metadata", {})
@@ -367,6 +385,10 @@ class Server:
         elif create is not None and run.agent not in SLUGS and world.chance(profile.asks_for_tools):
             run.wants = "look_up"
             world.counts["asked for tools"] += 1
+        for item in own:
+            if item.allowed and create is not None:
+                self.executions[create.turn_id, str(item.call_id)] += 1
+                world.counts["posted"] += 1
         self.runs[run.run_id] = run
         world.counts["runs"] += 1
         world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id} {run.agent}")
@@ -421,7 +443,8 @@ class Server:
         if run.wants is not None and run.wants not in told:
             return Part("", ((run.wants, "{}"),))
         came = any(name.startswith("transfer_to_") for name in told) or any("handoff" in item.marks for item in read)
-        return next_part(run.agent, run.text, told, handed_over=came)
+        posts = self.world.profile.asks_people and not self.keeps_runs
+        return next_part(run.agent, run.text, told, handed_over=came, posts=posts)
 
     def _says(self, run: Run, part: Part) -> None:
         place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None
@@ -429,11 +452,22 @@ class Server:
         if part.text:
             run.said.append(part.text)
             place.items.append(Item(self._name("item"), "assistant", part.text, mark, made_by))
-        run.calls = tuple(ToolCall(self._name("call"), name, arguments) for name, arguments in part.calls)
+        run.calls = tuple(
+            ToolCall(self._name("call"), name, arguments, _server_in(name)) for name, arguments in part.calls
+        )
         run.asked_for += run.calls
         if not self.keeps_runs:
             place.items += [
-                Item(self._name("item"), "call", call.arguments, None, made_by, call.call_id, call.name)
+                Item(
+                    self._name("item") if call.server is None else call.call_id,
+                    "call",
+                    call.arguments,
+                    None,
+                    made_by,
+                    call.call_id,
+                    call.name,
+                    server=call.server,
+                )
                 for call in run.calls
             ]
 
@@ -469,6 +503,11 @@ class Server:
     def _name(self, what: str) -> str:
         self._numbers += 1
         return f"{what}_{self._numbers}"
+
+
+def _server_in(name: str) -> str | None:
+    label, dot, _ = name.partition(".")
+    return label if dot else None
 
 
 def answer_to(text: str) -> str:

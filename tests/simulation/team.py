@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.tool_messages import is_error
+from shared.core.tool_messages import ALLOWED, is_error
 from shared.tools.registry import ToolContext, tool
 
 BOSS, WRITER, PAINTER, SINGER = "sim_boss", "sim_writer", "sim_painter", "sim_singer"
@@ -28,7 +28,8 @@ TRANSFER = f"transfer_to_{WRITER}"
 WORDS = "I know who can."  # of the boss, as it hands over
 FAREWELL = "That was me."  # what it says beyond that where its run goes on: no user is to see it
 TOOL_SECONDS = 0.3
-ONCE = frozenset({"sim_send", "sim_file"})  # tools that are not idempotent
+POST = "mails.post"  # a call of an MCP server, which the provider makes once the user has allowed it
+ONCE = frozenset({"sim_send", "sim_file", POST})  # tools that are not idempotent
 APPROVALS: dict[str, list[str]] = {BOSS: ["sim_note", "sim_send"], WRITER: ["sim_file"]}  # where people are asked
 _CALLED = re.compile(r"^Called (\w+) with .*?\}: (.*)$", re.MULTILINE)
 
@@ -41,8 +42,9 @@ class Part:
     calls: tuple[tuple[str, str], ...] = ()  # names and arguments
 
 
-def next_part(agent: str, text: str, seen: Mapping[str, str], *, handed_over: bool) -> Part:
-    """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn."""
+def next_part(agent: str, text: str, seen: Mapping[str, str], *, handed_over: bool, posts: bool = False) -> Part:
+    """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn;
+    `posts`: there is an MCP server."""
     if agent == BOSS and TRANSFER in seen:
         return Part(FAREWELL)
     if agent == BOSS and f"ask_{SINGER}" in seen:
@@ -55,6 +57,7 @@ def next_part(agent: str, text: str, seen: Mapping[str, str], *, handed_over: bo
                 ("sim_send", json.dumps({"text": text})),
                 (f"ask_{PAINTER}", json.dumps({"question": f"paint {text}"})),
                 (f"ask_{SINGER}", json.dumps({"question": f"sing {text}"})),
+                *([(POST, json.dumps({"text": text}))] if posts else []),
             ),
         )
     if agent == PAINTER and "sim_send" not in seen:
@@ -72,7 +75,9 @@ def told_in_words(messages: Sequence[str]) -> dict[str, str]:
 def well_told(name: str, arguments: str, output: str) -> bool:
     """Whether this is what a call may come to where no provider fails."""
     given = json.loads(arguments)
-    if name.startswith("sim_") and is_error(output):
+    if name == POST and not is_error(output):
+        return output == ALLOWED
+    if name.startswith(("sim_", POST)) and is_error(output):
         codes = {"tool_timeout", "denied", "expired"}  # which of them may be is for other checks to say
         codes |= {"outcome_unknown"} if name in ONCE else set()
         return json.loads(output)["error"]["code"] in codes

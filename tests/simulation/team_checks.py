@@ -12,7 +12,7 @@ from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond
 from tests.simulation.servers import answer_to, part_of
-from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, SINGER, WORDS, WRITER, well_told
+from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, POST, SINGER, WORDS, WRITER, well_told
 
 HANDOFF_LINE = ("assistant", WORDS)
 
@@ -32,7 +32,7 @@ def tools_run_once(record: Record) -> Iterator[str]:
                 yield f"G10 the outcome of {call['name']} {call_id} is said to be unknown, and it may run again"
             if code == "outcome_unknown" and not record.world.mode_fails and turn_id not in record.world.cancels:
                 yield f"G10 the outcome of {call['name']} {call_id} is said to be unknown, and nothing failed"
-        elif ran == 0:
+        elif ran == 0 and (call["name"] != POST or record.by_id[turn_id]["status"] == "completed"):
             yield f"G10 {call['name']} {call_id} has an output and never ran"
     for turn_id, call_id in executions:
         if (turn_id, call_id) not in record.ledger and turn_id in record.by_id:
@@ -90,7 +90,7 @@ def people_decide(record: Record) -> Iterator[str]:
         if row["status"] == "waiting" and record.by_id[key[0]]["finished"] is not None:
             yield f"G10 {what} waits, and its turn is over"
     if world.profile.asks_people:
-        needed = frozenset(name for names in APPROVALS.values() for name in names)
+        needed = frozenset(name for names in APPROVALS.values() for name in names) | {POST}
         for turn_id, call_id in world.server.executions:
             row = record.ledger.get((turn_id, call_id), {})
             ours = row.get("name") in needed and "/" not in call_id  # those of asked agents need no word
