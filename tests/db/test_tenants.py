@@ -45,6 +45,7 @@ select jsonb_build_array(
    where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
    where r.thread_id = %(user)s::text),
+  (select jsonb_agg(to_jsonb(r) order by r.slug) from public.chat_agents r where r.owner_id = %(user)s),
   (select count(*) from public.chat_deleted_conversations r where r.user_id = %(user)s),
   (select count(*) from public.chat_deleted_keys r where r.user_id = %(user)s)) as rows"""
 GONE = "99999999-9999-4999-8999-999999999999"  # a conversation that the twin has deleted
@@ -451,6 +452,13 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
         "chat_get_agent", {"user": chat.user, "slug": "orchestrator"}
     ),
     "an agent of the twin's read": lambda chat: ("chat_get_agent", {"user": chat.user, "slug": "twins"}),
+    "an agent of the twin's slug made": lambda chat: (
+        "chat_create_agent", {"user": chat.user, "fields": '{"slug": "twins", "name": "mine"}', "most": 1}
+    ),
+    "an agent of the twin's changed": lambda chat: (
+        "chat_change_agent", {"user": chat.user, "slug": "twins", "fields": '{"name": "mine"}'}
+    ),
+    "an agent of the twin's removed": lambda chat: ("chat_delete_agent", {"user": chat.user, "slug": "twins"}),
     "what is left to the sweep": then(waiting, lambda _: ("chat_list_orphans", {"limit": 1000})),
 }  # fmt: skip
 
