@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from functions.multi_agent_chat.agent_fields import new_agent
-from shared.tools import REGISTRY
+from functions.multi_agent_chat.request_check import check
+from functions.multi_agent_chat.request_schemas import NEW_AGENT
 from tests.db.database import ROOT, SEED, Chat
 
 README = (ROOT / "README.md").read_text()
@@ -34,8 +34,8 @@ def test_an_agent_is_added_as_the_readme_says(chat: Chat) -> None:
 
 def test_a_user_makes_an_agent_as_the_readme_says(chat: Chat) -> None:
     (body,) = re.findall(r"/agents\" [^\n]*Bearer [^\n]* -d '(\{[^\n]*\})'\n```", README)
-    fields = new_agent(json.loads(body), REGISTRY.for_everyone)
-    made = chat.db.call("chat_create_agent", user=chat.user, fields=json.dumps(fields), most=1)
+    check(json.loads(body), NEW_AGENT)
+    made = chat.db.call("chat_create_agent", user=chat.user, fields=body, most=1)
     assert made["outcome"] == "ok", made
     assert chat.submit(agent="my_critic")["claim"]["agent"]["settings"] == {"temperature": 0.2}
     assert [
