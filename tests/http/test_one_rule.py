@@ -34,7 +34,25 @@ PARTS = {
 }
 WISHES = {"agent": "script_writer", "multitask_strategy": "reject", "wait_seconds": 1.5, "metadata": {"a": "b"}}
 AGENTS_WORDS = {"id": ID, "role": "assistant", "parts": [{"type": "text", "text": "x"}], "metadata": {}}
+OWN_AGENT = {
+    "name": "x",
+    "description": "",
+    "model": "m",
+    "instructions": "a\nb",
+    "tools": ["read_project"],
+    "handoffs": ["script_writer"],
+    "approvals": ["write_project"],
+    "client_tools": [{"name": "x"}],
+    "ask_user": True,
+    "as_tool": False,
+    "settings": {"top_p": 1},
+    "output_schema": {"type": "object"},
+    "hosted_tools": [{"type": "web_search"}],
+    "fallbacks": [{"model": "m"}],
+}
 SAMPLES: dict[str, list[Any]] = {
+    "NewAgent": [{"slug": "mine", "name": "x"}, {"slug": "mine", **OWN_AGENT}],
+    "AgentChange": [{"output_schema": None}, OWN_AGENT],
     "NewMessage": [
         {"message": "x", "conversation_id": ID, **WISHES},
         {"message": PARTS, "scope": {"kind": "topic", "key": "owls", "ttl_hours": 1}},
@@ -70,9 +88,11 @@ TEXTS = [
 ]
 TEXTS += ["Script", "a__b", f"{ID}\n", ID.upper().replace("3", "A"), "user", "submit-message", "null", "1"]
 NUMBERS = [-1, 0, 1, 1.0, 0.5, 876_001, 2**53 - 1, 2**53, 10**30]
-LENGTHS = [52, 53, 64, 65, 200, 201, 255, 256, 512, 513, 2_000, 2_001, 32_000, 32_001]
+LENGTHS = [52, 53, 64, 65, 100, 101, 200, 201, 255, 256, 512, 513, 1_000, 1_001, 2_000, 2_001, 32_000, 32_001]
 ODD: list[Any] = [*TEXTS, *NUMBERS, None, True, [], ["x"], {}, {"a": "b"}, *("x" * length for length in LENGTHS)]
 ODD += [{f"k{number}": "v" for number in range(count)} for count in (16, 17)]
+ODD += [[{}] * count for count in (5, 6, 16, 17, 32, 33)]
+ODD += [[name] * count for name in ("read_project", "script_writer") for count in (64, 65)]
 ODD += [{"k" * 65: "v"}, {" ": "v"}, {"k": "v" * 513}, {"k": 1}, [{"type": "text", "text": "x" * 32_000}]]
 
 
@@ -164,6 +184,8 @@ ROUTES = {
     ("PATCH", "/turns/{id}"): ("Edit",),
     ("POST", "/turns/{id}/answers"): ("CallAnswer",),
     ("PATCH", "/conversations/{id}"): ("ConversationChange",),
+    ("POST", "/agents"): ("NewAgent",),
+    ("PATCH", "/agents/{id}"): ("AgentChange",),
 }
 
 
@@ -173,7 +195,8 @@ async def test_a_route_takes_what_the_document_shows_for_it(
 ) -> None:
     method, path = route
     turn = chat.add(ALICE)
-    path = path.format(id=turn.turn_id if "turns" in path else turn.conversation_id)
+    named = {"turns": turn.turn_id, "agents": chat.add_agent(ALICE, "mine").slug}
+    path = path.format(id=named.get(path.split("/")[1], turn.conversation_id))
     judged, last = judge(*names), judge("ChatMessage", "AgentMessage")
     wrong = []
     for body in [body for name in names for body in bodies(name)][::19]:
