@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.stack import Stack
-from tests.web.canned import AT, Canned, fulfil, row
+from tests.web.canned import AT, CORS, Canned, fulfil, row
 from tests.web.person import Person
 
 pytestmark = pytest.mark.timeout(120)
@@ -29,12 +29,13 @@ class Waiting:
     def __init__(self, *calls: dict[str, Any]) -> None:
         self.calls = list(calls)
         self.answers: list[dict[str, Any]] = []
+        self.followed = 0
         self._canned = Canned.of("do it")
 
     def serve(self, one: Person) -> None:
         self._canned.serve(one.page)
         one.page.route("**/functions/v1/**/conversations/*", self._conversation)
-        one.page.route("**/functions/v1/**/conversations/*/stream", lambda route: route.fulfill(status=204))
+        one.page.route("**/functions/v1/**/conversations/*/stream", self._stream)
         one.page.route(f"**/functions/v1/**/turns/{TURN}/answers", self._answer)
         one.page.reload()
 
@@ -63,6 +64,10 @@ class Waiting:
         answer = row(route.request.url.split("/")[-1], status=status, messages=len(self._canned.lines))
         fulfil(route, answer | {"open_turns": opened, "stats": {}})
 
+    def _stream(self, route: Route) -> None:
+        self.followed += route.request.method == "GET"
+        route.fulfill(status=204, headers=CORS)
+
     def _answer(self, route: Route) -> None:
         if route.request.method == "POST":
             self.answers.append(json.loads(route.request.post_data or "{}"))
@@ -83,6 +88,7 @@ def test_what_an_agent_asks_for_is_allowed_refused_and_answered(reader: Person) 
     cards = one.page.get_by_role("group", name="Project manager waits for you").locator(".call")
     expect(cards).to_have_count(3)
     expect(one.messages.locator(".reply")).to_contain_text("Waiting for you")
+    expect(one.page.get_by_text("The server does not answer.")).to_have_count(0)
     expect(cards.nth(0)).to_contain_text("Project manager wants to use “write project”.")
     cards.nth(0).get_by_text("What with").click()
     expect(cards.nth(0).locator("pre")).to_contain_text('"title": "Owls"')
@@ -101,6 +107,7 @@ def test_what_an_agent_asks_for_is_allowed_refused_and_answered(reader: Person) 
         {"call_id": "call-delete_project", "approve": False, "reason": "I need it"},
         {"call_id": "call-ask_user", "output": "Tawny owl"},
     ]
+    assert waiting.followed == 1  # there is nothing to follow while it waits
 
 
 def test_an_agent_that_may_ask_goes_on_with_what_it_was_told(writer: Person, running: Stack) -> None:

@@ -158,13 +158,16 @@ def test_a_deletion_can_be_undone_for_a_moment_and_is_sent_at_once_by_a_page_tha
 
 def test_a_conversation_that_was_deleted_elsewhere_goes_from_the_page(reader: Person) -> None:
     one = reader
-    canned = Canned.of("a question", "its answer")
+    canned = Canned.of("a question", "\n\n".join(["A line."] * 60 + ["its answer"]))
     canned.serve(one.page)
     one.page.reload()
     one.hears("its answer")
+    one.page.evaluate("document.querySelector('.scroller').scrollTop = 0")
+    expect(one.page.get_by_role("button", name="To the end")).to_be_visible()
     gone = {"code": "not_found", "message": "There is no such conversation.", "retryable": False}
     one.page.unroute("**/functions/v1/**/conversations/*")
     one.page.route("**/functions/v1/**/conversations/*", lambda route: fulfil(route, gone, 404))
     one.page.evaluate("dispatchEvent(new Event('focus'))")
     expect(one.page.get_by_text("This conversation has been deleted.")).to_be_visible()
     one.sees_nothing_of("its answer")
+    expect(one.page.get_by_role("button", name=re.compile("To the end|Something new below"))).to_have_count(0)

@@ -27,7 +27,7 @@ export function SignIn({ auth, config, notice }: { auth: AuthClient; config: Con
         {mode !== "forgot" && <Password fresh={mode === "up"} />}
       </CredentialsForm>
       <p className="other">
-        {mode === "in" ? "No account yet?" : "You have an account?"}
+        <span>{mode === "in" ? "No account yet?" : "You have an account?"}</span>
         <button type="button" className="text" onClick={() => setMode(mode === "in" ? "up" : "in")}>
           {mode === "in" ? "Create an account" : "Sign in"}
         </button>
@@ -165,7 +165,7 @@ function Demo({ auth, demo }: { auth: AuthClient; demo: { email: string; passwor
   return (
     <>
       <p className="other">
-        Just looking?
+        <span>Just looking?</span>
         <button type="button" className="text" aria-disabled={state === "busy"} onClick={() => void enter()}>
           {state === "busy" ? "Signing in …" : "Use the demo account"}
         </button>

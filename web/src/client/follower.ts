@@ -15,6 +15,8 @@ export class Follower {
   /** Whether the server streams. One that does not is asked for its turns instead. */
   streams = true;
   failures = 0;
+  /** The turn that was read last, as far as the server tells of it. */
+  private heard: string | null = null;
   private following = false;
   private left = false;
   private readonly api: Api;
@@ -60,7 +62,7 @@ export class Follower {
     if (this.busy) return true;
     const open = this.sync.open;
     // One that waits for a person says nothing more: it is read once, for what was said before.
-    if (open[0]?.status === "waiting" && (this.stream?.turnId === open[0].turn_id || !this.streams)) return false;
+    if (open[0]?.status === "waiting" && (this.heard === open[0].turn_id || !this.streams)) return false;
     return open.length > 0 && (document.visibilityState === "visible" || open.some((turn) => this.sync.mine.has(turn.turn_id)));
   }
 
@@ -88,6 +90,7 @@ export class Follower {
     const stream = this.stream!;
     await stream.done;
     if (this.left) return null;
+    if (!(stream.failure instanceof Unreachable)) this.heard = stream.turnId ?? this.sync.open[0]?.turn_id ?? null;
     const record = recordOf(stream.parts, stream.news?.state === "completed");
     if (stream.turnId && Object.keys(record).length) this.records.add(stream.turnId, record);
     if (stream.failure instanceof ApiError && [404, 405, 406].includes(stream.failure.status)) this.streams = false;

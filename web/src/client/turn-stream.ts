@@ -92,7 +92,7 @@ export class TurnStream {
     const timer = setTimeout(() => late.abort(new DOMException("no answer", "TimeoutError")), SILENCE_MS);
     const signal = AbortSignal.any([this.leaving.signal, late.signal]);
     const answer = await this.api.fetch(path, { ...init, headers, signal }).finally(() => clearTimeout(timer));
-    if (!answer.body) return; // 204: nothing is being answered
+    if (answer.status === 204 || !answer.body) return; // nothing is being answered
     const events = answer.body
       .pipeThrough(silenceLimit())
       .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)

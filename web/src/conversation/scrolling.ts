@@ -49,6 +49,7 @@ export function useScrolling(scroller: RefObject<HTMLElement | null>, last: stri
     };
     const resized = () => {
       if (near.current) box.scrollTop = box.scrollHeight;
+      else if (box.scrollHeight <= box.clientHeight) toEnd(); // nothing is out of sight any more
     };
     const observer = new ResizeObserver(resized);
     box.addEventListener("scroll", noted, { passive: true });
@@ -58,7 +59,7 @@ export function useScrolling(scroller: RefObject<HTMLElement | null>, last: stri
       box.removeEventListener("scroll", noted);
       observer.disconnect();
     };
-  }, [scroller]);
+  }, [scroller, toEnd]);
   return { away, fresh, toEnd };
 }
 

@@ -59,7 +59,7 @@ export function Sidebar(properties: Properties) {
         </p>
       )}
       <nav aria-label="Conversations" aria-busy={rows === null}>
-        {archived && <p className="hint">These are closed. Opened again, they go on where they ended.</p>}
+        {archived && Boolean(rows?.length) && <p className="hint">These are closed. Opened again, they go on where they ended.</p>}
         {rows === null && <ListSkeleton />}
         {rows?.length === 0 && <p className="hint">{emptyWords(q, archived)}</p>}
         {groupsOf(rows ?? []).map(([name, group]) => (
