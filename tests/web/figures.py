@@ -25,10 +25,13 @@ from tests.e2e.stack import Stack, stack
 from tests.web.canned import Canned
 from tests.web.chromium import ADVICE, FLAGS, find
 from tests.web.person import Person
+from tests.web.tasks import OBSERVE, longest, slowest_reference
 
 SLOW_LINE = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 IDLE_SECONDS = 30
 TIMES = 5
+SHORTEST_TOLD_MS = 50  # browsers tell of no shorter tasks
+PARAGRAPHS = "\n\n".join(f"Paragraph {number} of **a long answer**." for number in range(80))
 LOOPBACK = "--disable-features=LocalNetworkAccessChecks"  # a page that is handed to the browser has no address
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 CONFIG = (
@@ -138,6 +141,21 @@ def long_conversation(page: Page) -> float:
     return statistics.median(took)
 
 
+def streaming(one: Person) -> tuple[float, float]:
+    """Milliseconds of the longest task while a long answer streams, and of a small piece of work in an empty page."""
+    one.page.get_by_role("button", name="New conversation").click()
+    one.say(f"[[slow 4]] [[say {PARAGRAPHS}]]")
+    reply = one.messages.locator(".reply").last
+    expect(reply).to_contain_text("Paragraph 2 ")  # what there is to fetch has been fetched
+    one.page.evaluate(OBSERVE)
+    expect(reply).to_contain_text("Paragraph 60")
+    took = longest(one.page)
+    empty = one.page.context.new_page()
+    reference = slowest_reference(empty)
+    empty.close()
+    return took, reference
+
+
 def measure(browser: Browser, running: Stack, files: Path) -> Iterator[str]:
     yield f"scripts before the first paint: {bundle(files) / 1000:.1f} kB compressed"
     with host(files) as url:
@@ -149,6 +167,10 @@ def measure(browser: Browser, running: Stack, files: Path) -> Iterator[str]:
     expect(one.messages.get_by_text("Emulated reply 1")).to_be_visible()
     expect(one.page.get_by_role("button", name="Stop the answer")).to_have_count(0)
     yield f"an idle tab: {idle_requests(one)} requests in {IDLE_SECONDS} s"
+    took, reference = streaming(one)
+    ratio = max(took, SHORTEST_TOLD_MS) / reference
+    told = f"{took:.0f}" if took else f"under {SHORTEST_TOLD_MS}"
+    yield f"the longest task while an answer streams: {told} ms, {ratio:.1f} times a small one of an empty page or less"
     yield f"300 messages: shown after {long_conversation(one.page):.0f} ms"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.web.canned import Canned
 from tests.web.person import Person, until
+from tests.web.tasks import OBSERVE, longest, slowest_reference
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -107,31 +108,6 @@ def test_drawing_a_stream_takes_no_long_task(writer: Person) -> None:
     expect(reply).to_contain_text("Paragraph 30")
     assert reply.get_attribute("data-state") == "growing"
     assert longest(one.page) < max(LONGEST_TASK_MS, 8 * reference)
-
-
-REFERENCE_MS = """(() => {
-  const from = performance.now();
-  let sum = 0;
-  for (let number = 0; number < 3e6; number += 1) sum += Math.sqrt(number);
-  return sum > 0 ? performance.now() - from : 0;
-})()"""
-
-OBSERVE = """() => {
-  window.tasks = [];
-  new PerformanceObserver((list) => tasks.push(...list.getEntries().map((one) => one.duration)))
-    .observe({ entryTypes: ["longtask"] });
-}"""
-
-
-def slowest_reference(page: Page) -> float:
-    """How long a piece of work takes that is done in five milliseconds on a machine with nothing else to do."""
-    milliseconds: float = max(page.evaluate(REFERENCE_MS) for _ in range(10))
-    return milliseconds
-
-
-def longest(page: Page) -> float:
-    milliseconds: float = page.evaluate("Math.max(0, ...tasks.splice(0))")
-    return milliseconds
 
 
 def test_a_conversation_is_printed_whole(reader: Person) -> None:
