@@ -63,6 +63,7 @@ soak: soak-simulation ## 300 messages on each wire while processes die, connecti
 	$(BIN)/python -m tests.soak --messages 300 --wire responses
 	$(BIN)/python -m tests.soak --messages 300 --wire assistants
 	$(BIN)/python -m tests.security.patterns
+	$(BIN)/python -m tests.security.guards
 
 soak-simulation: $(STAMP) # thousands of seeds on a virtual clock, and every single crash, freeze and lost answer
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
