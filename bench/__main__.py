@@ -47,6 +47,7 @@ ROWS: tuple[tuple[str, str, str | None, str], ...] = (
     ("the same, KiB a message", "patient_burst_kib_per_message", None, "64"),
     ("ten times the cap: refused within, ms", "overload_refused_ms", None, "50"),
     ("the same, 95 of 100", "overload_refused_p95_ms", None, "50"),
+    ("the same, processor time of a refusal, ms", "overload_refused_cpu_ms", None, ""),
     ("the same, admitted and not served", "overload_failed", None, "0"),
     ("the same, memory after and before", "overload_memory_ratio", None, "1"),
     ("cold start: port open, ms", "cold_port_ms", None, "700"),

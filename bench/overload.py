@@ -18,17 +18,19 @@ SLOW = "[[slow 5]] hold a place"
 
 
 async def measure() -> Figures:
-    """Milliseconds until the excess was refused, what of the admitted was not served, and memory after and before."""
+    """Milliseconds until the excess was refused and of the processor for it, admitted that were not served, memory."""
     figures = Figures()
     async with running({**SETTINGS, "MAX_CONCURRENT_REQUESTS": str(PLACES)}) as one:
         tokens = [one.token() for _ in range(PLACES * TIMES)]
         await _round(one, tokens)  # what is made once is made
-        before, refused, failed = one.resident_kib(), list[Answer](), 0
+        before, refused, failed, busy = one.resident_kib(), list[Answer](), 0, 0.0
         for _ in range(ROUNDS):
-            served, over = await _round(one, tokens)
+            served, over, seconds = await _round(one, tokens)
             refused += over
+            busy += seconds
             failed += sum(answer.status != 200 for answer in served)
         figures["overload_memory_ratio"] = round(one.resident_kib() / before, 3)
+    figures["overload_refused_cpu_ms"] = round(1000 * busy / len(refused), 2)
     taken = [answer.seconds * 1000 for answer in refused]
     figures["overload_refused_ms"] = round(statistics.median(taken), 1)
     figures["overload_refused_p95_ms"] = round(statistics.quantiles(taken, n=20)[-1], 1)
@@ -37,8 +39,8 @@ async def measure() -> Figures:
     return figures
 
 
-async def _round(one: Running, tokens: list[str]) -> tuple[list[Answer], list[Answer]]:
-    """What was admitted and what was over."""
+async def _round(one: Running, tokens: list[str]) -> tuple[list[Answer], list[Answer], float]:
+    """What was admitted, what was over, and the function's seconds of the processor while that was refused."""
     admitted = [asyncio.ensure_future(one.ask(token, message=SLOW, wait_seconds=30)) for token in tokens[:PLACES]]
     await asyncio.sleep(1.5)  # they have their places
     at_once, over = asyncio.Semaphore(PLACES), list[Answer]()
@@ -47,11 +49,12 @@ async def _round(one: Running, tokens: list[str]) -> tuple[list[Answer], list[An
         async with at_once:
             over.append(await one.ask(token, message="hello", wait_seconds=0))
 
-    began = time.perf_counter()
+    began, before = time.perf_counter(), one.cpu_seconds("function")
     await asyncio.gather(*(send(token) for token in tokens))
     if time.perf_counter() - began > 3.0:
         raise RuntimeError("the places were free again before all had come: this machine is too busy")
-    return list(await asyncio.gather(*admitted)), over
+    busy = one.cpu_seconds("function") - before
+    return list(await asyncio.gather(*admitted)), over, busy
 
 
 if __name__ == "__main__":
