@@ -26,6 +26,7 @@ before(async () => {
     model: "emulated-model",
     tools: ["write_project"],
     approvals: ["write_project"],
+    hosted_tools: [{ type: "mcp", server_label: "issues", server_url: "https://issues.example/mcp" }],
     client_tools: [{ name: "where_am_i", description: "The user's place.", parameters: { type: "object", properties: {} } }],
   };
   const headers = { apikey: SECRET_KEY, Authorization: `Bearer ${SECRET_KEY}`, "Content-Type": "application/json" };
@@ -55,6 +56,25 @@ test("a call that is allowed runs, and the answer goes on in the same message", 
   assert.equal(texts.filter((text) => text === "Let me write.").length, 1, texts.join("|"));
   assert.match(texts.at(-1), /^Emulated reply/);
   assert.equal(dataOf(page.reply(), "data-turn").state, "completed");
+});
+
+test("a call of an MCP server is allowed in the same way, and what is cited comes as the SDK's own part", async () => {
+  const page = await openPage({
+    ...someone(),
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+  });
+  await page.chat.sendMessage({ text: '[[mcp issues.create {"title": "Owls"}]] [[cite https://owls.example Owls]] go' });
+  await page.settled();
+  const asked = toolOf(page, "issues.create");
+  assert.deepEqual([asked.state, asked.input], ["approval-requested", { title: "Owls" }]);
+  await page.chat.addToolApprovalResponse({ id: asked.approval.id, approved: true });
+  await page.settled(2);
+  assert.deepEqual(page.errors, []);
+  assert.equal(toolOf(page, "issues.create").state, "output-available");
+  const { parts } = page.reply();
+  assert.match(parts.filter((part) => part.type === "text").at(-1).text, /issues\.create -> emulated result/);
+  const sources = parts.filter((part) => part.type === "source-url");
+  assert.deepEqual(sources.map(({ url, title }) => [url, title]), [["https://owls.example", "Owls"]]);
 });
 
 test("a call that is denied does not run, whichever instance is told", async () => {
