@@ -136,7 +136,9 @@ class UiStream:
         finish: dict[str, Any] = {"type": "finish"}
         if turn is not None:
             answer = render.turn_answer(turn, replayed=False, quoting=error is None)
-            finish["messageMetadata"] = {name: answer[name] for name in (*_METADATA, *_SHARED) if name in answer}
+            metadata = {name: answer[name] for name in (*_METADATA, *_SHARED) if name in answer}
+            meant = {name: value for name, value in (answer["reply"] or {}).items() if name != "text"}
+            finish["messageMetadata"] = metadata | meant  # its words were streamed: what they mean as JSON was not
         return frames + frame(finish) + DONE
 
     def _end(self, turn: Turn | None, failed: bool) -> bytes:

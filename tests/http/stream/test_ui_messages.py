@@ -312,6 +312,14 @@ def test_what_is_cited_is_told_once_before_the_end() -> None:
     assert parts[-1]["messageMetadata"]["runs"][0]["sources"][0] == {"url": "https://owls.example", "title": "Owls"}
 
 
+def test_the_end_says_what_a_reply_under_a_schema_means() -> None:
+    told_json = told(said("r1", '{"a": 1}'), end={"reply": '{"a": 1}', "structured_at": 0})[-1]["messageMetadata"]
+    assert told_json["json"] == {"a": 1}
+    told_fault = told(said("r1", "Sorry."), end={"reply": "Sorry.", "structured_at": 0})[-1]["messageMetadata"]
+    assert told_fault["json_error"]["code"] == "reply_not_json"
+    assert not {"json", "json_error"} & told(said("r1", "x"), end={"reply": "x"})[-1]["messageMetadata"].keys()
+
+
 def test_nothing_follows_the_end() -> None:
     stream, turn = UiStream(), make_turn(ALICE)
     read(stream.opening(turn, replayed=True) + stream.closing(turn, None))
