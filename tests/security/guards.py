@@ -36,6 +36,7 @@ ATTACKS = {
     16: "an answer that empties or freezes the page, and a page in a stranger's frame",
     17: "settings that give keys away, and an agent that is called like a privileged one",
     18: "requests that one server takes and the next does not",
+    19: "an agent of a user's own that costs the operator, or reads what is the operator's",
 }
 
 
@@ -52,6 +53,7 @@ class Guard:
 
 
 SECURITY = "tests/security"
+OWN_AGENTS, OWN_TESTS = "supabase/migrations/20261128003250_own_agents.sql", "tests/db/test_own_agents.py"
 GUARDS = (
     Guard(
         1,
@@ -333,6 +335,46 @@ GUARDS = (
         "slug = None if agent.owned else agent.slug",
         "slug = agent.slug",
         f"{SECURITY}/test_dangerous_settings.py",
+    ),
+    Guard(
+        19,
+        "a user's agent has a model of everybody's",
+        OWN_AGENTS,
+        "when a.model not in (select model from models)",
+        "when false",
+        f"{OWN_TESTS}::test_what_is_wrong_or_the_operators_is_refused_by_its_field",
+    ),
+    Guard(
+        19,
+        "a user's agent searches no files",
+        OWN_AGENTS,
+        "where t ->> 'type' = 'file_search'",
+        "where false",
+        f"{OWN_TESTS}::test_what_is_wrong_or_the_operators_is_refused_by_its_field",
+    ),
+    Guard(
+        19,
+        "a user's agent sends no headers",
+        OWN_AGENTS,
+        "t where t ? 'headers'",
+        "t where false",
+        f"{OWN_TESTS}::test_what_is_wrong_or_the_operators_is_refused_by_its_field",
+    ),
+    Guard(
+        19,
+        "fields of a user's agent that are the operator's",
+        OWN_AGENTS,
+        "'id', 'owner_id', 'provider', 'assistant_id', 'assistant_made', 'is_default', 'version', 'created_at'",
+        "'id'",
+        f"{OWN_TESTS}::test_what_no_field_of_a_user_names_stays_as_it_is",
+    ),
+    Guard(
+        19,
+        "a user's agent is changed by that user",
+        OWN_AGENTS,
+        "where owner_id = p_user and slug = p_slug for update",
+        "where slug = p_slug for update",
+        f"{OWN_TESTS}::test_an_agent_is_made_changed_and_removed_by_its_user_alone",
     ),
     Guard(
         18,

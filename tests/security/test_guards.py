@@ -10,7 +10,7 @@ from tests.security.guards import ATTACKS, GUARDS, ROOT, Guard
 
 
 def test_every_attack_has_a_guard() -> None:
-    assert {guard.attack for guard in GUARDS} == set(ATTACKS) == set(range(1, 19))
+    assert {guard.attack for guard in GUARDS} == set(ATTACKS) == set(range(1, 20))
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
