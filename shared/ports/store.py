@@ -88,6 +88,10 @@ class Store(TurnStatistics, Outbox, Protocol):
         """Record an output; returns the one on record, the first to arrive. Raises Fenced."""
         ...
 
+    async def get_tool_output(self, user_id: str, conversation_id: str, call_id: str) -> str | None:
+        """What came of a call of this conversation, whichever turn made it; None where that is on no record."""
+        ...
+
     async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
         """Record the thread of an asked agent, and its newest run. Raises Fenced: the record is kept all the same."""
         ...

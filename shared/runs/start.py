@@ -42,12 +42,17 @@ class RunRequests:
     def is_for(self, provider: Provider) -> bool:
         return provider is self._provider
 
-    def repair(self, call_id: str) -> bool:
-        """Answer a call that no holder will ever answer, with the next create; False where that was tried, or where
-        there are so many of them that a new thread is the shorter way."""
+    async def repair(self, hold: HeldTurn, call_id: str) -> bool:
+        """Answer a call that no holder will ever answer, with the next create: with what is on record of it.
+
+        False where that was tried, or where there are so many of them that a new thread is the shorter way. Raises
+        StoreUnavailable.
+        """
         if call_id in self._repairs or len(self._repairs) >= MOST_REPAIRS:
             return False
-        self._repairs[call_id] = ToolOutput(call_id, OUTCOME_UNKNOWN)
+        turn = hold.turn
+        recorded = await self._store.get_tool_output(turn.user_id, turn.conversation_id, call_id)
+        self._repairs[call_id] = ToolOutput(call_id, OUTCOME_UNKNOWN if recorded is None else recorded)
         return True
 
     def started(self) -> None:

@@ -170,6 +170,15 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
             output=output,
         )
 
+    async def get_tool_output(self, user_id: str, conversation_id: str, call_id: str) -> str | None:
+        return await self._rpc.call(
+            "chat_get_tool_output",
+            by_outcome({"ok": lambda answer: None if answer["output"] is None else str(answer["output"])}),
+            user=user_id,
+            conversation=conversation_id,
+            call=call_id,
+        )
+
     async def keep_scratch(self, lease: Lease, turn_id: str, call_id: str, scratch: Scratch) -> None:
         await self._rpc.call(
             "chat_keep_scratch",

@@ -128,7 +128,7 @@ class RunCreate:
 
     async def _repair(self, unanswered: UnansweredCalls) -> events.StartDeferred | events.StartRefused:
         """Have the next create answer the calls that block the thread, or give the thread up."""
-        if unanswered.call_id is None or not self._requests.repair(unanswered.call_id):
+        if unanswered.call_id is None or not await self._requests.repair(self._hold, unanswered.call_id):
             return await self._rotate(unanswered)
         await self._hold.advance(TurnUpdate(to=TurnStatus.QUEUED))
         self._hold.log(EventName.THREAD_REPAIRED, call_id=unanswered.call_id)

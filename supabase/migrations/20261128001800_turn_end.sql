@@ -33,7 +33,7 @@ declare
     select 1 from public.chat_turns o where o.user_id = t.user_id and o.conversation_id = t.conversation_id
       and o.status in ('starting', 'running', 'requires_action', 'waiting'));
 begin
-  perform chat_internal.deny_calls(t, 'cancelled', 'The turn was ended.', p_now);
+  perform chat_internal.deny_calls(t, 'denied', 'The user went on without this call.', p_now);
   update public.chat_conversations set
     updated_at = p_now,
     last_message_at = case when t.status = 'completed' then p_now else last_message_at end,  -- with its line, below

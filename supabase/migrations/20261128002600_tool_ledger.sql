@@ -40,3 +40,15 @@ begin
   end if;
   return jsonb_build_object('outcome', 'done', 'output', k.output);
 end $$;
+
+-- What came of a call of this conversation, whichever turn made it; null where that is on no record. A server that
+-- numbers the calls of every run anew gets that of the newest turn.
+create function public.chat_get_tool_output(p_user uuid, p_conversation uuid, p_call text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return jsonb_build_object('outcome', 'ok', 'output', (
+    select k.output from public.chat_turns t join public.chat_tool_calls k on k.turn_id = t.id
+    where t.user_id = p_user and t.conversation_id = p_conversation and k.call_id = chat_internal.call_key(p_call)
+      and k.status = 'done'
+    order by t.seq desc limit 1));
+end $$;

@@ -24,6 +24,7 @@ select chat_internal.restrict_to_service_role(
   'public.chat_withdraw_turn',
   'public.chat_begin_tool_call',
   'public.chat_finish_tool_call',
+  'public.chat_get_tool_output',
   'public.chat_keep_scratch',
   'public.chat_list_ended_threads',
   'public.chat_drop_thread',

@@ -8,7 +8,7 @@ select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_tur
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
-  'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_keep_scratch',
+  'chat_begin_tool_call', 'chat_finish_tool_call', 'chat_get_tool_output', 'chat_keep_scratch',
   'chat_list_ended_threads', 'chat_drop_thread', 'chat_defer_thread',
   'chat_begin_assistant', 'chat_list_ended_objects', 'chat_drop_object', 'chat_defer_object', 'chat_list_left_runs', 'chat_drop_left_run', 'chat_defer_left_run', 'chat_delete_conversation', 'chat_delete_conversations', 'chat_was_deleted',
   'chat_cancel_turn', 'chat_edit_turn', 'chat_answer_call', 'chat_get_turn', 'chat_list_conversations', 'chat_get_conversation',

@@ -380,6 +380,7 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "a tool call of the twin's turn": stranger("chat_begin_tool_call", TOOL),
     "a tool call under the twin's lease": stranger("chat_begin_tool_call", TOOL, epoch=True),
     "an output": lambda chat: ("chat_finish_tool_call", begun(chat) | {"output": "output"}),
+    "what came of the twin's call": of("chat_get_tool_output", call="twin's, done"),
     "an output for the twin's turn": stranger("chat_finish_tool_call", {"call": "call", "output": "output"}),
     "a scratch thread": lambda chat: ("chat_keep_scratch", chat.fence(running(chat)) | scratch(chat)),
     "a scratch thread of the twin's turn": lambda chat: (
@@ -490,6 +491,9 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     )
     twin.advance(head["epoch"], head["turn"]["turn_id"], "running", thread, lease_ms=3_600_000)
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
+    done: dict[str, Any] = {"call": "twin's, done"}
+    twin.fenced("chat_begin_tool_call", **fence, **done, name="tool", op="op")
+    twin.fenced("chat_finish_tool_call", **fence, **done, output="twin's")
     twin.fenced("chat_keep_scratch", **fence, call="twin's", provider="responses", thread=twin.user, run=twin.user)
     gone = Chat(db, twin.user, GONE)
     gone.submit(key="gone key", owner=None)

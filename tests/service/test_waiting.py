@@ -241,3 +241,22 @@ async def test_what_was_said_at_another_instance_is_seen_at_once(
     assert (await one.wait(user, turn)).status is TurnStatus.WAITING
     await answer(two, user, turn, turn.calls[0].call_id, approve=True)
     assert (await one.wait(user, turn)).reply == "Done."
+
+
+@pytest.mark.parametrize("wire", ["responses"])
+async def test_a_call_that_a_message_has_displaced_is_told_as_denied(
+    instances: Instances, emulator: RunningEmulator, team_of: Callable[[User], Team]
+) -> None:
+    """And what has run is told with what came of it: nothing of both is unknown."""
+    one, user = await instances.make(), new_user()
+    parts = [calls(WRITE, READ), says("Something else.")]
+    turn = await waiting(
+        one, user, team_of(user), *parts, tools=("write_project", "read_project"), approvals=("write_project",)
+    )
+    newer = await one.send(user, "instead", turn.conversation_id, strategy=MultitaskStrategy.INTERRUPT)
+    assert newer.reply == "Something else."
+    (held,) = [one for one in (await emulator.state())["conversations"] if one["id"]]
+    given = {item["call_id"]: item["output"] for item in held["items"] if item["type"] == "function_call_output"}
+    named = {item["name"]: given[item["call_id"]] for item in held["items"] if item["type"] == "function_call"}
+    assert '"code": "denied"' in named["write_project"]
+    assert "outcome_unknown" not in named["read_project"]
