@@ -175,7 +175,7 @@ class _Story:
             answer = await self._message(person, number)
             if answer.turn is not None:
                 for call in answer.turn.calls:
-                    await person.answer(answer.turn.turn_id, call.call_id, True)
+                    await person.answer(answer.turn.turn_id, call, True)
             if answer.code == "final" or not (self.returning or answer.code == "open"):
                 return
             await asyncio.sleep(RETRY_SECONDS)

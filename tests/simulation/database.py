@@ -16,7 +16,7 @@ from dev.postgres import apply_sql, postgres
 from shared.core.turns import ConversationKey
 from tests.db.database import MIGRATIONS, SEED
 from tests.simulation.changes import Doomed
-from tests.simulation.team import APPROVALS, MEMBERS
+from tests.simulation.team import APPROVALS, CLIENT_TOOL, MEMBERS, WRITER
 
 EPOCH = 1_800_000_000.0  # what the loop's time 0 is to the database
 CLOCK = """
@@ -41,7 +41,7 @@ order by user_id, conversation_id, seq
 THREADS = "select user_id::text, id::text as conversation_id, thread_id from public.chat_conversations"
 TITLES = "select user_id::text, id::text as conversation_id, title from public.chat_conversations"
 ACTIVE = "select user_id::text, id::text as conversation_id, active_agent from public.chat_conversations"
-PERSON_CALLS = "select turn_id::text, call_id, name, status from public.chat_person_calls"
+PERSON_CALLS = "select turn_id::text, call_id, name, kind, status from public.chat_person_calls"
 CALLS = "select turn_id::text, call_id, name, status, output from public.chat_tool_calls"
 DOOMED = """
 select c.id::text as conversation_id, t.id::text as turn_id,
@@ -85,8 +85,15 @@ class Database:
                     (owner_id, slug, slug, handoffs, tools, as_tool),
                 )
                 self._admin.execute(
-                    "update public.chat_agents set approvals = %s where owner_id = %s and slug = %s",
-                    (APPROVALS.get(slug, []) if asking else [], owner_id, slug),
+                    "update public.chat_agents set approvals = %s, ask_user = %s, client_tools = %s"
+                    " where owner_id = %s and slug = %s",
+                    (
+                        APPROVALS.get(slug, []) if asking else [],
+                        asking and slug == WRITER,
+                        json.dumps([CLIENT_TOOL] if asking and slug == WRITER else []),
+                        owner_id,
+                        slug,
+                    ),
                 )
 
     def set_fallbacks(self, models: Iterable[str]) -> None:

@@ -392,7 +392,8 @@ TEAM_MUTANTS = (
         instead(AgentAsTool, "_note", _nothing),
     ), says="as asked"),
     Mutant("what needs a person's word is done without it", "waiting", (
-        in_python(RequiredActions, "act", ("if call.call_id in step.approved", "")),
+        in_python(RequiredActions, "act",
+                  ("if call.call_id in step.approved", "if call.name in ('sim_note', 'sim_send')")),
     ), says="without its user's word"),
     Mutant("an MCP server is called whatever the user says", "waiting", (
         in_python(ToolCalls, "perform", ("allowed_by(call, step.approved)", "None if call.server is None else True")),
@@ -401,6 +402,10 @@ TEAM_MUTANTS = (
         in_sql("public.chat_answer_call",
                ("t.status <> 'waiting' or k.status <> 'waiting' or t.cancel_requested", "false")),
     ), says="what a person has said"),
+    Mutant("what a person answers is not what is told", "waiting", (
+        in_sql("public.chat_answer_call",
+               ("coalesce(p_output, chat_internal", "coalesce('or not: ' || p_output, chat_internal")),
+    ), says="was answered"),
     Mutant("a person is waited for for ever", "waiting", (
         in_sql("chat_internal.claimable", ("t.waiting_until <= p_now or ", "")),
         in_sql("chat_internal.expire_calls", ("t.waiting_until > p_now or ", "")),

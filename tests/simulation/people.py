@@ -11,7 +11,7 @@ from typing import Any
 from shared.core.errors import ChatError
 from shared.core.model import User
 from shared.core.new_message import NewMessage
-from shared.core.person_calls import PersonAnswer
+from shared.core.person_calls import PersonAnswer, PersonCall, PersonCallKind
 from shared.core.turns import ConversationKey, MultitaskStrategy, Turn, TurnStatus
 from tests.simulation.instance import Instance, Work
 from tests.simulation.team import BOSS
@@ -94,16 +94,19 @@ class Person:
             "get", lambda one: one.chat.wait_turn(self.user, turn_id, self.world.now + wait), wait, key
         )
 
-    async def answer(self, turn_id: str, call_id: str, approve: bool) -> None:
-        """Say whether a call may run."""
-        said = PersonAnswer(call_id, approve=approve)
+    async def answer(self, turn_id: str, call: PersonCall, approve: bool) -> None:
+        """Say whether a call may run; or answer it, or not."""
+        call_id, words = call.call_id, None
+        if approve and call.kind is not PersonCallKind.APPROVAL:
+            words = f"word {sum(map(len, self.world.said.values()))} to {call.name}"
+        said = PersonAnswer(call_id, approve=approve if words is None else None, output=words)
         answer = await self.ask(
             "answer", lambda one: one.chat.answer_call(self.user, turn_id, said, self.world.now), 0.0
         )
         if answer.code in ("open", "final"):
-            self.world.said.setdefault((turn_id, call_id), []).append(approve)
+            self.world.said.setdefault((turn_id, call_id), []).append(approve if words is None else words)
         elif answer.code not in ("already_answered", STRANGE):
-            self.world.perhaps.setdefault((turn_id, call_id), []).append(approve)
+            self.world.perhaps.setdefault((turn_id, call_id), []).append(approve if words is None else words)
 
 
 class Tab(Person):
@@ -167,9 +170,9 @@ class Tab(Person):
             if self.world.chance(0.15):
                 continue
             approve = self.world.chance(0.75)
-            await self.answer(turn.turn_id, call.call_id, approve)
+            await self.answer(turn.turn_id, call, approve)
             if self.world.chance(0.4):
-                await self.answer(turn.turn_id, call.call_id, not approve)
+                await self.answer(turn.turn_id, call, not approve)
 
     async def _ask_again(self, key: str, text: str, strategy: MultitaskStrategy, done: Turn) -> None:
         """Long after the end: the same answer, and no other message under the same key."""

@@ -443,8 +443,9 @@ class Server:
         if run.wants is not None and run.wants not in told:
             return Part("", ((run.wants, "{}"),))
         came = any(name.startswith("transfer_to_") for name in told) or any("handoff" in item.marks for item in read)
-        posts = self.world.profile.asks_people and not self.keeps_runs
-        return next_part(run.agent, run.text, told, handed_over=came, posts=posts)
+        asks_people = self.world.profile.asks_people
+        posts = asks_people and not self.keeps_runs
+        return next_part(run.agent, run.text, told, handed_over=came, posts=posts, asks_people=asks_people)
 
     def _says(self, run: Run, part: Part) -> None:
         place, mark = self.place(run.place_id), run.create.turn_id if run.create is not None else None

@@ -30,6 +30,9 @@ FAREWELL = "That was me."  # what it says beyond that where its run goes on: no 
 TOOL_SECONDS = 0.3
 POST = "mails.post"  # a call of an MCP server, which the provider makes once the user has allowed it
 ONCE = frozenset({"sim_send", "sim_file", POST})  # tools that are not idempotent
+WHERE = "sim_where"  # a function of the user's browser
+ASKED_OF_USERS: tuple[tuple[str, dict[str, str]], ...] = (("ask_user", {"question": "How?"}), (WHERE, {}))
+CLIENT_TOOL = {"name": WHERE, "description": "Where the user is.", "parameters": {"type": "object", "properties": {}}}
 APPROVALS: dict[str, list[str]] = {BOSS: ["sim_note", "sim_send"], WRITER: ["sim_file"]}  # where people are asked
 _CALLED = re.compile(r"^Called (\w+) with .*?\}: (.*)$", re.MULTILINE)
 
@@ -42,9 +45,18 @@ class Part:
     calls: tuple[tuple[str, str], ...] = ()  # names and arguments
 
 
-def next_part(agent: str, text: str, seen: Mapping[str, str], *, handed_over: bool, posts: bool = False) -> Part:
+def next_part(
+    agent: str,
+    text: str,
+    seen: Mapping[str, str],
+    *,
+    handed_over: bool,
+    posts: bool = False,
+    asks_people: bool = False,
+) -> Part:
     """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn;
-    `posts`: there is an MCP server."""
+    `posts`: there is an MCP server; `asks_people`: the writer puts a question to its user, and has the user's browser do
+    something."""
     if agent == BOSS and TRANSFER in seen:
         return Part(FAREWELL)
     if agent == BOSS and f"ask_{SINGER}" in seen:
@@ -63,7 +75,8 @@ def next_part(agent: str, text: str, seen: Mapping[str, str], *, handed_over: bo
     if agent == PAINTER and "sim_send" not in seen:
         return Part("", (("sim_send", json.dumps({"text": text})),))
     if agent == WRITER and handed_over and "sim_file" not in seen:
-        return Part("", (("sim_file", json.dumps({"text": text})),))
+        calls = (("sim_file", {"text": text}), *(ASKED_OF_USERS if asks_people else ()))
+        return Part("", tuple((name, json.dumps(arguments)) for name, arguments in calls))
     return Part(f"answer to {text}")
 
 
@@ -75,6 +88,8 @@ def told_in_words(messages: Sequence[str]) -> dict[str, str]:
 def well_told(name: str, arguments: str, output: str) -> bool:
     """Whether this is what a call may come to where no provider fails."""
     given = json.loads(arguments)
+    if name in dict(ASKED_OF_USERS):
+        return not is_error(output) or json.loads(output)["error"]["code"] in ("denied", "expired")
     if name == POST and not is_error(output):
         return output == ALLOWED
     if name.startswith(("sim_", POST)) and is_error(output):

@@ -12,7 +12,7 @@ from tests.simulation.database import Row
 from tests.simulation.record import Record, name_of
 from tests.simulation.run_checks import beyond
 from tests.simulation.servers import answer_to, part_of
-from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, POST, SINGER, WORDS, WRITER, well_told
+from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, POST, SINGER, WHERE, WORDS, WRITER, well_told
 
 HANDOFF_LINE = ("assistant", WORDS)
 
@@ -24,7 +24,7 @@ def tools_run_once(record: Record) -> Iterator[str]:
         ran = executions[turn_id, call_id]
         if call["name"] in ONCE and ran > 1:
             yield f"G10 {call['name']} {call_id} ran {ran} times"
-        if call["status"] != "done" or call["name"].startswith("ask_") or call["name"] == "look_up":
+        if call["status"] != "done" or call["name"].startswith("ask_") or call["name"] in ("look_up", WHERE):
             continue
         if is_error(call["output"]):
             code = json.loads(call["output"])["error"]["code"]
@@ -87,6 +87,12 @@ def people_decide(record: Record) -> Iterator[str]:
             yield f"G10 {what} was allowed by no person"
         if said == [True] and row["status"] != "approved":
             yield f"G10 {what} was allowed"
+        words = [one for one in said if isinstance(one, str)]
+        answer = record.ledger.get(key, {}).get("output")
+        if words and (row["status"] != "answered" or answer != words[0]):
+            yield f"G10 {what} was answered {words[0]!r}, on record is {answer!r}"
+        if row["status"] == "answered" and answer not in said + perhaps:
+            yield f"G10 {what} was answered by no person: {answer!r}"
         if row["status"] == "waiting" and record.by_id[key[0]]["finished"] is not None:
             yield f"G10 {what} waits, and its turn is over"
     if world.profile.asks_people:

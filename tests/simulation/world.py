@@ -67,8 +67,8 @@ class World:
         self.reached: list[str] = []  # the boundaries, by name
         self.counts: Counter[str] = Counter()
         self.answers: list[Answer] = []
-        self.said: dict[tuple[str, str], list[bool]] = {}  # to calls that waited, where it was taken
-        self.perhaps: dict[tuple[str, str], list[bool]] = {}  # where the answer to that was lost
+        self.said: dict[tuple[str, str], list[bool | str]] = {}  # to calls that waited, where it was taken
+        self.perhaps: dict[tuple[str, str], list[bool | str]] = {}  # where the answer to that was lost
         self.violations: list[str] = []
         self.log: deque[tuple[float, str, str]] = deque(maxlen=5000)
         self.outage_until = 0.0
