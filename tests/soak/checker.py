@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -50,13 +51,20 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
             found.append(f"{message.text}: shown as {outcomes or 'nothing final'}")
         elif (shown := next(iter(outcomes))) != _shown(row):
             found.append(f"{message.text}: shown as {shown}, on record as {row['status']} {row['reply']!r}")
-        if row["status"] == "completed" and not row["reply"].endswith(f"to: {asked[row['id']]}"):
+        if row["status"] == "completed" and not _answers(row["reply"], asked[row["id"]]):
             found.append(f"{message.text}: has the reply {row['reply']!r}")
-        if row["text"] != message.text or str(row["conversation_id"]) != message.conversation:
+        may_say = {message.edited} if message.edit == 200 else {message.text, message.edited}
+        if row["text"] not in may_say or str(row["conversation_id"]) != message.conversation:
             found.append(f"{message.text}: stands elsewhere, as {row['text']!r}")
         if row["status"] == "cancelled" and row["superseded_by"] not in {turn["id"] for turn in turns}:
             found.append(f"{message.text}: was cancelled, and displaced by no turn")
     return found
+
+
+def _answers(reply: str, asked: str) -> bool:
+    """As the emulated model replies to the last message that it has read: to that, and with what was called for it."""
+    text = re.sub(r"\[\[.*?\]\] *", "", asked)
+    return re.search(rf"to: {re.escape(text)}( \(.*\))?$", reply, re.DOTALL) is not None
 
 
 def _shown(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -74,12 +82,17 @@ def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
         if [line["seq"] for line in said] != list(range(1, len(said) + 1)):
             found.append(f"{conversation}: its transcript has gaps")
         expected = [line for group in _groups(own) for line in _expected(group)]
-        if [(line["turn_seq"], line["role"], line["text"]) for line in said if not line["partial"]] != expected:
+        if [(line["turn_seq"], line["role"], line["text"]) for line in said if _whole(line)] != expected:
             found.append(f"{conversation}: its transcript is not what was said, in order")
         ends = [turn["finished_at"] for group in _groups(own) for turn in group[:1] if turn["finished_at"] is not None]
         if ends != sorted(ends):
             found.append(f"{conversation}: turns ended out of order")
     return found
+
+
+def _whole(line: dict[str, Any]) -> bool:
+    """What was said to its end. An agent that only called something has an empty line before a message that joins."""
+    return bool(line["text"]) and not line["partial"]
 
 
 def _expected(group: Rows) -> list[tuple[int, str, str]]:
@@ -104,8 +117,13 @@ def _groups(turns: Rows) -> list[Rows]:
 
 
 def _whole_texts(turns: Rows) -> dict[Any, str]:
-    """By turn: what its run was asked."""
-    return {turn["id"]: "\n\n".join(one["text"] for one in group) for group in _groups(turns) for turn in group}
+    """By turn: what its last run was asked, all at once or by the last message that has joined."""
+    texts: dict[Any, str] = {}
+    for group in _groups(turns):
+        steered = [one["text"] for one in group if one["steered_step"] is not None]
+        whole = steered[-1:] or [one["text"] for one in group]
+        texts |= {turn["id"]: "\n\n".join(whole) for turn in group}
+    return texts
 
 
 def _of_provider(turns: Rows, emulator: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -28,6 +29,8 @@ class Message:
     text: str
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     strategy: str = "enqueue"
+    edited: str | None = None  # what it is changed to once it is accepted
+    edit: int | None = None  # the answer to that; None where none came
     stayed: bool = True
     refused: bool = False  # strategy reject, and another message was being answered
     sent_at: float = 0.0
@@ -70,8 +73,11 @@ class Person:
         """Send until there is a final answer; one who does not stay leaves as soon as the message is accepted."""
         message.sent_at, message.stayed = time.monotonic(), stay
         while time.monotonic() - message.sent_at < GIVE_UP_SECONDS:
-            if await self._once(message, self._chance.uniform(1, 8) if stay else 0):
+            patient = stay and (message.edited is None or message.edit is not None)
+            if await self._once(message, self._chance.uniform(1, 8) if patient else 0):
                 return
+            if message.edited is not None and message.edit is None and message.accepted:
+                await self._edit(message)
             if not stay and message.accepted:
                 return
             await asyncio.sleep(self._chance.uniform(0.05, 0.5))
@@ -99,6 +105,14 @@ class Person:
             return False
         message.answered_at = message.answered_at or time.monotonic()
         return True
+
+    async def _edit(self, message: Message) -> None:
+        """Change it, if it is not too late; sent again where no answer came."""
+        turn_id = next(body["turn_id"] for _, body in message.answers if "turn_id" in body)
+        url = f"{functions.url(self._chance.choice(self._stage.ports))}/turns/{turn_id}"
+        with contextlib.suppress(httpx.HTTPError):
+            answer = await self.http.patch(url, json={"message": message.edited}, timeout=10)
+            message.edit = answer.status_code if answer.status_code in (200, 409) else None
 
     async def read(self, message: Message) -> None:
         """Ask once more, by key and by id, at every instance."""

@@ -22,7 +22,11 @@ from tests.soak.stage import Stage, logs, stage
 PEOPLE = 6
 TABS = 2  # of each person
 CONVERSATIONS = 2  # of each person, and every tab may write to each
-STRATEGIES = {"enqueue": 0.5, "coalesce": 0.22, "interrupt": 0.13, "rollback": 0.1, "reject": 0.05}  # shares
+STRATEGIES = {  # shares
+    "enqueue": 0.38, "coalesce": 0.18, "steer": 0.2, "interrupt": 0.11, "rollback": 0.08, "reject": 0.05
+}  # fmt: skip
+CALLS = 0.4  # of the messages have functions called first: steps at which others may join
+EDITS = 0.15  # of the messages are changed once they are accepted
 STAY = 0.85  # of the messages have a sender who waits; the others are left to the sweep
 SETTLE_SECONDS = 60.0  # after the last message, for everything to come to its end
 READERS = 8
@@ -75,7 +79,9 @@ async def _send(
 
     async def tab(person: Person) -> None:
         while len(sent) < messages and time.monotonic() < until:
-            message = Message(person.id, chance.choice(homes[person.id]), f"message {len(sent)}")
+            calls = "[[tool read_project]] [[then]] [[tool read_project]] " * (chance.random() < CALLS)
+            message = Message(person.id, chance.choice(homes[person.id]), f"{calls}message {len(sent)}")
+            message.edited = f"{message.text}, edited" if chance.random() < EDITS else None
             message.strategy = chance.choices([*STRATEGIES], [*STRATEGIES.values()])[0]
             sent.append(message)
             half = len(sent) >= messages / 2 or time.monotonic() > (began + until) / 2
@@ -133,7 +139,9 @@ def _figures(made: Stage, sent: Sequence[Message], turns: checker.Rows, emulator
         "turns": sum(turn["idempotency_key"] is not None for turn in turns),
         "answered": ends["completed"],
         "displaced": sum(turn["superseded_by"] is not None for turn in turns),
-        "joined": sum(turn["joined_to"] is not None for turn in turns),
+        "joined": sum(turn["joined_to"] is not None and turn["steered_step"] is None for turn in turns),
+        "steered": sum(turn["steered_step"] is not None for turn in turns),
+        "edited": sum(message.edit == 200 for message in sent),
         "failed": f"{ends['failed']} {dict(codes) or ''}",
         "kills": made.done["kills"],
         "cuts, resets, delays": f"{met['cut']}, {met['reset']}, {met['delay']}",

@@ -37,6 +37,7 @@ class World:
                     "seq": seq,
                     "place": seq,
                     "joined_to": None,
+                    "steered_step": None,
                     "superseded_by": None,
                     "superseded_how": None,
                     "idempotency_key": message.key,
@@ -76,6 +77,10 @@ BREAKS: dict[str, Callable[[World], object]] = {
     "two were active": lambda world: world.emulator["max_active"].update(conv_1=2),
     "a cancelled one was displaced by no turn": lambda world: world.turns[1].update(status="cancelled", reply=None),
     "a joined one kept an answer of its own": lambda world: world.turns[1].update(joined_to=world.turns[0]["id"]),
+    "a steered one was not read": lambda world: world.turns[1].update(
+        joined_to=world.turns[0]["id"], steered_step=1, reply=world.turns[0]["reply"]
+    ),
+    "an edit that was taken is not on record": lambda world: vars(world.messages[0]).update(edited="x", edit=200),
     "one was served behind those it went before": lambda world: world.turns[1].update(place=0.5),
     "a line of a displaced one stayed": lambda world: world.turns[1].update(
         status="cancelled", reply=None, superseded_by=world.turns[0]["id"], superseded_how="rollback"
