@@ -82,7 +82,7 @@ def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
         if [line["seq"] for line in said] != list(range(1, len(said) + 1)):
             found.append(f"{conversation}: its transcript has gaps")
         expected = [line for group in _groups(own) for line in _expected(group)]
-        if [(line["turn_seq"], line["role"], line["text"]) for line in said if _whole(line)] != expected:
+        if [(line["turn_seq"], line["role"], line["text"]) for line in _last_words(said)] != expected:
             found.append(f"{conversation}: its transcript is not what was said, in order")
         ends = [turn["finished_at"] for group in _groups(own) for turn in group[:1] if turn["finished_at"] is not None]
         if ends != sorted(ends):
@@ -90,9 +90,16 @@ def _of_conversations(turns: Rows, lines: Rows) -> list[str]:
     return found
 
 
+def _last_words(lines: Rows) -> Rows:
+    last = {line["turn_seq"]: line["seq"] for line in lines if line["role"] == "assistant"}
+    return [
+        line for line in lines if _whole(line) and (line["role"] == "user" or last[line["turn_seq"]] == line["seq"])
+    ]
+
+
 def _whole(line: dict[str, Any]) -> bool:
-    """What was said to its end. An agent that only called something has an empty line before a message that joins."""
-    return bool(line["text"]) and not line["partial"]
+    """A message, or an answer: what was said before a handoff, or before a message has joined, is not looked at here."""
+    return bool(line["text"]) and not line["partial"] and line["handoff_to"] is None
 
 
 def _expected(group: Rows) -> list[tuple[int, str, str]]:

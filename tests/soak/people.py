@@ -126,5 +126,5 @@ class Person:
         """Ask, and once more where the server closed an idle connection just as it was used again."""
         try:
             return await self.http.get(url, timeout=30)
-        except httpx.RemoteProtocolError:
+        except (httpx.RemoteProtocolError, httpx.ReadError):
             return await self.http.get(url, timeout=30)

@@ -25,7 +25,12 @@ CONVERSATIONS = 2  # of each person, and every tab may write to each
 STRATEGIES = {  # shares
     "enqueue": 0.38, "coalesce": 0.18, "steer": 0.2, "interrupt": 0.11, "rollback": 0.08, "reject": 0.05
 }  # fmt: skip
-CALLS = 0.4  # of the messages have functions called first: steps at which others may join
+STEPS = {  # shares of what is done before a message is answered: at each step others may join
+    "": 0.5,
+    "[[tool read_project]] [[then]] [[tool read_project]] ": 0.25,
+    "[[chain script_writer]] ": 0.15,
+    "[[chain orchestrator]] ": 0.1,
+}
 EDITS = 0.15  # of the messages are changed once they are accepted
 STAY = 0.85  # of the messages have a sender who waits; the others are left to the sweep
 SETTLE_SECONDS = 60.0  # after the last message, for everything to come to its end
@@ -79,8 +84,8 @@ async def _send(
 
     async def tab(person: Person) -> None:
         while len(sent) < messages and time.monotonic() < until:
-            calls = "[[tool read_project]] [[then]] [[tool read_project]] " * (chance.random() < CALLS)
-            message = Message(person.id, chance.choice(homes[person.id]), f"{calls}message {len(sent)}")
+            steps = chance.choices([*STEPS], [*STEPS.values()])[0]
+            message = Message(person.id, chance.choice(homes[person.id]), f"{steps}message {len(sent)}")
             message.edited = f"{message.text}, edited" if chance.random() < EDITS else None
             message.strategy = chance.choices([*STRATEGIES], [*STRATEGIES.values()])[0]
             sent.append(message)

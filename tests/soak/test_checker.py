@@ -48,7 +48,13 @@ class World:
                 }
             )
             for role, text in (("user", message.text), ("assistant", reply)):
-                line = {"conversation_id": conversation, "seq": len(self.lines) + 1, "turn_seq": seq, "partial": False}
+                line = {
+                    "conversation_id": conversation,
+                    "seq": len(self.lines) + 1,
+                    "turn_seq": seq,
+                    "partial": False,
+                    "handoff_to": None,
+                }
                 self.lines.append({**line, "role": role, "text": text})
             body = {"turn_id": turn_id, "seq": seq, "status": "completed", "reply": {"text": reply}}
             message.answers = [(200, copy.deepcopy(body)), (200, body)]
