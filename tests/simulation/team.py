@@ -54,9 +54,10 @@ def next_part(
     posts: bool = False,
     asks_people: bool = False,
 ) -> Part:
-    """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn;
-    `posts`: there is an MCP server; `asks_people`: the writer puts a question to its user, and has the user's browser do
-    something."""
+    """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn.
+
+    `posts`: there is an MCP server. `asks_people`: the writer asks its user, and has the user's browser do something.
+    """
     if agent == BOSS and TRANSFER in seen:
         return Part(FAREWELL)
     if agent == BOSS and f"ask_{SINGER}" in seen:

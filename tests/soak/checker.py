@@ -98,7 +98,7 @@ def _last_words(lines: Rows) -> Rows:
 
 
 def _whole(line: dict[str, Any]) -> bool:
-    """A message, or an answer: what was said before a handoff, or before a message has joined, is not looked at here."""
+    """A message, or an answer: what was said before a handoff or before a message has joined is not looked at."""
     return bool(line["text"]) and not line["partial"] and line["handoff_to"] is None
 
 
