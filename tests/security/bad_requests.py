@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tests.http.shapes import ORIGIN
 from tests.http.tokens import token
@@ -35,6 +36,10 @@ def _head(line: bytes = b"POST / HTTP/1.1", *fields: bytes) -> bytes:
 def _post(*fields: bytes, body: bytes = HELLO, length: bool = True) -> bytes:
     announced = (b"Content-Length: %d\r\n" % len(body),) if length else ()
     return _head(b"POST / HTTP/1.1", AUTH, JSON, CLOSE, *announced, *fields) + body
+
+
+def _token(**changes: Any) -> bytes:
+    return f"Authorization: Bearer {token(**changes)}\r\n".encode()
 
 
 def _get(path: bytes, *fields: bytes) -> bytes:
@@ -133,6 +138,32 @@ REFUSED = [
     BadRequest("a control character", _post(body=b'{"message":"a\\u0000b"}'), 422, "invalid_request"),
     BadRequest("half a character", _post(body=b'{"message":"\\ud800"}'), 422, "invalid_request"),
     BadRequest("a field that does not exist", _post(body=b'{"message":"x","user_id":"y"}'), 422, "unknown_field"),
+    BadRequest(
+        "a text of 32,001 characters", _post(body=b'{"message":"%s"}' % (b"x" * 32_001)), 422, "invalid_request"
+    ),
+    BadRequest("a text that shows nothing", _post(body=b'{"message":"\\u200b"}'), 422, "invalid_request"),
+    BadRequest(
+        "more in chunks than is taken",
+        _post(
+            b"Transfer-Encoding: chunked\r\n",
+            length=False,
+            body=b"%x\r\n%s\r\n0\r\n\r\n" % (1_100_000, b" " * 1_100_000),
+        ),
+        413,
+        "body_too_large",
+    ),
+    BadRequest("a page of none", _get(b"/conversations?limit=0", AUTH), 422, "invalid_request"),
+    BadRequest("a parameter twice", _get(b"/conversations?limit=1&limit=1", AUTH), 422, "invalid_request"),
+    BadRequest("an id in capitals", _get(b"/turns/ABCDEF01-1111-4111-8111-111111111111", AUTH), 404, "not_found"),
+    BadRequest(
+        "an id that does not exist", _get(b"/turns/11111111-1111-4111-8111-111111111111", AUTH), 404, "not_found"
+    ),
+    BadRequest("an expired token", _get(b"/agents", _token(exp=1)), 401, "token_expired"),
+    BadRequest("another project's token", _get(b"/agents", _token(iss="https://other/auth/v1")), 401, "invalid_token"),
+    BadRequest("a key in a token's place", _get(b"/agents", _token(role="service_role")), 403, "forbidden"),
+    BadRequest("a user without a name", _get(b"/agents", _token(is_anonymous=True)), 403, "forbidden"),
+    BadRequest("a user where operators look", _get(b"/stats", AUTH), 403, "operators_only"),
+    BadRequest("a webhook where none is set up", _head(b"POST /hooks/openai HTTP/1.1", CLOSE), 404, "not_found"),
     BadRequest("a key with a blank", _post(b"Idempotency-Key: a b\r\n"), 400, "invalid_idempotency_key"),
 ]
 
