@@ -1,5 +1,5 @@
 -- Agents of a user's own: made, changed and removed by that user alone. What costs the operator, or reaches what is the
--- operator's, is not theirs to set: the wire, the assistant, files, headers, the tier, any model that no agent of
+-- operator's, is not theirs to set: the wire, the assistant, files, other servers, the tier, any model that no agent of
 -- everybody's has.
 
 -- The field of an own agent that only an operator may set so, and why; null where none is.
@@ -13,8 +13,8 @@ language sql stable set search_path = '' as $$
       then '{"field": "settings.service_tier", "fault": "is the operator''s to set"}'
     when exists (select 1 from jsonb_array_elements(a.hosted_tools) t where t ->> 'type' = 'file_search')
       then '{"field": "hosted_tools", "fault": "may hold no file_search: its files are the operator''s"}'
-    when exists (select 1 from jsonb_array_elements(a.hosted_tools) t where t ? 'headers')
-      then '{"field": "hosted_tools", "fault": "may name no headers: they are the operator''s"}'
+    when exists (select 1 from jsonb_array_elements(a.hosted_tools) t where t ->> 'type' = 'mcp')
+      then '{"field": "hosted_tools", "fault": "may hold no mcp: the operator''s provider would call any address"}'
     when exists (select 1 from jsonb_array_elements(a.fallbacks) f
                  where f ? 'provider' or f ->> 'model' not in (select model from models))
       then '{"field": "fallbacks", "fault": "may name models of agents that everybody has, and no provider"}' end

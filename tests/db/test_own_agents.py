@@ -69,6 +69,10 @@ def test_an_agent_is_made_changed_and_removed_by_its_user_alone(db: Database, ow
         ({"settings": {"temperature": 3}}, "settings.temperature"),
         ({"hosted_tools": [{"type": "file_search", "vector_store_ids": ["vs_of_another"]}]}, "hosted_tools"),
         (
+            {"hosted_tools": [{"type": "mcp", "server_label": "x", "server_url": "https://10.0.0.5/mcp"}]},
+            "hosted_tools",
+        ),
+        (
             {"hosted_tools": [{"type": "mcp", "server_label": "x", "server_url": "https://x.example"}
                               | {"headers": {"Authorization": "issues"}}]},
             "hosted_tools",
