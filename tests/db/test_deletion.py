@@ -75,8 +75,45 @@ def say_everything(chat: Chat) -> None:
         chat.advance(claim["epoch"], claim["turn"]["turn_id"], to, patch, lease_ms=0)
     claim = chat.submit(text=WORD)["claim"]
     chat.advance(claim["epoch"], claim["turn"]["turn_id"], None, f'{{"draft": {said}}}')
-    chat.submit(text=WORD)
+    chat.submit(text=WORD, message=WORD)
     chat.fenced("chat_change_conversation", patch=f'{{"title": {said}}}')
+    chat.db.run(
+        "update public.chat_conversations set scope_kind = 'topic', scope_key = %s where user_id = %s", WORD, chat.user
+    )
+    rows = "select id, user_id, conversation_id, true, %s from public.chat_turns where user_id = %s"
+    chat.db.run(
+        f"insert into public.chat_feedback (turn_id, user_id, conversation_id, good, comment) {rows}", WORD, chat.user
+    )
+
+
+TEXTS = """
+select c.table_schema || '.' || c.table_name as name, c.column_name as column from information_schema.columns c
+join information_schema.tables t using (table_schema, table_name)
+where c.table_schema in ('public', 'chat_internal') and t.table_type = 'BASE TABLE'
+  and c.data_type in ('text', 'json', 'jsonb', 'ARRAY', 'character varying') and c.table_name <> 'chat_agents'"""
+IDS = {"call_id", "claim_op", "key_hash", "last_run_id", "lease_owner", "object_id", "op", "ops", "run_id", "run_key",
+       "thread_cursor", "thread_id", "blocked_by", "request_hash"}  # fmt: skip
+CODES = {"active_agent", "agent", "code", "counts", "ended_because", "handoff_to", "held_up_by", "key", "kind", "name",
+         "provider", "role", "scope_kind", "status", "strategy", "superseded_how", "thread_provider", "tool",
+         "what"}  # fmt: skip
+
+
+def test_every_column_that_may_hold_words_is_filled_here(chat: Chat) -> None:
+    """The next test finds nothing left of a column that this one has no words for."""
+    say_everything(chat)
+    waiting(
+        Chat(chat.db, chat.user), calls=[{"call_id": "c", "kind": "approval", "name": "n", "arguments": f'"{WORD}"'}]
+    )
+    holds = "select 1 as x from {} t where {}::text ilike %s limit 1"
+    without = {
+        (row["name"], row["column"])
+        for row in chat.db.rows(TEXTS)
+        if not chat.db.rows(holds.format(row["name"], row["column"]), f"%{WORD}%")
+    }
+    assert {where for where in without if where[1] not in IDS | CODES} == set()
+    for one in chat.db.rows("select id::text from public.chat_conversations where user_id = %s", chat.user):
+        delete(Chat(chat.db, chat.user, one["id"]))
+    assert tables_with(chat.db, WORD) == set()
 
 
 def test_no_row_of_any_table_holds_a_word_of_it(chat: Chat) -> None:
