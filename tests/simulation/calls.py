@@ -81,6 +81,8 @@ class _Request:
         except APIError as error:
             world.blame(f"the database refused {self.function}: {error}")
             raise
+        if self.function == "chat_delete_conversations":
+            world.changes.without_agents.add(str(self.parameters["p_user"]))
         if doomed is not None:
             world.changes.take(doomed, world.now)
         if overtaken and answer["outcome"] != "fenced":

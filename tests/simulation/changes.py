@@ -31,7 +31,11 @@ class Doomed:
 
 @dataclass(slots=True)
 class Changes:
+    idle_seconds: float = 0.0  # without a message for so long, conversations are closed as well; 0: never
     sent: list[Change] = field(default_factory=list)
+    without_agents: set[str] = field(
+        default_factory=set
+    )  # users who deleted all they had, agents of their own included
     deleted: dict[ConversationKey, float] = field(default_factory=dict)  # when it went; so of the other two
     deleted_turns: dict[str, float] = field(default_factory=dict)
     left_runs: dict[str, float] = field(default_factory=dict)
@@ -46,8 +50,14 @@ class Changes:
         self.left_runs |= dict.fromkeys(doomed.run_ids, now)
         self.deleted_runs |= set(doomed.all_run_ids)
 
-    def explain(self, code: str, conversation: ConversationKey) -> bool:
-        """Whether a message to it may be answered like this: what the code says was asked for."""
+    def explain(self, code: str, conversation: ConversationKey, now: float) -> bool:
+        """Whether a message may be answered like this: what the code says was asked for, or has come of itself."""
         if code == "conversation_deleted":
             return conversation in self.deleted
-        return code != "conversation_archived" or any(self.of(conversation, "archive"))
+        if code == "unknown_agent":
+            return conversation.user_id in self.without_agents
+        if code != "conversation_archived":
+            return True
+        opened = max((one.sent_at for one in self.of(conversation, "reopen") if one.done_at is not None), default=0.0)
+        closed = any(one.done_at is None or one.done_at > opened for one in self.of(conversation, "archive"))
+        return closed or 0 < self.idle_seconds <= now - opened

@@ -245,7 +245,7 @@ _EVERYWHERE = frozenset({"final", "open", "store_unavailable"})
 ALLOWED: dict[str, Any] = {
     "post": _EVERYWHERE
     | {"run_in_progress", "queue_full", "too_many_open", "idempotency_key_reused"}
-    | {"conversation_deleted", "conversation_archived"},
+    | {"conversation_deleted", "conversation_archived", "unknown_agent"},
     "rotate": _EVERYWHERE,
     "delete": _EVERYWHERE | {"not_found"},
     "change": _EVERYWHERE | {"not_found"},

@@ -53,6 +53,7 @@ class Instance:
         self.webhooks = webhooks_of(self)
         provider = world.server.adapter(self)
         chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
+        chosen["conversation_ttl_hours"] = world.idle_hours
         chosen |= {"webhook_url": URL} if self.webhooks is not None else {}
         chosen["poll_max_seconds"] = world.profile.poll_max_seconds
         options = chat_options(SETTINGS.model_copy(update=chosen), SETTLE_SECONDS)

@@ -29,7 +29,7 @@ LIFE_MUTANTS = (
     ), says="is kept at the provider"),
     Mutant("a response goes before its run has ended", MODE, (
         in_sql("public.chat_list_ended_objects", ("where r.run_id = e.object_id", "where false")),
-    ), says="was deleted before"),
+    ), says="was deleted before", first_seed=6),
     Mutant("a thread goes before the runs that were left there", MODE, (
         in_sql("public.chat_list_ended_threads", ("where r.thread_id = e.thread_id", "where false")),
     ), says="was deleted before"),
@@ -52,12 +52,9 @@ LIFE_MUTANTS = (
             "return jsonb_build_object('outcome', 'ok')",
             "delete from public.chat_turns where user_id = p_user and conversation_id = p_conversation"
             " and status = 'queued'; return jsonb_build_object('outcome', 'ok')")),
-    ), says="G3", first_seed=1),
+    ), says="G3", first_seed=3),
     Mutant("a rotation is forgotten as its turn ends", MODE, (_thread_columns("archived_at is null"),),
-           says="given up at"),
-    Mutant("a rotation is over as a message that waits is cancelled", MODE, (
-        in_sql("chat_internal.close_turn", ("p_from <> 'queued' or not exists", "true or not exists")),
-    ), says="given up at", first_seed=99),
+           says="given up at", first_seed=3),
     Mutant("threads that were given up are never deleted", MODE, (
         in_sql("chat_internal.end_thread", ("and ended_at is null", "and false")),
     ), says="is left at the provider"),
@@ -66,7 +63,10 @@ LIFE_MUTANTS = (
     ), says="goes on with it"),
     Mutant("a closed conversation takes messages", MODE, (
         in_sql("public.chat_submit_turn", ("if c.archived_at is not null then", "if false then")),
-    ), says="closed since", first_seed=2),
+    ), says="closed since", first_seed=7),
+    Mutant("one that was opened again is closed for its old age", MODE, (
+        in_sql("chat_internal.expired", ("greatest(c.last_message_at, c.reopened_at)", "c.last_message_at")),
+    ), says="which nothing explains", first_seed=7),
     Mutant("an archive ends what was accepted before", MODE, (
         in_sql("public.chat_change_conversation", (
             "if c.archived_at is null and exists",
@@ -78,7 +78,7 @@ LIFE_MUTANTS = (
         in_sql("public.chat_submit_turn", (
             "ttl_ms = coalesce(p_scope_ttl_ms, ttl_ms)",
             "ttl_ms = coalesce(p_scope_ttl_ms, ttl_ms), title = chat_internal.title_of(p_text)")),
-    ), says="is called"),
+    ), says="is called", first_seed=8),
     Mutant("answers are not counted as unread", MODE, (
         in_sql("chat_internal.add_line", ("unread = unread + (p_role = 'assistant')::int", "unread = unread")),
     ), says="shows other figures"),

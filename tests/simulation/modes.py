@@ -46,6 +46,7 @@ class Profile:
     gathers: tuple[float, ...] = (0.0, 1.5)  # seconds, one of them a seed: COALESCE_SECONDS
     team: float = 0.1  # messages that name the first of a team of agents
     changes: int = 0  # of conversations, by each of those who look after them: archived, rotated, deleted and so on
+    idle_hours: tuple[float, ...] = (0.0,)  # CONVERSATION_TTL_HOURS, one of them for some seeds in a row
     asks_people: bool = False  # functions of that team need their user's word
     vanishes: float = 0.1  # clients that never come back after a 202 or a broken connection
     waits: tuple[float, ...] = (0.0, 3.0, 10.0, 25.0)  # seconds: how long a request may take
@@ -184,7 +185,9 @@ MODES: Mapping[str, Profile] = {
     # messages and replies that are sent once more, edited or not, in their places
     "replaced": Profile(replaces=0.3, crash=0.002, pause=0.002, call_late=0.01, answer_lost=0.01),
     # conversations that are archived and opened again, rotated, named and deleted while they are being answered
-    "lifecycle": Profile(changes=4, messages=3, crash=0.002, pause=0.001, call_late=0.01, answer_lost=0.01),
+    "lifecycle": Profile(
+        changes=4, idle_hours=(0.0, 0.006), messages=3, crash=0.002, pause=0.001, call_late=0.01, answer_lost=0.01
+    ),
     # a service that is told of the ends of turns, and is not always there
     "told": Profile(tells=True, deaf=0.4, crash=0.004, pause=0.002, call_late=0.01, answer_lost=0.02, cancels=0.2),
     "zombie": Profile(pause=0.012, crash=0.002, vanishes=0.2, waits=(3.0, 25.0, 100.0), long_runs=0.4),

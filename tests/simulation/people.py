@@ -72,8 +72,9 @@ class Person:
         )
         self.world.sent.setdefault((self.user.id, key), (conversation, text))
         answer = await self._take_turn("post", message, wait)
-        if not self.world.changes.explain(answer.code, ConversationKey(self.user.id, conversation)):
-            self.world.blame(f"key {key} was answered {answer.code}, and no one had asked for that")
+        place = ConversationKey(self.user.id, conversation)
+        if not self.world.changes.explain(answer.code, place, self.world.now):
+            self.world.blame(f"key {key} was answered {answer.code}, which nothing explains")
         return answer
 
     async def replace(self, key: str, conversation: str, turn_id: str, text: str | None, wait: float) -> Answer:
@@ -154,6 +155,8 @@ class Tab(Person):
             if answer.turn is not None and answer.turn.status is TurnStatus.WAITING:
                 await self._say(answer.turn)
             if answer.code in ("run_in_progress", "conversation_archived", STRANGE) and world.chance(0.5):
+                return None
+            if answer.code == "unknown_agent":
                 return None
             if answer.code == "conversation_deleted":
                 self._conversation = _successor(self._conversation)

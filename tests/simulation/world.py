@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WHERE: ContextVar[str] = ContextVar("where", default="-")
+IDLE_SEEDS = 7  # in a row with the same CONVERSATION_TTL_HOURS: each is met by every kind of provider
 RESET_SECONDS = 0.05  # until a client sees that its connection broke
 
 
@@ -86,7 +87,8 @@ class World:
         self.edits: dict[str, list[str]] = {}  # turn id -> texts asked for
         self.cancels: dict[str, float] = {}  # turn id -> when a cancel was first asked for
         self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered
-        self.changes = Changes()
+        self.idle_hours = profile.idle_hours[seed // IDLE_SEEDS % len(profile.idle_hours)]
+        self.changes = Changes(idle_seconds=self.idle_hours * 3600)
         self.withdrawn: set[str] = set()
         self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
         self._background: set[asyncio.Task[Any]] = set()
