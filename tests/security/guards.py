@@ -354,9 +354,9 @@ GUARDS = (
     ),
     Guard(
         19,
-        "a user's agent sends no headers",
+        "a user's agent names no server",
         OWN_AGENTS,
-        "t where t ? 'headers'",
+        "t where t ->> 'type' = 'mcp'",
         "t where false",
         f"{OWN_TESTS}::test_what_is_wrong_or_the_operators_is_refused_by_its_field",
     ),
