@@ -85,7 +85,7 @@ def test_everything_can_be_done_with_the_keyboard(writer: Person) -> None:
     keyboard.press("Enter")
     expect(one.page.get_by_role("button", name=re.compile("^Wait in line"))).to_be_focused()
     keyboard.press("ArrowDown")
-    expect(one.page.get_by_role("button", name=re.compile("^Interrupt"))).to_be_focused()
+    expect(one.page.get_by_role("button", name=re.compile("^Steer"))).to_be_focused()
     keyboard.press("Escape")
     expect(one.page.get_by_role("button", name="Other ways to send")).to_be_focused()
     keyboard.press("Shift+Tab")
