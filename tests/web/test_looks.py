@@ -84,3 +84,16 @@ def test_calls_stand_at_their_place_among_characters_of_every_kind_and_sources_b
     expect(sources).to_have_text(["Barn owls", "No page", "owls.pdf"])
     expect(sources.get_by_role("link")).to_have_count(1)
     expect(sources.get_by_role("link")).to_have_attribute("href", "https://owls.example/barn")
+
+
+def test_what_an_answer_cites_stands_below_it_live_and_after_a_reload(writer: Person) -> None:
+    one = writer
+    one.say("[[cite https://owls.example/barn Barn owls]] [[say They hunt by ear.]]")
+    one.hears("They hunt by ear.")
+    sources = one.messages.get_by_role("list", name="Sources").get_by_role("listitem")
+    expect(sources).to_have_text(["Barn owls"])
+    one.expect_idle()
+    expect(sources).to_have_text(["Barn owls"])
+    one.page.reload()
+    one.hears("They hunt by ear.")
+    expect(sources).to_have_text(["Barn owls"])
