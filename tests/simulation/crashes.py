@@ -218,6 +218,9 @@ def main() -> int:
             if not team:
                 found = list(deaths(db, kind, returning=True, tells=True))
                 broken += _tell(f"{what}, deaths, another service is told of the ends", found, BOUNDS[True])
+            else:
+                found = list(deaths(db, kind, returning=True, team=True, steers=True))
+                broken += _tell(f"{what}, deaths, a message is steered", found, BOUNDS[True])
     return int(broken > 0)
 
 
