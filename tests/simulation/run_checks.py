@@ -80,8 +80,8 @@ def never_in_its_own_way(record: Record) -> Iterator[str]:
     for create, holder in record.world.server.bumps:
         if holder.create is None or holder.create.turn_id != create.turn_id or create.asked or beyond(holder):
             continue
-        if create.very_late or create.sender.was_paused:
-            continue  # sent long before that run, when it was on no record
+        if create.sent_at < holder.create.sent_at or create.sender.was_paused:
+            continue  # an attempt of before that run, which arrives late, or whose sender had not heard of it
         if holder.create.fate == "heard" and holder.create.sender.alive:
             yield f"G2 {create.run_key} ran into {holder.run_id} of its own turn"
 
