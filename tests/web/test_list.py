@@ -72,8 +72,9 @@ def test_a_conversation_is_renamed_archived_found_and_opened_again(writer: Perso
     one.page.get_by_label("New title").press("Enter")
     entry = one.list.get_by_role("button", name="Water birds", exact=True)
     expect(entry).to_be_visible()
-    with one.page.expect_response(lambda answer: answer.request.method == "PATCH"):
+    with one.page.expect_response(lambda answer: "archived" in (answer.request.post_data or "")) as closed:
         one.does("Archive", "Water birds")
+    assert closed.value.ok
     expect(entry).to_have_count(0)
     one.page.reload()
     expect(one.list).to_have_attribute("aria-busy", "false")

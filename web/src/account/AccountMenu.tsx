@@ -52,7 +52,7 @@ export function AccountMenu({ api, email, onShortcuts, onDeleteEverything, onSig
                 Download everything
               </button>
               <button type="button" className="wrong" onClick={act(onDeleteEverything)}>
-                Delete everything of mine …
+                Delete everything of mine
               </button>
             </>
           );
