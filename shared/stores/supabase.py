@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from shared.core.conversation import Conversation
+from shared.core.errors import NotFound
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import Claim, Turn
@@ -338,7 +339,12 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
 
     async def create_agent(self, user_id: str, fields: JsonObject, most: int) -> Agent:
         return await self._rpc.call(
-            "chat_create_agent", by_outcome({"ok": agent_of}), user=user_id, fields=as_json(fields), most=most
+            "chat_create_agent",
+            by_outcome({"ok": agent_of}),
+            user=user_id,
+            agent=_new_op(),
+            fields=as_json(fields),
+            most=most,
         )
 
     async def change_agent(self, user_id: str, slug: str, fields: JsonObject) -> Agent:
@@ -347,7 +353,10 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
         )
 
     async def delete_agent(self, user_id: str, slug: str) -> None:
-        await self._rpc.call("chat_delete_agent", by_outcome({"ok": nothing}), user=user_id, slug=slug)
+        agent = await self.get_agent(user_id, slug)
+        if not agent.owned:
+            raise NotFound
+        await self._rpc.call("chat_delete_agent", by_outcome({"ok": nothing}), user=user_id, agent=agent.agent_id)
 
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return await self._rpc.call(

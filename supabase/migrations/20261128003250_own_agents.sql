@@ -33,7 +33,8 @@ language sql immutable set search_path = '' as $$
   select coalesce(nullif(p_column, ''), substring(p_constraint from '^chat_agents_(.+?)(?:_check)?$'))
 $$;
 
-create function public.chat_create_agent(p_user uuid, p_fields text, p_most int) returns jsonb
+-- p_agent: its id to be, by which a call that is repeated finds what it has made.
+create function public.chat_create_agent(p_user uuid, p_agent uuid, p_fields text, p_most int) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   fields jsonb := p_fields::jsonb;
@@ -43,6 +44,10 @@ declare
   rule text;
 begin
   perform pg_advisory_xact_lock(hashtextextended('chat_own_agents ' || p_user::text, 0));
+  select * into a from public.chat_agents o where o.id = p_agent;
+  if found then
+    return jsonb_build_object('outcome', 'ok', 'agent', chat_internal.agent_json(a));
+  end if;
   if exists (select 1 from public.chat_agents o where o.owner_id = p_user and o.slug = fields ->> 'slug') then
     return jsonb_build_object('outcome', 'agent_exists');
   end if;
@@ -69,7 +74,7 @@ begin
   if wrong is not null then
     return jsonb_build_object('outcome', 'wrong_field') || wrong;
   end if;
-  a.id := gen_random_uuid();
+  a.id := p_agent;
   a.owner_id := p_user;
   a.assistant_made := false;
   a.is_default := false;
@@ -114,9 +119,10 @@ exception when check_violation or not_null_violation then
 end $$;
 
 -- A turn under way goes on with the row that it read; the default agent answers where the row is looked for again.
-create function public.chat_delete_agent(p_user uuid, p_slug text) returns jsonb
+-- By its id, so that a call that is repeated takes no other one of the same name.
+create function public.chat_delete_agent(p_user uuid, p_agent uuid) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 begin
-  delete from public.chat_agents where owner_id = p_user and slug = p_slug;
-  return jsonb_build_object('outcome', case when found then 'ok' else 'not_found' end);
+  delete from public.chat_agents where owner_id = p_user and id = p_agent;
+  return jsonb_build_object('outcome', 'ok');
 end $$;

@@ -27,11 +27,17 @@ def owner(db: Database) -> Iterator[str]:
 
 def create(db: Database | Session, owner: str, most: int = 5, **fields: Any) -> Answer:
     given = {"slug": "mine", "name": "Mine", "model": MODEL} | fields
-    return db.call("chat_create_agent", user=owner, fields=json.dumps(given), most=most)
+    return db.call("chat_create_agent", user=owner, agent=new_id(), fields=json.dumps(given), most=most)
 
 
 def change(db: Database, owner: str, slug: str, **fields: Any) -> Answer:
     return db.call("chat_change_agent", user=owner, slug=slug, fields=json.dumps(fields))
+
+
+def remove(db: Database, user: str, slug: str) -> None:
+    """As a user removes it who knows the id of every agent."""
+    for row in db.rows("select id::text from public.chat_agents where slug = %s", slug):
+        assert db.call("chat_delete_agent", user=user, agent=row["id"]) == {"outcome": "ok"}
 
 
 def slugs(db: Database, user: str) -> set[str]:
@@ -54,10 +60,10 @@ def test_an_agent_is_made_changed_and_removed_by_its_user_alone(db: Database, ow
     assert change(db, owner, "mine", output_schema=None)["agent"]["output_schema"] is None
     for slug in ("mine", "shared_one", "nothing"):
         assert change(db, other, slug, name="Stolen") == {"outcome": "not_found"}
-        assert db.call("chat_delete_agent", user=other, slug=slug) == {"outcome": "not_found"}
+        remove(db, other, slug)
+    assert {"mine", "shared_one"} <= slugs(db, owner)
     assert change(db, owner, "shared_one", name="Stolen") == {"outcome": "not_found"}
-    assert db.call("chat_delete_agent", user=owner, slug="mine") == {"outcome": "ok"}
-    assert db.call("chat_delete_agent", user=owner, slug="mine") == {"outcome": "not_found"}
+    remove(db, owner, "mine")
     assert "mine" not in slugs(db, owner)
 
 
@@ -133,7 +139,7 @@ def test_a_turn_goes_on_when_its_agent_is_removed_and_the_next_one_is_the_defaul
     create(db, owner)
     chat = Chat(db, user=owner)
     claim = chat.submit(agent="mine")["claim"]
-    db.call("chat_delete_agent", user=owner, slug="mine")
+    remove(db, owner, "mine")
     chat.complete(claim["epoch"], claim["turn"]["turn_id"])
     assert chat.get(claim["turn"]["turn_id"])["turn"]["agent"] == "mine"
     assert chat.submit(agent="mine")["outcome"] == "unknown_agent"

@@ -94,6 +94,16 @@ def assistant(chat: Chat) -> dict[str, Any]:
     return {"agent": agent, "assistant": "asst_1"}
 
 
+def new_agent(chat: Chat) -> dict[str, Any]:
+    return {"user": chat.user, "agent": new_id(), "fields": '{"slug": "own", "name": "Own"}', "most": 1}
+
+
+def own_agent(chat: Chat) -> dict[str, Any]:
+    made = new_agent(chat)
+    chat.db.call("chat_create_agent", **made)
+    return made
+
+
 def scratch(chat: Chat) -> dict[str, Any]:
     return under_way(chat) | {"call": "call", "provider": "responses", "thread": new_id(), "run": None}
 
@@ -149,6 +159,12 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_edit_turn", lambda chat: queued(chat) | {"text": "other", "op": new_id()}),
     ("chat_answer_call", asking),
     ("chat_remember_assistant", assistant),
+    ("chat_create_agent", new_agent),
+    ("chat_change_agent", lambda chat: {"user": own_agent(chat)["user"], "slug": "own", "fields": '{"name": "Other"}'}),
+    (
+        "chat_delete_agent",
+        lambda chat: {name: given for name, given in own_agent(chat).items() if name in ("user", "agent")},
+    ),
     ("chat_keep_scratch", scratch),
     ("chat_list_ended_threads", over),
     ("chat_drop_thread", given_up),

@@ -7,7 +7,7 @@ import re
 
 from functions.multi_agent_chat.request_check import check
 from functions.multi_agent_chat.request_schemas import NEW_AGENT
-from tests.db.database import ROOT, SEED, Chat
+from tests.db.database import ROOT, SEED, Chat, new_id
 
 README = (ROOT / "README.md").read_text()
 
@@ -35,7 +35,7 @@ def test_an_agent_is_added_as_the_readme_says(chat: Chat) -> None:
 def test_a_user_makes_an_agent_as_the_readme_says(chat: Chat) -> None:
     (body,) = re.findall(r"/agents\" [^\n]*Bearer [^\n]* -d '(\{[^\n]*\})'\n```", README)
     check(json.loads(body), NEW_AGENT)
-    made = chat.db.call("chat_create_agent", user=chat.user, fields=body, most=1)
+    made = chat.db.call("chat_create_agent", user=chat.user, agent=new_id(), fields=body, most=1)
     assert made["outcome"] == "ok", made
     assert chat.submit(agent="my_critic")["claim"]["agent"]["settings"] == {"temperature": 0.2}
     assert [

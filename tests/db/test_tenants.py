@@ -46,6 +46,8 @@ select jsonb_build_array(
   (select jsonb_agg(to_jsonb(r) - array['id']) from public.chat_scratch_threads r
    where r.thread_id = %(user)s::text),
   (select jsonb_agg(to_jsonb(r) order by r.slug) from public.chat_agents r where r.owner_id = %(user)s),
+  (select jsonb_agg(jsonb_build_array(o.object_id, o.provider) order by o.object_id) from public.chat_remote_objects o
+   where o.object_id in ('r', 'twin''s') and not %(user)s::text like '00000000-%%'),  -- they name no user
   (select count(*) from public.chat_deleted_conversations r where r.user_id = %(user)s),
   (select count(*) from public.chat_deleted_keys r where r.user_id = %(user)s)) as rows"""
 GONE = "99999999-9999-4999-8999-999999999999"  # a conversation that the twin has deleted
@@ -137,6 +139,22 @@ def then(first: Callable[[Case], Any], second: Callable[[Case], Prepared]) -> Ca
         return second(chat)
 
     return prepare
+
+
+def last_before_closing(chat: Case) -> str:
+    """The only turn left of a conversation that was archived meanwhile: its thread goes with it."""
+    claim = threaded(chat)
+    chat.complete(claim["epoch"], claim["turn"]["turn_id"])
+    turn = waiting(chat)
+    chat.db.call("chat_change_conversation", **chat.here(patch='{"archived": true}'))
+    return turn
+
+
+def agent_of_the_twin(chat: Case) -> str:
+    query = """select a.id::text from public.chat_agents a join public.chat_conversations c on c.user_id = a.owner_id
+               where a.slug = 'twins' and c.id = %s"""
+    found = chat.db.rows(query, chat.conversation)
+    return str(found[0]["id"]) if found else new_id()
 
 
 def withdrawn(chat: Case, *, behind: int) -> Prepared:
@@ -387,6 +405,7 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
         "chat_keep_scratch", chat.fence(running(chat)) | {"turn": chat.foreign_turn} | scratch(chat)
     ),
     "a waiting turn cancelled": of_turn("chat_cancel_turn", waiting),
+    "the last turn of an archived conversation cancelled": of_turn("chat_cancel_turn", last_before_closing),
     "a turn under way cancelled": of_turn("chat_cancel_turn", lambda chat: str(running(chat)["turn"]["turn_id"])),
     "a joint head cancelled": lambda chat: step(chat, joint(chat), "cancelled"),
     "a joint head that went back cancelled": of_turn(
@@ -454,12 +473,15 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     ),
     "an agent of the twin's read": lambda chat: ("chat_get_agent", {"user": chat.user, "slug": "twins"}),
     "an agent of the twin's slug made": lambda chat: (
-        "chat_create_agent", {"user": chat.user, "fields": '{"slug": "twins", "name": "mine"}', "most": 1}
+        "chat_create_agent",
+        {"user": chat.user, "agent": new_id(), "fields": '{"slug": "twins", "name": "mine"}', "most": 1},
     ),
     "an agent of the twin's changed": lambda chat: (
         "chat_change_agent", {"user": chat.user, "slug": "twins", "fields": '{"name": "mine"}'}
     ),
-    "an agent of the twin's removed": lambda chat: ("chat_delete_agent", {"user": chat.user, "slug": "twins"}),
+    "an agent of the twin's removed": lambda chat: (
+        "chat_delete_agent", {"user": chat.user, "agent": agent_of_the_twin(chat)}
+    ),
     "what is left to the sweep": then(waiting, lambda _: ("chat_list_orphans", {"limit": 1000})),
 }  # fmt: skip
 
@@ -489,7 +511,9 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
         {"thread": {"provider": "assistants", "thread_id": twin.user, "cursor": None}}
         | {"run": {"run_id": "twin's", "agent": "orchestrator", "status": "in_progress"}}
     )
-    twin.advance(head["epoch"], head["turn"]["turn_id"], "running", thread, lease_ms=3_600_000)
+    before = json.dumps({"thread": {"provider": "responses", "thread_id": new_id(), "cursor": None}})
+    for patch in (before, '{"forget_thread": true}', thread):
+        twin.advance(head["epoch"], head["turn"]["turn_id"], "running", patch, lease_ms=3_600_000)
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
     done: dict[str, Any] = {"call": "twin's, done"}
     twin.fenced("chat_begin_tool_call", **fence, **done, name="tool", op="op")

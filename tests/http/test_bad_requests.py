@@ -326,7 +326,7 @@ async def test_addresses_in_bulk(http: httpx.AsyncClient) -> None:
         (f"/turns/{ID}", "GET, HEAD, OPTIONS, PATCH"),
         (f"/turns/{ID}/cancel", "OPTIONS, POST"),
         ("/conversations", "GET, HEAD, OPTIONS"),
-        ("/agents", "GET, HEAD, OPTIONS"),
+        ("/agents", "GET, HEAD, OPTIONS, POST"),
         ("/health", "GET, HEAD, OPTIONS"),
     ],
 )
@@ -346,8 +346,18 @@ async def test_methods(http: httpx.AsyncClient, method: str, path: str, allow: s
 @pytest.mark.parametrize(
     "path",
     [
-        *("/x", "/turns", "/turns/", "/agents/", "/Agents", "/agents/x", "/health/", "/conversations/", "/index.html"),
-        *("/.", "/..", "/../agents", "/./agents", "/agents/..", "/turns/../agents", "/agents/.", "/%2e%2e/agents"),
+        *(
+            "/x",
+            "/turns",
+            "/turns/",
+            "/agents/",
+            "/Agents",
+            "/agents/x/y",
+            "/health/",
+            "/conversations/",
+            "/index.html",
+        ),
+        *("/.", "/..", "/../agents", "/./agents", "/agents/../y", "/turns/../agents", "/agents/./y", "/%2e%2e/agents"),
         *(
             "/%00",
             "/agents%00",
