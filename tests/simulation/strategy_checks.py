@@ -33,8 +33,9 @@ def displaced_by_somebody(record: Record) -> Iterator[str]:
             yield f"G1 {name_of(turn)} was displaced by {name_of(by)}, {by['strategy']}"
         else:
             for other in record.conversations[_place(turn)]:
-                waited = other["seq"] < by["seq"] and order_of(turn) < order_of(other) < order_of(by)
-                if waited and other["finished"] > by["created"] and other["turn_id"] != turn["turn_id"]:
+                between = other["seq"] < by["seq"] and order_of(turn) < order_of(other) < order_of(by)
+                waited = between and record.leader(other)["turn_id"] != record.leader(turn)["turn_id"]
+                if waited and other["finished"] > by["created"]:
                     yield f"G2 {name_of(by)} did not go before {name_of(other)}, which waited"
 
 
