@@ -16,7 +16,7 @@ class Shutdown:
 
     def __init__(self) -> None:
         self._at = float("inf")
-        self._limits: set[asyncio.Timeout] = set()
+        self._limits: dict[asyncio.Timeout, None] = {}  # in the order in which they began
         self._told: list[Callable[[], None]] = []
 
     @property
@@ -44,8 +44,8 @@ class Shutdown:
     async def limit(self, deadline: float) -> AsyncIterator[None]:
         """Raises TimeoutError at the deadline, or at the shutdown where that comes first."""
         async with asyncio.timeout_at(self.bound(deadline)) as limit:
-            self._limits.add(limit)
+            self._limits[limit] = None
             try:
                 yield
             finally:
-                self._limits.discard(limit)
+                del self._limits[limit]
