@@ -194,8 +194,8 @@ MUTANTS = (
     Mutant("no fencing check", "zombie", (in_sql("public.chat_advance_turn", FENCED),), says="overtaken"),
     Mutant("lease ignored", "clean", (
         in_sql("chat_internal.lease_free", (
-            "select c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
-            "select true")),
+            "return c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
+            "return true")),
         in_sql("chat_internal.claimable", ("and (c.lease_owner is null or c.lease_until <= p_now)", "")),
     )),
     Mutant("no head-of-line order", "clean", (
@@ -203,8 +203,7 @@ MUTANTS = (
     ), says="G2"),
     Mutant("a final row can be rewritten", "zombie", (
         in_sql("public.chat_advance_turn", FENCED,
-               ("is not null then\n    return jsonb_build_object('outcome', 'final'",
-                "is null and false then return jsonb_build_object('outcome', 'final'")),
+               ("if t.finished_at is not null then\n    unwritten := 'final';\n  elsif", "if")),
         in_sql("chat_internal.may_move", ("else false end", "else true end")),
         without("alter table public.chat_turns disable trigger guard_turn",
                 "alter table public.chat_turns enable trigger guard_turn"),
@@ -308,7 +307,7 @@ MUTANTS = (
     ), says="was not told"),
     Mutant("a message is steered into a turn that is to end", "steering", (
         in_sql("chat_internal.take_steering", ("if t.cancel_requested then", "if false then")),
-    ), says="G", first_seed=34),
+    ), says="G", first_seed=85),
     Mutant("a message is steered though it was cancelled", "steering", (
         in_sql("chat_internal.take_steering", ("and w.finished_at is null", "")),
     ), says="refused"),
@@ -368,7 +367,7 @@ TEAM_MUTANTS = (
         ),
     )),
     Mutant("a handoff is not recorded", DEATH, (
-        in_python(RequiredActions, "_move_on", ("update = replace(update, handoff=made, said=said)", "pass")),
+        in_python(RequiredActions, "_move_on", ("handoff=made, said=said)", "said=said)")),
     ), says="handed over"),
     Mutant("control moves when the next agent's run is known, not before", DEATH, (
         in_sql("chat_internal.move_turn", ("agent = coalesce(p_patch -> 'handoff' ->> 'to', agent),", "")),
@@ -379,7 +378,8 @@ TEAM_MUTANTS = (
                                       "else ActionResult(NextStep.FOLLOW, run=state)")),
     ), says="ran into"),
     Mutant("outputs are not submitted", DEATH, (instead(RequiredActions, "_submit", _submitted_blindly),)),
-    Mutant("outputs do not travel", f"{DEATH}, at submit_turn", (
+    # an undisturbed turn gets them from the ledger, one by one, as the provider misses them
+    Mutant("outputs do not travel", f"{DEATH}, at start_run", (
         in_python(RunRequests, "run_start", ("outputs, steps = (*outputs, *last.outputs), ()", "steps = ()")),
     )),
     Mutant("scratch threads are on no record", DEATH, (
