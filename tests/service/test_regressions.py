@@ -232,10 +232,10 @@ async def test_a_thread_of_the_other_wire_that_missed_an_answer_is_made_again(
     one, user, conversation = await instances.make(responses_state="transcript"), new_user(), str(uuid.uuid4())
     try:
         for n, provider in enumerate(["assistants", None, "assistants"], 1):
-            db.run("update public.chat_agents set provider = %s", provider)
+            db.run("update public.chat_agents set provider = %s where is_default", provider)
             assert (await one.send(user, "hello", conversation)).reply == f"Emulated reply {n} to: hello"
     finally:
-        db.run("update public.chat_agents set provider = null")
+        db.run("update public.chat_agents set provider = null where is_default")
 
 
 @pytest.mark.parametrize("wire", ["responses"])
