@@ -1,3 +1,3 @@
 """The deployed functions. The version stands here because an image installs the requirements and not the project."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -58,7 +58,8 @@ begin
       error = t.error - 'partial_text', agent = t.agent,
       runs = chat_internal.behind(t.runs, coalesce(steered_runs, 0)),
       handoffs = chat_internal.behind(t.handoffs, coalesce(steered_handoffs, 0)),
-      first_started_at = coalesce(first_started_at, t.first_started_at), superseded_by = t.superseded_by, superseded_how = t.superseded_how,
+      first_started_at = coalesce(first_started_at, t.first_started_at),
+      superseded_by = t.superseded_by, superseded_how = t.superseded_how,
       finished_at = p_now, updated_at = p_now
     where user_id = t.user_id and joined_to = t.id and finished_at is null
     returning created_at, first_started_at)

@@ -9,12 +9,13 @@ language sql stable set search_path = '' as $$
     and l.user_id = c.user_id
 $$;
 
--- That turn and all behind it.
+-- That turn and all behind it. What has joined another one stands where that one does: it shares its answer.
 create function chat_internal.turns_from(c public.chat_conversations, p_named public.chat_turns)
 returns setof public.chat_turns
 language sql stable set search_path = '' as $$
-  select t.* from public.chat_turns t
-  where t.user_id = c.user_id and t.conversation_id = c.id and (t.place, t.seq) >= (p_named.place, p_named.seq)
+  select t.* from public.chat_turns t left join public.chat_turns l on l.id = t.joined_to
+  where t.user_id = c.user_id and t.conversation_id = c.id
+    and (coalesce(l.place, t.place), coalesce(l.seq, t.seq)) >= (p_named.place, p_named.seq)
 $$;
 
 -- What was asked there: its own message, or all that were joined, and what was steered into it.
@@ -43,7 +44,8 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Ends what is open from there on, so that it can never answer: every later write of its holder is refused, and its run
--- is left with its thread. The holder ends it at the provider, or the sweep where that holder is gone. What is final keeps its status and its reply. Numbers of lines are not used again.
+-- is left with its thread. The holder ends it at the provider, or the sweep where that holder is gone. What is final keeps
+-- its status and its reply. Numbers of lines are not used again.
 create function chat_internal.displace_from(
   c public.chat_conversations, p_named public.chat_turns, p_by uuid, p_text text, p_agent text, p_now timestamptz)
 returns void

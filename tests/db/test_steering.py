@@ -218,6 +218,18 @@ def test_what_was_asked_in_all_is_asked_again(chat: Chat) -> None:
     check(chat)
 
 
+def test_it_stays_with_its_turn_when_one_before_it_is_sent_anew(chat: Chat) -> None:
+    claim = chat.submit(text="first")["claim"]
+    gone, steered = steer(chat, "gone"), steer(chat, "steered")
+    cancel(chat, gone)
+    step(chat, claim)
+    next_run(chat, claim)
+    chat.submit(text="gone, edited", replaces=gone, owner=None)
+    chat.complete(claim["epoch"], claim["turn"]["turn_id"])
+    assert texts(chat)[:3] == ["first", "said before", "steered"]
+    assert chat.get(steered)["turn"]["status"] == "completed"
+
+
 def test_forty_at_once_are_taken_once_or_answered_by_themselves(chat: Chat) -> None:
     """Messages, their cancels and edits against the intents of one turn; every message has one end."""
     claim = chat.submit(text="first")["claim"]
