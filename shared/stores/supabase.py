@@ -273,6 +273,7 @@ class SupabaseStore(LeftRecords, CountedTurns, OutboxRows):
             user=user_id,
             conversation=conversation_id,
             patch=as_json(fields),
+            op=_new_op(),
         )
 
     async def delete_conversation(self, user_id: str, conversation_id: str) -> Sequence[LeftRun]:

@@ -37,6 +37,7 @@ create table public.chat_conversations (
   output_tokens    bigint      not null default 0,
   archived_at      timestamptz,
   reopened_at      timestamptz,                       -- from then on it is idle anew
+  change_ops       text[]      not null default '{}',  -- its user's newest few changes, newest first: a repeat is known
   last_message_at  timestamptz not null,
   created_at       timestamptz not null,
   updated_at       timestamptz not null,

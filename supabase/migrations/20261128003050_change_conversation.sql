@@ -1,7 +1,8 @@
 -- What a user may change of a conversation: its title, whether it is archived, and how far it was read. Every key of
 -- the patch is optional: title, archived, read_seq.
 
-create function public.chat_change_conversation(p_user uuid, p_conversation uuid, p_patch text) returns jsonb
+create function public.chat_change_conversation(
+  p_user uuid, p_conversation uuid, p_patch text, p_op text default null) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   c public.chat_conversations;
@@ -12,6 +13,12 @@ begin
   select * into c from public.chat_conversations where user_id = p_user and id = p_conversation for update;
   if not found then
     return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if p_op = any (c.change_ops) then  -- a repeat, which may come behind the change after this one
+    return jsonb_build_object('outcome', 'ok', 'conversation', chat_internal.conversation_detail(c));
+  end if;
+  if p_op is not null then
+    c.change_ops := chat_internal.remember_op(c.change_ops, p_op);
   end if;
   if patch ? 'title' then
     c.title := patch ->> 'title';
@@ -42,8 +49,8 @@ begin
   end if;
   update public.chat_conversations set
     title = c.title, renamed = c.renamed, read_seq = c.read_seq, unread = c.unread, archived_at = c.archived_at,
-    reopened_at = c.reopened_at, scope_kind = c.scope_kind, scope_key = c.scope_key, thread_id = c.thread_id, thread_provider = c.thread_provider,
-    thread_cursor = c.thread_cursor
+    reopened_at = c.reopened_at, scope_kind = c.scope_kind, scope_key = c.scope_key, thread_id = c.thread_id,
+    thread_provider = c.thread_provider, thread_cursor = c.thread_cursor, change_ops = c.change_ops
   where user_id = p_user and id = p_conversation;
   return jsonb_build_object('outcome', 'ok', 'conversation', chat_internal.conversation_detail(c));
 end $$;

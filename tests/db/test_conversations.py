@@ -132,6 +132,15 @@ def test_an_archived_conversation_takes_no_message_and_answers_those_it_has(chat
     assert listed(chat, archived=True) == []
 
 
+def test_a_change_that_arrives_once_more_undoes_none_that_came_after_it(chat: Chat) -> None:
+    answer(chat, "hello")
+    closing: dict[str, Any] = {"patch": '{"archived": true}', "op": new_id()}
+    assert chat.fenced("chat_change_conversation", **closing)["conversation"]["archived"] is True
+    chat.fenced("chat_change_conversation", patch='{"archived": false}', op=new_id())
+    assert chat.fenced("chat_change_conversation", **closing)["conversation"]["archived"] is False
+    assert chat.submit()["outcome"] == "created"
+
+
 def test_the_scope_of_an_archived_conversation_opens_a_new_one(chat: Chat) -> None:
     def scoped(session: Session | None = None) -> str:
         made = chat.submit(session, conversation=None, scope_kind="topic", scope_key="owls", owner=None)

@@ -175,7 +175,7 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
     ("chat_rotate_conversation", without("patch", project)),
     ("chat_delete_conversation", without("turn", lambda chat: queued(chat) | {"conversation": chat.conversation})),
     ("chat_delete_conversations", without("turn", lambda chat: queued(chat) | {"limit": 9})),
-    ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"title": "T", "archived": true}'}),
+    ("chat_change_conversation", lambda chat: project(chat) | {"patch": '{"archived": true}', "op": new_id()}),
 ]
 
 
