@@ -91,8 +91,8 @@ select c.table_schema || '.' || c.table_name as name, c.column_name as column fr
 join information_schema.tables t using (table_schema, table_name)
 where c.table_schema in ('public', 'chat_internal') and t.table_type = 'BASE TABLE'
   and c.data_type in ('text', 'json', 'jsonb', 'ARRAY', 'character varying') and c.table_name <> 'chat_agents'"""
-IDS = {"call_id", "claim_op", "key_hash", "last_run_id", "lease_owner", "object_id", "op", "ops", "run_id", "run_key",
-       "thread_cursor", "thread_id", "blocked_by", "request_hash"}  # fmt: skip
+IDS = {"call_id", "change_ops", "claim_op", "key_hash", "last_run_id", "lease_owner", "object_id", "op", "ops",
+       "run_id", "run_key", "thread_cursor", "thread_id", "blocked_by", "request_hash"}  # fmt: skip
 CODES = {"active_agent", "agent", "code", "counts", "ended_because", "handoff_to", "held_up_by", "key", "kind", "name",
          "provider", "role", "scope_kind", "status", "strategy", "superseded_how", "thread_provider", "tool",
          "what"}  # fmt: skip
