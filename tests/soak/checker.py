@@ -63,8 +63,8 @@ def _of_messages(messages: Sequence[Message], turns: Rows) -> list[str]:
 
 def _answers(reply: str, asked: str) -> bool:
     """As the emulated model replies to the last message that it has read: to that, and with what was called for it."""
-    text = re.sub(r"\[\[.*?\]\] *", "", asked)
-    return re.search(rf"to: {re.escape(text)}( \(.*\))?$", reply, re.DOTALL) is not None
+    text = " ".join(re.sub(r"\[\[.*?\]\]", "", asked).split())  # where an instruction stood, a blank may be left
+    return re.search(rf"to: {re.escape(text)}( \(.*\))?$", " ".join(reply.split())) is not None
 
 
 def _shown(row: dict[str, Any]) -> tuple[Any, ...]:
