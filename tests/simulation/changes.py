@@ -50,7 +50,7 @@ class Changes:
         self.left_runs |= dict.fromkeys(doomed.run_ids, now)
         self.deleted_runs |= set(doomed.all_run_ids)
 
-    def explain(self, code: str, conversation: ConversationKey, now: float) -> bool:
+    def explain(self, code: str, conversation: ConversationKey, sent_at: float, now: float) -> bool:
         """Whether a message may be answered like this: what the code says was asked for, or has come of itself."""
         if code == "conversation_deleted":
             return conversation in self.deleted
@@ -58,6 +58,7 @@ class Changes:
             return conversation.user_id in self.without_agents
         if code != "conversation_archived":
             return True
-        opened = max((one.sent_at for one in self.of(conversation, "reopen") if one.done_at is not None), default=0.0)
+        reopens = [one for one in self.of(conversation, "reopen") if one.done_at is not None and one.done_at <= sent_at]
+        opened = max((one.sent_at for one in reopens), default=0.0)
         closed = any(one.done_at is None or one.done_at > opened for one in self.of(conversation, "archive"))
         return closed or 0 < self.idle_seconds <= now - opened

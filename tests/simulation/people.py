@@ -71,9 +71,10 @@ class Person:
             text=text, conversation_id=conversation, strategy=strategy, idempotency_key=key, agent=agent
         )
         self.world.sent.setdefault((self.user.id, key), (conversation, text))
+        sent_at = self.world.now
         answer = await self._take_turn("post", message, wait)
         place = ConversationKey(self.user.id, conversation)
-        if not self.world.changes.explain(answer.code, place, self.world.now):
+        if not self.world.changes.explain(answer.code, place, sent_at, self.world.now):
             self.world.blame(f"key {key} was answered {answer.code}, which nothing explains")
         return answer
 
