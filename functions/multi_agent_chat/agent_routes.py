@@ -10,7 +10,7 @@ from starlette.responses import Response
 from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import base_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import render, request_schemas
+from functions.multi_agent_chat import render_agents, request_schemas
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.json_schema import Schema
 from functions.multi_agent_chat.request_check import check, invalid
@@ -24,19 +24,19 @@ class AgentRoutes:
 
     async def list_agents(self, request: Request) -> Response:
         user = await self._deps.reader(request)
-        return json_response(render.agent_list(await self._deps.read(self._deps.store.list_agents(user.id))))
+        return json_response(render_agents.agent_list(await self._deps.read(self._deps.store.list_agents(user.id))))
 
     async def create_agent(self, request: Request) -> Response:
         user = await self._deps.reader(request)
         fields = await _read_fields(request, request_schemas.NEW_AGENT)
         made = await self._written(self._deps.store.create_agent(user.id, fields, self._deps.max_own_agents))
-        return json_response(render.own_agent(made), 201, {"location": f"{base_of(request)}/agents/{made.slug}"})
+        return json_response(render_agents.own_agent(made), 201, {"location": f"{base_of(request)}/agents/{made.slug}"})
 
     async def change_agent(self, request: Request) -> Response:
         user, slug = await self._deps.reader(request), _slug_in(request)
         fields = await _read_fields(request, request_schemas.AGENT_CHANGE)
         return json_response(
-            render.own_agent(await self._written(self._deps.store.change_agent(user.id, slug, fields)))
+            render_agents.own_agent(await self._written(self._deps.store.change_agent(user.id, slug, fields)))
         )
 
     async def delete_agent(self, request: Request) -> Response:

@@ -10,7 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from functions.asgi.body import read_json, read_nothing
 from functions.asgi.call import MARKDOWN, call_of
 from functions.asgi.errors import json_response
-from functions.multi_agent_chat import body_fields, markdown, render, request_schemas, ui_transcript, url_fields
+from functions.multi_agent_chat import (
+    body_fields,
+    markdown,
+    render_conversations,
+    request_schemas,
+    ui_transcript,
+    url_fields,
+)
 from functions.multi_agent_chat.body_fields import MAX_SEQ
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.url_fields import id_in
@@ -30,18 +37,18 @@ class ConversationRoutes:
         found = await self._deps.read(
             self._deps.store.list_conversations(user.id, limit, before, archived=asked["archived"], q=q)
         )
-        return json_response(render.conversation_list(found, limit))
+        return json_response(render_conversations.conversation_list(found, limit))
 
     async def get_conversation(self, request: Request) -> Response:
         user = await self._deps.reader(request)
         found = await self._deps.read(self._deps.store.get_conversation(user.id, id_in(request)))
-        return json_response(render.conversation_detail(found))
+        return json_response(render_conversations.conversation_detail(found))
 
     async def change_conversation(self, request: Request) -> Response:
         user = await self._deps.reader(request)
         fields = body_fields.conversation_change(await read_json(request))
         changed = await self._deps.read(self._deps.store.change_conversation(user.id, id_in(request), fields))
-        return json_response(render.conversation_detail(changed))
+        return json_response(render_conversations.conversation_detail(changed))
 
     async def rotate_conversation(self, request: Request) -> Response:
         user = await self._deps.reader(request)
@@ -73,7 +80,7 @@ class ConversationRoutes:
                 user.id, id_in(request), after_seq=after_seq, limit=limit, newest=backwards, before_seq=before_seq
             )
         )
-        page = ui_transcript.ui_message_list if as_ui_messages else render.message_list
+        page = ui_transcript.ui_message_list if as_ui_messages else render_conversations.message_list
         return json_response(page(found, limit, backwards=backwards))
 
     async def _export(self, user_id: str, conversation_id: str) -> Response:

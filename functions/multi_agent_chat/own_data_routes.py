@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from functions.asgi.body import read_nothing
 from functions.asgi.call import JSON, call_of
-from functions.multi_agent_chat import render
+from functions.multi_agent_chat import render_agents, render_conversations
 from functions.multi_agent_chat.dependencies import Dependencies
 from shared.core.conversation import Conversation
 from shared.core.errors import NotFound
@@ -46,14 +46,14 @@ class OwnDataRoutes:
             project = await self._deps.read(self._deps.store.read_project(user_id, one.conversation_id))
             feedback = await self._deps.read(self._deps.store.read_feedback(user_id, one.conversation_id))
             more = {"project": dict(project), "feedback": [dict(row) for row in feedback]}
-            yield between + _text(render.conversation(one) | more)[:-1] + ', "lines": ['
+            yield between + _text(render_conversations.conversation(one) | more)[:-1] + ', "lines": ['
             with contextlib.suppress(NotFound):  # deleted meanwhile
                 async for page in self._pages(user_id, one.conversation_id):
                     yield page
             yield "]}"
             between = ",\n"
         agents = await self._deps.read(self._deps.store.list_agents(user_id))
-        own = [render.own_agent(agent) for agent in agents if agent.owned]
+        own = [render_agents.own_agent(agent) for agent in agents if agent.owned]
         yield f'\n],"agents":{_text(own)}}}\n'
 
     async def _conversations(self, user_id: str, first: Sequence[Conversation]) -> AsyncIterator[Conversation]:
@@ -82,7 +82,9 @@ class OwnDataRoutes:
                 self._deps.store.list_messages(user_id, conversation_id, after_seq=after_seq, limit=LINES)
             )
             if found:
-                yield ("," if after_seq else "") + ",".join(_text(render.transcript_line(one)) for one in found)
+                yield ("," if after_seq else "") + ",".join(
+                    _text(render_conversations.transcript_line(one)) for one in found
+                )
                 after_seq = found[-1].seq
             full = len(found) == LINES
 

@@ -1,4 +1,4 @@
--- What an agent's row may hold, checked when it is written, whoever writes it: an error of a row names the field that is
+-- What an agent's row may hold, checked when it is written, by a user or an operator: an error names the field that is
 -- wrong. Only what no wire could send is refused here, and what the wire that the row names cannot; what a server takes
 -- of it shows when a run is started.
 

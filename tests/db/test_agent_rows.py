@@ -1,4 +1,4 @@
-"""What an agent's row may hold, whoever writes it: an error says which field is wrong."""
+"""What an agent's row may hold, written by a user or an operator: an error says which field is wrong."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_what_was_told_stays_as_it_was(chat: Chat, back: str) -> None:
     assert told(chat.advance(claim["epoch"], claim["turn"]["turn_id"], "starting")) == [("a", 1)]
     chat.db.let_pass(15)
     taken = chat.claim()
-    assert told(taken) == [("a", 1)], "whoever takes over tells the same"
+    assert told(taken) == [("a", 1)], "a holder that takes over tells the same"
     step(chat, taken, run="r2")
     assert told(next_run(chat, taken)) == [("a", 1), ("b", 2)]
     assert chat.get(late)["turn"]["steered_into"] == claim["turn"]["turn_id"]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.multi_agent_chat import render, ui_transcript
+from functions.multi_agent_chat import render_conversations, ui_transcript
 from functions.multi_agent_chat.chat_body import conversation_of
 from shared.core.model import Message, PlacedCall, User
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger, TurnStatus
@@ -184,8 +184,8 @@ def test_calls_stand_among_the_words_of_a_message() -> None:
         | {"state": "output-error", "errorText": "It was not answered."},
         {"type": "text", "text": "Done.", "state": "done"},
     ]
-    assert [call["state"] for call in render.transcript_line(line)["calls"]] == ["done", "failed", "open"]
-    assert render.transcript_line(line)["calls"][1]["output"] == failed
+    assert [call["state"] for call in render_conversations.transcript_line(line)["calls"]] == ["done", "failed", "open"]
+    assert render_conversations.transcript_line(line)["calls"][1]["output"] == failed
 
 
 def test_an_answer_behind_a_steered_message_has_that_ones_id() -> None:
@@ -197,7 +197,7 @@ def test_an_answer_behind_a_steered_message_has_that_ones_id() -> None:
     lines = [asked, before, steered, after]
     shown = ui_transcript.ui_message_list(lines, 9, backwards=False)["messages"]
     assert [one["id"] for one in shown] == ["t:user", "t", "u:user", "u"]
-    assert render.transcript_line(steered)["steered_into"] == "t"
+    assert render_conversations.transcript_line(steered)["steered_into"] == "t"
 
 
 async def test_a_chat_that_is_sent_whole_may_be_long(http: httpx.AsyncClient, chat: FakeChat) -> None:

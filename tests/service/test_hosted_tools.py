@@ -10,7 +10,7 @@ import pytest
 
 from dev.emulator.brain.plan import Plan, ToolCall
 from dev.emulator.testing import RunningEmulator
-from functions.multi_agent_chat.render import transcript_line
+from functions.multi_agent_chat.render_conversations import transcript_line
 from shared.clock import LoopClock
 from shared.core.errors import Conflict, NotFound
 from shared.core.model import User

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from dev.emulator.testing import RunningEmulator
-from functions.multi_agent_chat import render
+from functions.multi_agent_chat import render_conversations
 from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, ToolAnswered, ToolCalled
 from tests.db.database import Database
 from tests.service.instances import Instances, new_user
@@ -57,5 +57,5 @@ async def test_calls_stand_where_they_were_told(instances: Instances, emulator: 
     assert [line.text for line in lines[1:]] == ["First I save it.\n\nOver to you.", "Again.\n\nDone."]
     assert shown == told
     assert [[words for words, *_ in segment] for segment in told] == [["First I save it."], ["", "", "Again."]]
-    placed = [call["state"] for call in render.transcript_line(lines[2])["calls"]]
+    placed = [call["state"] for call in render_conversations.transcript_line(lines[2])["calls"]]
     assert placed == ["done", "done", "failed"], "the last one was given arguments that it does not take"

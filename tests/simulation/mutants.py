@@ -395,7 +395,7 @@ TEAM_MUTANTS = (
         in_python(RequiredActions, "act",
                   ("if call.call_id in step.approved", "if call.name in ('sim_note', 'sim_send')")),
     ), says="without its user's word"),
-    Mutant("an MCP server is called whatever the user says", "waiting", (
+    Mutant("an MCP server is called without the user's word", "waiting", (
         in_python(ToolCalls, "perform", ("allowed_by(call, step.approved)", "None if call.server is None else True")),
     ), says="G10"),
     Mutant("a call takes one answer after the other", "waiting", (
