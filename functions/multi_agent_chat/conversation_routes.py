@@ -13,8 +13,8 @@ from functions.asgi.errors import json_response
 from functions.multi_agent_chat import (
     body_fields,
     markdown,
+    query_schemas,
     render_conversations,
-    request_schemas,
     ui_transcript,
     url_fields,
 )
@@ -32,7 +32,7 @@ class ConversationRoutes:
 
     async def list_conversations(self, request: Request) -> Response:
         user = await self._deps.reader(request)
-        asked = url_fields.read(request.query_params, request_schemas.CONVERSATIONS)
+        asked = url_fields.read(request.query_params, query_schemas.CONVERSATIONS)
         limit, before, q = asked["limit"], asked.get("before"), url_fields.search(asked.get("q"))
         found = await self._deps.read(
             self._deps.store.list_conversations(user.id, limit, before, archived=asked["archived"], q=q)
@@ -68,7 +68,7 @@ class ConversationRoutes:
         user = await self._deps.reader(request)
         if call_of(request).media_type == MARKDOWN:
             return await self._export(user.id, id_in(request))
-        asked = url_fields.read(request.query_params, request_schemas.MESSAGES)
+        asked = url_fields.read(request.query_params, query_schemas.MESSAGES)
         limit, after_seq = asked["limit"], min(asked["after_seq"], MAX_SEQ)
         before_seq = min(asked["before_seq"], MAX_SEQ) if "before_seq" in asked else None
         as_ui_messages = "format" in asked

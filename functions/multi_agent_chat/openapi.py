@@ -8,7 +8,7 @@ from typing import Any
 
 import functions
 from functions.asgi.call import EVENT_STREAM, JSON, MARKDOWN
-from functions.multi_agent_chat import answer_schemas, request_schemas, stats_schemas
+from functions.multi_agent_chat import answer_schemas, query_schemas, request_schemas, stats_schemas
 from functions.multi_agent_chat.json_schema import TEXT, UUID, Schema, reference
 
 COMPONENTS: Mapping[str, Schema] = {
@@ -57,13 +57,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/"): Operation(
         "take a turn",
         {200: {**_json("TurnAnswer"), EVENT_STREAM: None}, 202: _json("TurnHandle")},
-        headers={"Idempotency-Key": request_schemas.IDEMPOTENCY_KEY},
+        headers={"Idempotency-Key": query_schemas.IDEMPOTENCY_KEY},
         body={"anyOf": [reference("NewMessage"), reference("ChatBody"), reference("ChatAnswers")]},
     ),
     ("GET", "/turns/{id}"): Operation(
         "a turn's state; waits, and works on the queue while it waits",
         {200: _json("TurnState")},
-        query=request_schemas.WAITING,
+        query=query_schemas.WAITING,
     ),
     ("PATCH", "/turns/{id}"): Operation(
         "change the message while it is still queued",
@@ -79,7 +79,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/conversations"): Operation(
         "the user's conversations, newest first",
         {200: _json("ConversationList")},
-        query=request_schemas.CONVERSATIONS,
+        query=query_schemas.CONVERSATIONS,
     ),
     ("GET", "/conversations/{id}"): Operation(
         "one conversation, with its open turns and its statistics", {200: _json("Conversation")}
@@ -98,17 +98,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/conversations/{id}/messages"): Operation(
         "the transcript, forwards or backwards",
         {200: {**_json("MessageList"), MARKDOWN: None}},
-        query=request_schemas.MESSAGES,
+        query=query_schemas.MESSAGES,
     ),
     ("GET", "/conversations/{id}/stream"): Operation(
         "follow the turn under way, or the last one whose stream broke, as the AI SDK's UI message stream",
         {200: {EVENT_STREAM: None}, 204: {}},
-        query=request_schemas.WAITING,
+        query=query_schemas.WAITING,
     ),
     ("GET", "/{id}/stream"): Operation(
         "the same by the id of a chat of the AI SDK; 204 also where no message of it has come yet",
         {200: {EVENT_STREAM: None}, 204: {}},
-        query=request_schemas.WAITING,
+        query=query_schemas.WAITING,
     ),
     ("GET", "/me/export"): Operation("everything of the user as one file", {200: _json("Export")}),
     ("DELETE", "/me"): Operation("delete all of the user's conversations and agents, as by DELETE of each", {204: {}}),
@@ -125,17 +125,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/stats"): Operation(
         "for operators: rates, percentiles and counts of all turns; a bucket that the window does not allow gives way",
         {200: _json("Statistics")},
-        query=request_schemas.STATISTICS,
+        query=query_schemas.STATISTICS,
     ),
     ("GET", "/stats/turns"): Operation(
         "for operators: turns that are open (the longest waiting first), have failed, or took half a minute or more",
         {200: _json("WatchedTurns")},
-        query=request_schemas.WATCHED,
+        query=query_schemas.WATCHED,
     ),
     ("GET", "/stats/feedback"): Operation(
         "for operators: what people think of the answers of each agent, and the newest that they said about it",
         {200: _json("Feedback")},
-        query=request_schemas.FEEDBACK,
+        query=query_schemas.FEEDBACK,
     ),
     ("GET", "/stats/turns/{id}"): Operation(
         "for operators: what happened to one turn, and when; nothing of what was said", {200: _json("Timeline")}

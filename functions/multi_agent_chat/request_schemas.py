@@ -31,10 +31,7 @@ MAX_OUTPUT = 32_000
 MAX_CALL_ID = 255
 MAX_CHAT_ID = 200  # of a chat and of a message, by the ids that the AI SDK gives them
 MAX_COUNT = 2**53 - 1  # what a browser can count to
-MAX_PAGE = 100
 # In seconds. Counts of five minutes are kept for two days, counts of hours for ninety.
-WINDOWS = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000}
-BUCKETS = {"5m": 300, "1h": 3600, "6h": 21_600, "1d": 86_400}
 
 SLUG = re.compile(r"^[a-z0-9]+(?:_[a-z0-9]+)*$")
 KEY = re.compile(r"^[!-~]{1,255}$")
@@ -43,10 +40,10 @@ SECONDS = re.compile(r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$")
 _SEEN_TEXT = re.compile(f"^[{INVISIBLE}{LINE_ENDS}]*[^{INVISIBLE}{LINE_ENDS}{FORBIDDEN}][^{FORBIDDEN}]*$")
 _SEEN_LINE = re.compile(f"^[{INVISIBLE}]*[^{INVISIBLE}{LINE_ENDS}{FORBIDDEN}][^{LINE_ENDS}{FORBIDDEN}]*$")
 _ANY_TEXT = re.compile(f"^[^{FORBIDDEN}]*$")
-_WITHOUT_NUL = re.compile(r"^[^\x00]*$")
+WITHOUT_NUL = re.compile(r"^[^\x00]*$")
 # By the text that a schema has of them: each is compiled once.
 PATTERNS: Mapping[str, re.Pattern[str]] = {
-    one.pattern: one for one in (UUID_TEXT, SLUG, KEY, SECONDS, _SEEN_TEXT, _SEEN_LINE, _ANY_TEXT, _WITHOUT_NUL)
+    one.pattern: one for one in (UUID_TEXT, SLUG, KEY, SECONDS, _SEEN_TEXT, _SEEN_LINE, _ANY_TEXT, WITHOUT_NUL)
 }
 
 
@@ -182,7 +179,6 @@ CHAT_ANSWERS = shaped(
     {"messageId": CHAT_ID, **_WISHES},
 )
 EDIT = shaped({"message": MESSAGE})
-_OUTPUT = f"at most {MAX_OUTPUT} characters long as a text or as JSON"
 CALL_ANSWER = shaped(
     {"call_id": _line(MAX_CALL_ID)},
     {
@@ -245,36 +241,3 @@ BODIES: Mapping[str, Schema] = {
     "Edit": EDIT,
     "ConversationChange": CONVERSATION_CHANGE,
 }
-
-# --- parameters ---------------------------------------------------------------------------------------------------
-
-Query = Mapping[str, Schema]
-
-IDEMPOTENCY_KEY: Schema = {"type": "string", "pattern": KEY.pattern}
-
-
-def _page(default: int) -> Schema:
-    return {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": default}
-
-
-WAITING: Query = {"wait_seconds": described({"type": "string", "pattern": SECONDS.pattern}, "a number, 0 or more")}
-CONVERSATIONS: Query = {
-    "limit": _page(20),
-    "before": described(UUID, "a conversation's id"),
-    "archived": FLAG | {"default": False},
-    "q": described(
-        {"type": "string", "maxLength": 200, "pattern": _WITHOUT_NUL.pattern}, "at most 200 characters, and no NUL"
-    ),
-}
-MESSAGES: Query = {
-    "limit": _page(50),
-    "after_seq": LINE_NUMBER | {"default": 0},
-    "before_seq": LINE_NUMBER,
-    "format": {"enum": ["ui"]},
-}
-STATISTICS: Query = {
-    "window": {"enum": list(WINDOWS), "default": "24h"},
-    "bucket": {"enum": list(BUCKETS), "default": "1h"},
-}
-WATCHED: Query = {"state": {"enum": ["open", "failed", "slow"], "default": "open"}, "limit": _page(50)}
-FEEDBACK: Query = {"limit": _page(50)}

@@ -10,10 +10,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from functions.asgi import characters
-from functions.multi_agent_chat import body_fields, request_schemas
+from functions.multi_agent_chat import body_fields, query_schemas, request_schemas
 from functions.multi_agent_chat.json_schema import Schema
+from functions.multi_agent_chat.query_schemas import BUCKETS, WINDOWS, Query
 from functions.multi_agent_chat.request_check import check, invalid
-from functions.multi_agent_chat.request_schemas import BUCKETS, WINDOWS, Query
 from shared.core.errors import InvalidRequest, NotFound
 
 MOST_BUCKETS = 400
@@ -58,7 +58,7 @@ def bucket_of(window: str, asked: str) -> str:
 
 def wait_in_query(query: QueryParams, budget: float, default: float = 0.0) -> float:
     """How long to wait for a turn to end; not at all unless asked to, and never beyond the budget."""
-    value = read(query, request_schemas.WAITING).get("wait_seconds")
+    value = read(query, query_schemas.WAITING).get("wait_seconds")
     return default if value is None else min(float(value), budget)
 
 
