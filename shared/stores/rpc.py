@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -32,6 +33,11 @@ RETRY_AFTER_SECONDS = 1.0
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _JWT_DOTS = 2
 _UNCHANGED: Mapping[str, Any] = MappingProxyType({})
+
+
+def new_op() -> str:
+    """One a call, the same for all its attempts: so the database knows a repeated write."""
+    return str(uuid.uuid4())
 
 
 class DatabaseCalls(Protocol):

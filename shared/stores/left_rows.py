@@ -1,4 +1,4 @@
-"""What is left at a provider of turns and conversations that need it no more: threads to delete, runs to end."""
+"""LeftRecords over PostgREST."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from shared.stores.rpc import DatabaseCalls
 from shared.stores.turn_patch import ms
 
 
-class LeftRecords:
-    """The part of the Store that the scheduled function works through."""
-
+class LeftRows:
     def __init__(self, rpc: DatabaseCalls) -> None:
         self._rpc = rpc
 
