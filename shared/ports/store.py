@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from shared.ports.agents import Agents
-from shared.ports.conversations import Conversations
 from shared.ports.left_records import LeftRecords
 from shared.ports.outbox import Outbox
 from shared.ports.turn_queue import TurnQueue
 from shared.ports.turn_statistics import TurnStatistics
+from shared.ports.user_conversations import UserConversations
 
 # The migration that this code was written for. A database whose version sorts before it lacks what is called here.
 SCHEMA_VERSION = "20261128003700"
 
 
-class Store(TurnQueue, Conversations, Agents, LeftRecords, TurnStatistics, Outbox, Protocol):
+class Store(TurnQueue, UserConversations, Agents, LeftRecords, TurnStatistics, Outbox, Protocol):
     """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
 
     Every call is safe to repeat when its answer was lost, and the adapter does so a bounded number of times.

@@ -1,4 +1,4 @@
-"""Conversations over PostgREST."""
+"""UserConversations over PostgREST."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from shared.core.turns import Turn
 from shared.ports.records import Deletion, LeftRun
 
 
-class Conversations(Protocol):
+class UserConversations(Protocol):
     """Raises StoreUnavailable beside what each method names."""
 
     async def list_conversations(
