@@ -1,7 +1,4 @@
-"""ChatService: all that can be asked of turns and conversations, but for reading.
-
-This file is longer than 250 lines because each of these requests ends in the same wait, `_see_through`.
-"""
+"""ChatService: all that can be asked of turns and conversations, but for reading."""
 
 from __future__ import annotations
 
@@ -13,15 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared import logs
-from shared.actions.tool_calls import OutOfTime
 from shared.core.chat_events import EventName
-from shared.core.errors import ChatError, Conflict, ConversationDeleted, Fenced, NotFound, StoreUnavailable
+from shared.core.errors import Conflict, ConversationDeleted, NotFound, StoreUnavailable
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Thread
-from shared.core.turns import Claim, ConversationKey, MultitaskStrategy, Turn, TurnStatus
-from shared.held_turn import HeldTurn
+from shared.core.turns import ConversationKey, MultitaskStrategy, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import (
@@ -36,16 +31,13 @@ from shared.ports import (
     RemoteObject,
     Submission,
 )
-from shared.telemetry import spans
 from shared.tools.registry import Registry
-from shared.turn.serve import TurnServer, rejected
+from shared.turn.serve import TurnServer
 from shared.turn.serving_options import ServingOptions
-from shared.turn.wait_budget import WaitBudget
+from shared.turn.turn_wait import TurnWait
 
 DELETED_AT_ONCE = 50  # conversations in one transaction
 END_LEFT_SECONDS = 2.0  # what the deletion of a conversation waits for the end of its runs
-STUMBLE_SECONDS = 0.5  # after a lost lease, an unreachable database or a start too late, before the next try
-LAST_LOOK_SECONDS = 0.2  # what an answer may be late for a fresh position in the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +61,7 @@ class ChatService:
         self._instance, self._options = instance, options
         self._lessee = Lessee(str(uuid.uuid4()), instance.lease_seconds)
         self._server = TurnServer(instance, providers, registry, options.serving, self._lessee)
+        self._wait = TurnWait(instance, self._server)
 
     async def take_turn(
         self, user: User, message: NewMessage, deadline: float, on_accepted: Callable[[Accepted], None] | None = None
@@ -104,7 +97,7 @@ class ChatService:
         turn = await self._instance.store.follow_conversation(user.id, conversation_id)
         if turn is None:
             return None
-        work = functools.partial(self._see_through, turn, None, deadline)
+        work = functools.partial(self._wait.see_through, turn, None, deadline)
         return LiveTurn(self._instance, self._server.provider, turn, work, follows=True)
 
     async def _submit(self, user: User, message: NewMessage, deadline: float) -> Accepted:
@@ -167,7 +160,7 @@ class ChatService:
             await asyncio.wait({asking})
 
     async def _see_through_accepted(self, accepted: Accepted, deadline: float) -> Turn:
-        return await self._see_through(accepted.turn, accepted.claim, deadline, may_withdraw=not accepted.replayed)
+        return await self._wait.see_through(accepted.turn, accepted.claim, deadline, may_withdraw=not accepted.replayed)
 
     async def wait_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Wait for the turn, and work on its queue meanwhile. Raises NotFound, StoreUnavailable."""
@@ -175,12 +168,12 @@ class ChatService:
         if peek.turn.status is TurnStatus.REQUIRES_ACTION:  # a look from before a person spoke says that it still waits
             self._instance.reads.forget(peek.turn.conversation)
         with _deleted_is_not_found():
-            return await self._see_through(peek.turn, None, deadline)
+            return await self._wait.see_through(peek.turn, None, deadline)
 
     async def carry_on(self, run_id: str, deadline: float) -> None:
         """A run has ended, says its provider: work on the turn that waits for it, if any. Raises StoreUnavailable."""
         with contextlib.suppress(NotFound):
-            await self._see_through(await self._instance.store.find_run(run_id), None, deadline)
+            await self._wait.see_through(await self._instance.store.find_run(run_id), None, deadline)
 
     async def cancel_turn(self, user: User, turn_id: str, deadline: float) -> Turn:
         """Stop the turn: the answer is its real outcome where that came first. Raises NotFound, StoreUnavailable."""
@@ -191,7 +184,7 @@ class ChatService:
         deadline = min(deadline, self._instance.clock.now() + self._options.cancel_answer_seconds)
         with _deleted_is_not_found():
             async with self._ending(turn, run if run is not None and run.turn_id == turn.leading_id else None):
-                return await self._see_through(turn, None, deadline)
+                return await self._wait.see_through(turn, None, deadline)
 
     async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None:
         """All of it is gone at once; until the deadline this asks for the end of its runs. Raises NotFound."""
@@ -247,7 +240,7 @@ class ChatService:
     async def answer_call(self, user: User, turn_id: str, answer: PersonAnswer, deadline: float) -> Turn:
         """Say to a call what the user says, and carry the turn on. Raises as `Store.answer_call`."""
         turn = await self._answer(user, turn_id, answer)
-        return await self._see_through(turn, None, deadline)
+        return await self._wait.see_through(turn, None, deadline)
 
     async def open_answers(
         self, user: User, turn_id: str, answers: Sequence[PersonAnswer], deadline: float
@@ -260,7 +253,7 @@ class ChatService:
             with contextlib.suppress(Conflict, NotFound):  # a chat repeats what it knows with what is new
                 await self._answer(user, turn_id, answer)
         turn = (await self._instance.store.get_turn(user.id, turn_id)).turn
-        work = functools.partial(self._see_through, turn, None, deadline)
+        work = functools.partial(self._wait.see_through, turn, None, deadline)
         return LiveTurn(self._instance, self._server.provider, turn, work)
 
     async def _answer(self, user: User, turn_id: str, answer: PersonAnswer) -> Turn:
@@ -275,62 +268,6 @@ class ChatService:
             waiting=len(turn.calls),
         )
         return turn
-
-    async def _see_through(
-        self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool = False
-    ) -> Turn:
-        """Serve and wait until the turn is final or the deadline has come; accepted work is never an error here.
-
-        The end of the process is a deadline as well. Raises ConversationDeleted; Conflict where it was taken back.
-        """
-        ids = {"gen_ai__conversation__id": turn.conversation_id, "multi_agent_chat__turn__id": turn.turn_id}
-        with spans.span("turn", **ids) as span:
-            turn = await self._serve_and_wait(turn, claim, deadline, may_withdraw=may_withdraw)
-            span.set(multi_agent_chat__turn__status=turn.status.value)
-        return turn
-
-    async def _serve_and_wait(self, turn: Turn, claim: Claim | None, deadline: float, *, may_withdraw: bool) -> Turn:
-        clock, shutdown = self._instance.clock, self._instance.shutdown
-        budget = WaitBudget.of(deadline, clock.now(), may_withdraw=may_withdraw)
-        fresh = claim is None  # the turn is as the caller has just read it
-        with contextlib.suppress(TimeoutError):
-            async with shutdown.limit(deadline):
-                serves = True
-                while not turn.status.final and clock.now() < shutdown.bound(deadline):
-                    ours, claim, fresh = claim, None, False
-                    try:
-                        served = await self._server.serve(turn, ours, budget) if serves else None
-                        peek = None if served is not None else await self._server.peek(turn)
-                        turn = served or turn if peek is None else peek.turn
-                        waits = peek is not None and turn.status is TurnStatus.WAITING and not peek.claimable
-                        if turn.status.final or shutdown.begun or waits:
-                            break  # what came to a stop here goes on elsewhere at once, or once a person has spoken
-                        await self._instance.wakeups.wait(turn.conversation, STUMBLE_SECONDS)
-                    except OutOfTime:
-                        serves = False  # left to a request that has the time for it
-                    except (Fenced, StoreUnavailable):
-                        await clock.sleep(STUMBLE_SECONDS)
-                    except NotFound:
-                        raise await self._why_gone(turn) from None
-        if claim is not None:  # it came after the deadline
-            await HeldTurn(self._instance, claim).release()
-        return turn if turn.status.final or fresh else await self._last_look(turn)
-
-    async def _last_look(self, turn: Turn) -> Turn:
-        try:
-            async with asyncio.timeout(LAST_LOOK_SECONDS):
-                return (await self._instance.store.get_turn(turn.user_id, turn.turn_id)).turn
-        except NotFound:
-            raise await self._why_gone(turn) from None
-        except (TimeoutError, StoreUnavailable):
-            return turn
-
-    async def _why_gone(self, turn: Turn) -> ChatError:
-        """Only a turn of strategy reject is ever taken back; every other goes with its conversation."""
-        deleted = turn.strategy is not MultitaskStrategy.REJECT or await self._instance.store.was_deleted(
-            turn.user_id, turn.conversation_id
-        )
-        return ConversationDeleted() if deleted else rejected()
 
 
 @contextlib.contextmanager
