@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 from shared.chat import ChatOptions, ChatService
 from shared.content_encoding import PLAIN, inflate_bounded
 from shared.core.pace import Pace
+from shared.deletions import AgeLimits
 from shared.http_transport import HttpTransport
 from shared.instance.instance import Instance, tell_no_one
 from shared.instance.shutdown import Shutdown
@@ -128,8 +129,7 @@ def chat_options(settings: Settings, settle_seconds: float) -> ChatOptions:
             per_minute=settings.messages_per_minute,
         ),
         turn_ttl_seconds=TURN_TTL_SECONDS,
-        conversation_ttl_seconds=settings.conversation_ttl_hours * 3600,
-        retention_seconds=settings.retention_days * 86_400,
+        age_limits=AgeLimits(settings.conversation_ttl_hours * 3600, settings.retention_days * 86_400),
         gather_seconds=settings.coalesce_seconds,
         webhooks=settings.webhook_url is not None,
     )

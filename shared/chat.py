@@ -11,24 +11,20 @@ from dataclasses import dataclass, replace
 
 from shared import logs
 from shared.core.chat_events import EventName
-from shared.core.errors import Conflict, ConversationDeleted, NotFound, StoreUnavailable
+from shared.core.errors import Conflict, ConversationDeleted, NotFound
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
-from shared.core.runs import Thread
-from shared.core.turns import ConversationKey, MultitaskStrategy, Turn, TurnStatus
+from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
+from shared.deletions import AgeLimits, Deletions
 from shared.instance.instance import Instance
 from shared.live_turn import LiveTurn
 from shared.ports import (
     Accepted,
-    Deletion,
-    Expiry,
     HeadRun,
-    LeftRun,
     Lessee,
     Provider,
     QueueLimits,
-    RemoteObject,
     Submission,
 )
 from shared.tools.registry import Registry
@@ -36,8 +32,7 @@ from shared.turn.serve import TurnServer
 from shared.turn.serving_options import ServingOptions
 from shared.turn.turn_wait import TurnWait
 
-DELETED_AT_ONCE = 50  # conversations in one transaction
-END_LEFT_SECONDS = 2.0  # what the deletion of a conversation waits for the end of its runs
+CANCEL_ANSWER_SECONDS = 10.0  # what the answer to a cancel waits for the turn to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +40,20 @@ class ChatOptions:
     serving: ServingOptions
     limits: QueueLimits
     turn_ttl_seconds: float
-    conversation_ttl_seconds: float = 0.0  # CONVERSATION_TTL_HOURS
-    retention_seconds: float = 0.0  # RETENTION_DAYS
+    age_limits: AgeLimits
     gather_seconds: float = 0.0  # COALESCE_SECONDS
-    cancel_answer_seconds: float = 10.0
     webhooks: bool = False  # the ends of turns are told to another service
 
 
-class ChatService:
+class ChatService(Deletions):
     """Stateless but for its wake-ups: every instance can carry every turn on. Deadlines are on `clock.now()`."""
 
     def __init__(
         self, instance: Instance, providers: Mapping[str, Provider], registry: Registry, options: ChatOptions
     ) -> None:
-        self._instance, self._options = instance, options
-        self._lessee = Lessee(str(uuid.uuid4()), instance.lease_seconds)
+        self._options, self._lessee = options, Lessee(str(uuid.uuid4()), instance.lease_seconds)
         self._server = TurnServer(instance, providers, registry, options.serving, self._lessee)
+        super().__init__(instance, self._server, options.age_limits)
         self._wait = TurnWait(instance, self._server)
 
     async def take_turn(
@@ -115,7 +108,7 @@ class ChatService:
             request_hash=message.digest(),
             ttl_seconds=self._options.turn_ttl_seconds,
             gather_seconds=self._options.gather_seconds,
-            conversation_ttl_seconds=self._options.conversation_ttl_seconds,
+            conversation_ttl_seconds=self._options.age_limits.conversation_ttl_seconds,
             replaces=message.replaces,
             webhook=self._options.webhooks,
             chat=message.chat,
@@ -181,55 +174,10 @@ class ChatService:
         turn, run = stopping.turn, stopping.head_run
         self._instance.notify(turn.conversation)
         self._instance.announce(turn.conversation)
-        deadline = min(deadline, self._instance.clock.now() + self._options.cancel_answer_seconds)
+        deadline = min(deadline, self._instance.clock.now() + CANCEL_ANSWER_SECONDS)
         with _deleted_is_not_found():
             async with self._ending(turn, run if run is not None and run.turn_id == turn.leading_id else None):
                 return await self._wait.see_through(turn, None, deadline)
-
-    async def delete_conversation(self, user: User, conversation_id: str, deadline: float) -> None:
-        """All of it is gone at once; until the deadline this asks for the end of its runs. Raises NotFound."""
-        runs = await self._instance.store.delete_conversation(user.id, conversation_id)
-        self._instance.notify(ConversationKey(user.id, conversation_id))
-        self._instance.announce(ConversationKey(user.id, conversation_id))
-        logs.event(EventName.CONVERSATION_DELETED, conversation_id=conversation_id, runs=len(runs))
-        await self._end_all_left(runs, deadline)
-
-    async def delete_conversations(self, user: User, deadline: float) -> None:
-        """As by `delete_conversation` of each that the user has. Interrupted, the rest of them is still there."""
-        deletion = Deletion((), 1)
-        while deletion.left:
-            deletion = await self._instance.store.delete_conversations(user.id, DELETED_AT_ONCE)
-            await self._end_all_left(deletion.runs, deadline)
-        logs.event(EventName.USER_DELETED)
-
-    async def _end_all_left(self, runs: Sequence[LeftRun], deadline: float) -> None:
-        until = min(deadline, self._instance.clock.now() + END_LEFT_SECONDS)
-        with contextlib.suppress(TimeoutError, StoreUnavailable):
-            async with asyncio.timeout_at(until):
-                await asyncio.gather(*(self._end_left(run, until) for run in runs))
-
-    async def _end_left(self, run: LeftRun, until: float) -> None:
-        if await self.end_left_run(run, until):
-            await self._instance.store.drop_left_run(run)
-
-    async def end_left_run(self, run: LeftRun, deadline: float) -> bool:
-        """Whether the run of a turn that is gone has ended by then."""
-        return await self._server.end_left_run(run, deadline)
-
-    async def expire_conversations(self, limit: int) -> Expiry:
-        """Close and delete what is old by the settings, up to so many of each. Raises StoreUnavailable."""
-        options = self._options
-        return await self._instance.store.expire_conversations(
-            options.conversation_ttl_seconds, options.retention_seconds, limit
-        )
-
-    async def delete_thread(self, thread: Thread) -> bool:
-        """Whether a provider's thread is gone. Raises ProviderError."""
-        return await self._server.provider(thread.provider).delete_thread(thread)
-
-    async def delete_object(self, remote: RemoteObject) -> bool:
-        """Whether something else that a provider kept is gone. Raises ProviderError."""
-        return await self._server.provider(remote.provider).delete_object(remote)
 
     async def edit_turn(self, user: User, turn_id: str, text: str) -> Turn:
         """Change a message that is still queued. Raises NotFound, Conflict (`already_started`), StoreUnavailable."""
