@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HELD_TURN = {"TurnLease": ROOT / "shared" / "turn_lease.py", "HeldTurn": ROOT / "shared" / "held_turn.py"}
+HELD_TURN = {
+    "FencedWrites": ROOT / "shared" / "fenced_writes.py",
+    "TurnLease": ROOT / "shared" / "turn_lease.py",
+    "HeldTurn": ROOT / "shared" / "held_turn.py",
+}
 WITHOUT_STATE = ("turn", "runs", "actions", "chat.py", "live_turn.py")  # of shared/: what works on held turns
 
 ENTRY_POINTS = {"main.py", "app.py"}  # each function has one of each, and their functions are called alike

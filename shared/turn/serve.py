@@ -17,6 +17,7 @@ from shared.core.errors import Conflict, Fenced, ProviderError
 from shared.core.handoff import TurnLimits
 from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Claim, MultitaskStrategy, Turn, TurnStatus
+from shared.fenced_writes import Stopped
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import HeadRun, LeftRun, Lessee, Peek, Provider
@@ -34,7 +35,6 @@ from shared.turn.run_end import RunEnd
 from shared.turn.serving_options import ServingOptions
 from shared.turn.stop import TurnStop
 from shared.turn.wait_budget import WaitBudget
-from shared.turn_lease import Stopped
 
 
 class TurnServer:

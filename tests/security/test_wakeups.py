@@ -13,12 +13,12 @@ from shared.clock import LoopClock
 from shared.core.error_codes import ErrorCode
 from shared.core.model import Agent
 from shared.core.turns import Claim, ConversationKey, Turn, TurnStatus
+from shared.fenced_writes import Stopped
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.instance.wakeups import LocalWakeups
 from shared.ports import Lease, TurnUpdate
 from shared.turn import outcome
-from shared.turn_lease import Stopped
 from tests.http.fakes import make_turn
 
 VICTIM, ATTACKER = "victim", "attacker"
