@@ -11,10 +11,11 @@ import pytest
 from dev.emulator.testing import RunningEmulator
 from shared.core.chat_events import MessageDelta
 from shared.core.turns import Turn, TurnStatus
+from shared.turn import run_end
 from tests.service.instances import Instance, Instances, new_user
 from tests.service.test_streams import opened, soon
 
-SLOW = "[[slow 8]] one two three four five six seven eight nine ten eleven twelve"
+SLOW = f"[[slow 8]] one two three {'and so on ' * 16}"  # an answer comes in eight pieces: these words in the first one
 REPLY = "Emulated reply 1 to: one two three"
 
 
@@ -61,7 +62,10 @@ async def test_a_turn_whose_holder_is_gone_keeps_what_its_run_has_said(
 
 
 @pytest.mark.parametrize("end", ["incomplete", "expired", "too slow"])
-async def test_a_turn_that_fails_keeps_what_was_said(instances: Instances, emulator: RunningEmulator, end: str) -> None:
+async def test_a_turn_that_fails_keeps_what_was_said(
+    instances: Instances, emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(run_end, "RETRY_SECONDS", 0.01)  # an expired response is asked for again three times
     one, user = await instances.make(run_budget_seconds="1" if end == "too slow" else "60"), new_user()
     await emulator.configure(expiry_seconds=1 if end == "expired" else 600)
     directive = "[[incomplete]]" if end == "incomplete" else "[[slow 2]]"

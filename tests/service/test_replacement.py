@@ -65,10 +65,14 @@ async def test_a_regeneration_need_not_wait_for_the_run_it_ends(
 
 async def test_a_failed_turn_is_tried_again_in_its_place(instances: Instances, emulator: RunningEmulator) -> None:
     one, user = await instances.make(), new_user()
-    failed = await one.send(user, "[[fail]] hello")
+    failed = await one.send(user, "[[fail model_not_found]] hello")  # which no repeat would mend
     assert failed.status is TurnStatus.FAILED
     again = await one.send(user, None, replaces=failed.turn_id, agent="script_writer")
-    assert (again.text, again.agent, again.replaced) == ("[[fail]] hello", "script_writer", failed.turn_id)
+    assert (again.text, again.agent, again.replaced) == (
+        "[[fail model_not_found]] hello",
+        "script_writer",
+        failed.turn_id,
+    )
     row = (await one.store.get_turn(user.id, failed.turn_id)).turn
     assert (row.status, row.superseded_by, row.error) == (TurnStatus.FAILED, again.turn_id, failed.error)
 
