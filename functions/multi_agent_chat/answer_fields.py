@@ -10,6 +10,8 @@ from functions.multi_agent_chat.request_check import check, invalid
 from functions.multi_agent_chat.request_schemas import CALL_ANSWER, MAX_OUTPUT
 from shared.core.person_calls import PersonAnswer
 
+WRONG = "A call that needs the user's word is answered with approve, any other one with output."
+
 
 def answer(document: Mapping[str, Any]) -> PersonAnswer:
     """`{"call_id", "approve", "reason"?}` or `{"call_id", "output"}`."""

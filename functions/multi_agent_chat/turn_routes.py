@@ -15,11 +15,11 @@ from functions.asgi.presence import while_connected
 from functions.asgi.request_checks import chosen
 from functions.multi_agent_chat import answer_fields, body_fields, chat_body, render, request_schemas, url_fields
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
-from functions.multi_agent_chat.request_check import check
+from functions.multi_agent_chat.request_check import check, invalid
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
 from functions.multi_agent_chat.stream.ui_messages import UiStream
 from functions.multi_agent_chat.url_fields import id_in
-from shared.core.errors import NotFound, StoreUnavailable
+from shared.core.errors import InvalidRequest, NotFound, StoreUnavailable
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.turns import MultitaskStrategy
@@ -119,7 +119,10 @@ class TurnRoutes:
         wait = body_fields.wait_in_body(document, budget) if "wait_seconds" in document else 0.0
         deadline = call_of(request).arrived_at + wait
         answering = self._deps.service.answer_call(user, turn_id, answer, deadline)
-        turn = await self._deps.in_time(answering, deadline)
+        try:
+            turn = await self._deps.in_time(answering, deadline)
+        except InvalidRequest as error:  # what may be said depends on the call, which is on record
+            raise invalid("approve", answer_fields.WRONG) from error
         headers = {"location": f"{base_of(request)}/turns/{turn.turn_id}"}
         return json_response(render.state_of(turn), 200 if turn.status.final else 202, headers)
 

@@ -64,8 +64,16 @@ def run_parameters(start: RunStart, without: Collection[str]) -> dict[str, Any]:
 _SAME_NAME = frozenset({"temperature", "top_p", "max_output_tokens", "prompt_cache_key", "service_tier"})
 
 
+_COUNTS = frozenset({"max_output_tokens", "max_num_results"})
+
+
 def _left(settings: JsonObject, without: Collection[str]) -> JsonObject:
-    return {name: value for name, value in settings.items() if name not in without}
+    return {name: _counted(name, value) for name, value in settings.items() if name not in without}
+
+
+def _counted(name: str, value: Any) -> Any:
+    """A row may hold a whole number as 64.0, which a server that reads it strictly takes for none."""
+    return int(value) if name in _COUNTS and isinstance(value, float) else value
 
 
 def _tools(hosted: list[dict[str, Any]]) -> dict[str, Any]:
@@ -83,24 +91,34 @@ def _named_schema(agent: Agent, schema: JsonObject) -> dict[str, Any]:
     return {"name": agent.slug, "schema": dict(schema), "strict": _is_closed(schema)}
 
 
+_NEVER_STRICT = frozenset(
+    {"allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"}
+)
+_NAMED_SCHEMAS = ("properties", "$defs", "definitions")
+_VALUES = frozenset({"enum", "const", "default", "examples"})  # which are no schemas, whatever they hold
+
+
 def _is_closed(schema: Any) -> bool:
     """Whether the vendor's strict mode takes it: every object says that it has these fields, all of them, and no
-    others. Then the model is held to it; otherwise it is only told."""
+    others, and nothing in it is what that mode refuses. Then the model is held to it; otherwise it is only told."""
     if isinstance(schema, list):
         return all(map(_is_closed, schema))
     if not isinstance(schema, Mapping):
         return True
-    if schema.get("type") == "object" or "properties" in schema:
-        fields = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(fields):
+    kinds, fields, required = schema.get("type"), schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(fields, Mapping) or not isinstance(required, list) or _NEVER_STRICT & schema.keys():
+        return False
+    if kinds == "object" or (isinstance(kinds, list) and "object" in kinds) or "properties" in schema:
+        named = [name for name in required if isinstance(name, str)]
+        if schema.get("additionalProperties") is not False or (len(named), set(named)) != (len(required), set(fields)):
             return False
-        if not all(map(_is_closed, fields.values())):
-            return False
-    return all(_is_closed(value) for name, value in schema.items() if name not in ("properties", "enum", "const"))
+    below = {name: value for name, value in schema.items() if name not in _VALUES}
+    named_below = [below.pop(name) for name in _NAMED_SCHEMAS if isinstance(below.get(name), Mapping)]
+    return all(map(_is_closed, below.values())) and all(_is_closed(list(schemas.values())) for schemas in named_below)
 
 
 def _hosted(tool: JsonObject, headers: Mapping[str, str]) -> dict[str, Any]:
-    body = dict(tool)
+    body = {name: _counted(name, value) for name, value in tool.items()}
     if tool["type"] == "code_interpreter":
         body.setdefault("container", {"type": "auto"})
     if tool["type"] == "mcp":

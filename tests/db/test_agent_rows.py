@@ -12,6 +12,14 @@ import pytest
 from tests.db.database import Chat, Database, new_id
 
 MCP = {"type": "mcp", "server_label": "issues", "server_url": "https://x.example/mcp"}
+OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
+CLIENT_TOOL = {"name": "where_am_i", "description": "The user's place.", "parameters": OBJECT}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": nested(depth - 1)}} if depth else {"type": "object"}
+
+
 WRONG: list[tuple[str, Any, str]] = [
     ("settings", [], "settings has to be a JSON object"),
     ("settings", {"reasoning_effort": 3}, "settings.reasoning_effort "),
@@ -28,6 +36,14 @@ WRONG: list[tuple[str, Any, str]] = [
     ("output_schema", {"type": "array"}, "output_schema "),
     ("output_schema", "object", "output_schema "),
     ("output_schema", {"type": "object", "description": "x" * 32000}, "output_schema "),
+    ("output_schema", {"type": "object", "properties": 5}, "output_schema.properties has to be a JSON object"),
+    ("output_schema", OBJECT | {"required": "a"}, "output_schema.required has to be a list of names"),
+    ("output_schema", OBJECT | {"required": [{}]}, "output_schema.required "),
+    ("output_schema", OBJECT | {"properties": {"a b": 1}}, "output_schema.properties.a_b has to be a JSON Schema"),
+    ("output_schema", OBJECT | {"items": {"anyOf": [{}, {"type": "text"}]}}, "output_schema.items.anyOf[1].type "),
+    ("output_schema", OBJECT | {"$defs": {"a": {"enum": "a"}}}, "output_schema.$defs.a.enum "),
+    ("output_schema", nested(32), "output_schema.properties.a.properties.a."),
+    ("client_tools", [CLIENT_TOOL | {"parameters": OBJECT | {"required": 1}}], "client_tools[0].parameters.required "),
     ("hosted_tools", {}, "hosted_tools has to be a list"),
     ("hosted_tools", ["web_search"], "hosted_tools[0] has to be a JSON object"),
     ("hosted_tools", [{"type": "computer"}], "hosted_tools[0].type "),
@@ -52,6 +68,10 @@ RIGHT: list[tuple[str, Any]] = [
     ("settings", {"reasoning_effort": "xhigh", "verbosity": "low", "max_output_tokens": 16, "temperature": 0}),
     ("settings", {"top_p": 0.25, "tool_choice": "read_project", "prompt_cache_key": "k:1", "service_tier": "flex"}),
     ("output_schema", {"type": "object", "properties": {}}),
+    ("output_schema", OBJECT | {"properties": {"a": True, "b": {"type": ["string", "null"], "enum": ["x", None]}}}),
+    ("output_schema", OBJECT | {"properties": {"type": {"$ref": "#/$defs/t"}}, "$defs": {"t": {"type": "string"}}}),
+    ("output_schema", nested(28)),
+    ("client_tools", [CLIENT_TOOL]),
     ("hosted_tools", [{"type": "web_search", "user_location": {"type": "approximate", "country": "DE"}}]),
     ("hosted_tools", [{"type": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 5}]),
     ("hosted_tools", [{"type": "image_generation", "size": "1024x1024"}, {"type": "code_interpreter"}]),
@@ -123,3 +143,19 @@ def test_every_change_of_a_row_is_counted_and_an_assistant_of_ours_is_none(db: D
     for count, change in enumerate(("instructions = 'x'", "settings = '{\"top_p\": 1}'", "name = 'Y'"), 2):
         db.run(f"update public.chat_agents set {change} where owner_id = %s", owner)
         assert agent()["version"] == count
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("is_default", "chat_agents: is_default is only for an agent that everybody has"),
+        ("handoffs", "chat_agents: handoffs has to be a list of names"),
+        ("tools", "chat_agents: tools has to be a list of names"),
+    ],
+)
+def test_what_a_statement_of_an_operator_may_hold_beside(db: Database, owner: str, values: str, says: str) -> None:
+    value = "true" if values == "is_default" else "array[null::text]"
+    names = f"owner_id, slug, name, model, {values}"
+    with pytest.raises(psycopg.errors.CheckViolation) as refusal:
+        db.run(f"insert into public.chat_agents ({names}) values (%s, 'w', 'W', 'm', {value})", owner)
+    assert says in str(refusal.value)

@@ -15,7 +15,8 @@ from tests.db.database import MIGRATIONS, ROOT, SEED, Database, Session, new_id
 
 COMMENT = re.compile(r"--.*")
 MADE = re.compile(r"create (?:or replace )?(?:function|table|sequence) ((?:public|chat_internal)\.\w+)")
-REPLACED = "public.chat_schema_version"  # by each migration that comes after
+# what a release has been made with stands as it is, and a later migration may replace a function of it
+SEALED = (ROOT / "supabase/migrations.sha256").read_text()
 USED = re.compile(r"\b(?:public|chat_internal)\.\w+")
 # An app with names of its own, in a project of the kind that grants all rights on everything new.
 APP = """
@@ -72,7 +73,8 @@ def test_everything_is_made_once_and_before_its_first_use() -> None:
     for file in MIGRATIONS:
         for line in COMMENT.sub("", file.read_text()).splitlines():
             for name in MADE.findall(line):
-                assert name not in made or name == REPLACED, f"{file.name} makes {name} a second time"
+                again = file.name not in SEALED and "create or replace function" in line
+                assert name not in made or again, f"{file.name} makes {name} a second time"
                 made.add(name)
             unknown = set(USED.findall(line)) - made
             assert not unknown, f"{file.name} uses {unknown} before it is made"

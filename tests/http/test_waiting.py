@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.core.error_codes import ErrorCode
-from shared.core.errors import Conflict
+from shared.core.errors import Conflict, InvalidRequest
 from shared.core.person_calls import PersonAnswer, PersonCall, PersonCallKind
 from shared.core.turns import TurnStatus
 from tests.http.fakes import FakeChat
@@ -58,6 +58,9 @@ async def test_what_a_person_says(
     assert chat.calls[0][:3] == ("answer", turn.turn_id, answer)
     chat.error = Conflict(code=ErrorCode.ALREADY_ANSWERED)
     assert_error(await http.post(path, json={"call_id": "c"} | said, headers=bearer()), 409, "already_answered")
+    chat.error = InvalidRequest()
+    wrong = assert_error(await http.post(path, json={"call_id": "c"} | said, headers=bearer()), 422, "invalid_request")
+    assert "answered with approve" in wrong["message"]
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

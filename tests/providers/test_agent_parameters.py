@@ -26,6 +26,12 @@ CLOSED = {
 }
 OPEN = {"type": "object", "properties": {"title": {"type": "string"}}}
 NESTED = CLOSED | {"properties": {"title": OPEN, "tags": {"type": "string"}}}
+
+
+def with_title(schema: dict[str, Any]) -> dict[str, Any]:
+    return CLOSED | {"properties": {"title": schema, "tags": {"type": "string"}}}
+
+
 SETTINGS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]] = [
     ({"reasoning_effort": "low"}, {"reasoning": {"effort": "low"}}, {"reasoning_effort": "low"}),
     ({"verbosity": "low"}, {"text": {"verbosity": "low"}}, None),
@@ -108,7 +114,32 @@ def test_a_header_that_is_not_set_is_refused_before_anything_is_sent() -> None:
     assert refusal.value.code is ErrorCode.AGENT_NOT_SUPPORTED
 
 
-@pytest.mark.parametrize(("schema", "strict"), [(CLOSED, True), (OPEN, False), (NESTED, False)])
+def test_a_count_is_sent_as_a_whole_number_however_its_row_writes_it() -> None:
+    files = {"type": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 5.0}
+    sent = response_parameters(asked(settings={"max_output_tokens": 64.0}, hosted_tools=(files,)), (), {})
+    assert json.dumps([sent["max_output_tokens"], sent["tools"][0]["max_num_results"]]) == "[64, 5]"
+    run = run_parameters(asked(settings={"max_output_tokens": 64.0, "temperature": 1.0}), ())
+    assert json.dumps(run) == '{"temperature": 1.0, "max_completion_tokens": 64}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        (OPEN, False),
+        (NESTED, False),
+        (with_title({"type": ["object", "null"]}), False),
+        (with_title(CLOSED | {"type": ["object", "null"]}), True),
+        (with_title({"allOf": [{"type": "string"}]}), False),
+        (with_title({"anyOf": [{"type": "string"}, {"type": "null"}]}), True),
+        (with_title({"enum": [{"properties": {}}]}), True),
+        (CLOSED | {"$defs": {"not": CLOSED}}, True),
+        (CLOSED | {"$defs": {"enum": OPEN}}, False),
+        (CLOSED | {"required": "title"}, False),
+        (CLOSED | {"required": [{}, "title"]}, False),
+        (CLOSED | {"properties": 5}, False),
+    ],
+)
 def test_a_schema_is_strict_where_the_vendor_takes_it_so(schema: dict[str, Any], strict: bool) -> None:
     named = {"name": "writer", "schema": schema, "strict": strict}
     wanted = asked(output_schema=schema)

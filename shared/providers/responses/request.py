@@ -37,7 +37,7 @@ def create_body(
     body: dict[str, Any] = {
         "model": agent.model,
         "input": [whole_item(item) for item in items] if whole_items else items,
-        "store": conversation is not None or background or bool(agent.tools or agent.handoffs or agent.hosted_tools),
+        "store": conversation is not None or background or bool(start.tools or agent.hosted_tools),
         "metadata": {"turn_id": start.turn_id[:METADATA_CHARS], "run_key": start.run_key[:METADATA_CHARS]},
         **(asked := response_parameters(start, without, headers or {})),
     }
