@@ -175,12 +175,16 @@ class RunRequests:
 
 
 def _unheard(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """On a wire where tool outputs leave with their run: those since the last handoff. What was said stands there."""
-    since = steps
+    """On a wire where tool outputs leave with their run: those since the last handoff. What was said stands there.
+
+    A run that waited for a person was ended before it was given its outputs: where it has handed over as well, no agent
+    has read what came of its calls.
+    """
+    first = 0
     for at, step in enumerate(steps):
-        if step.handoff is not None:
-            since = steps[at + 1 :]
-    return tuple(replace(step, text="") for step in since)
+        if step.handoff is not None and not step.waited:
+            first = at + 1
+    return tuple(replace(step, text="") for step in steps[first:])
 
 
 async def start_run(provider: Provider, start: RunStart, *, stream: bool = False) -> RunState:

@@ -29,7 +29,8 @@ def read_turn(row: JsonObject) -> Turn:
         conversation_id=row["conversation_id"],
         user_id=row["user_id"],
         seq=row["seq"],
-        status=TurnStatus(row["status"]),
+        # one that was joined to another waits where that one does, and its calls are the other's
+        status=TurnStatus.WAITING if row["calls"] else TurnStatus(row["status"]),
         text=row["text"],
         agent=row["agent"],
         strategy=MultitaskStrategy(row["strategy"]),

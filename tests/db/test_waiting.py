@@ -11,6 +11,7 @@ import pytest
 from tests.db.checker import check
 from tests.db.database import Answer, Chat, Session, new_id
 from tests.db.test_displacement import turn_id, under_way
+from tests.db.test_steering import next_run, step
 
 HOUR = 3600
 CALLS = [
@@ -135,3 +136,35 @@ def test_what_a_person_has_said_stands(chat: Chat) -> None:
         chat.db.run(
             "update public.chat_turns set deadline_at = deadline_at + '1 s' where id = %s", under_way(Chat(chat.db))[1]
         )
+
+
+@pytest.mark.parametrize("strategy", ["steer", "coalesce"])
+def test_a_message_that_was_joined_shows_the_calls_and_takes_an_answer(chat: Chat, strategy: str) -> None:
+    """Its sender's page knows no other id. Who has joined another turn of the user's answers nothing of this one."""
+    if strategy == "steer":
+        claim = chat.submit(text="first")["claim"]
+        turn, joined = claim["turn"]["turn_id"], turn_id(chat.submit(text="more", strategy="steer"))
+        step(chat, claim, run="r0")
+        next_run(chat, claim)
+    else:
+        before = chat.submit(text="before")["claim"]
+        turn, joined = (turn_id(chat.submit(text=text, strategy="coalesce")) for text in ("first", "more"))
+        chat.complete(before["epoch"], turn_id(before), "said")
+        claim = chat.claim()
+    epoch = claim["epoch"]
+    run = {"run_id": "r", "agent": "orchestrator", "status": "running"}
+    chat.advance(epoch, turn, "running", json.dumps({"run": run}))
+    chat.advance(epoch, turn, "requires_action", json.dumps({}))
+    behind = turn_id(chat.submit(text="behind"))
+    patch = {"person": CALLS, "person_ms": HOUR * 1000}
+    chat.advance(epoch, turn, "waiting", json.dumps(patch), lease_ms=0)
+    assert [call["call_id"] for call in chat.get(joined)["turn"]["calls"]] == ["a", "q"]
+    assert chat.get(behind)["turn"]["calls"] == []
+    assert answer(chat, behind, "a", approve=True) == {"outcome": "not_found"}
+    answered = answer(chat, joined, "a", approve=False)["turn"]
+    assert (answered["turn_id"], [call["call_id"] for call in answered["calls"]]) == (joined, ["q"])
+    assert answer(chat, turn, "a", approve=True)["outcome"] == "already_answered"
+    assert answer(chat, joined, "q", output="yes")["turn"]["calls"] == []
+    assert chat.get(turn)["turn"]["status"] == "requires_action"
+    assert chat.claim()["turn"]["turn_id"] == turn
+    check(chat)

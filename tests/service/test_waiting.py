@@ -260,3 +260,46 @@ async def test_a_call_that_a_message_has_displaced_is_told_as_denied(
     named = {item["name"]: given[item["call_id"]] for item in held["items"] if item["type"] == "function_call"}
     assert '"code": "denied"' in named["write_project"]
     assert "outcome_unknown" not in named["read_project"]
+
+
+async def test_the_agent_that_is_handed_over_to_reads_what_was_answered(
+    instances: Instances, db: Database, team_of: Callable[[User], Team]
+) -> None:
+    """On the thread/run wire the run that asked was ended before it could leave its outputs in the thread."""
+    one, user = await instances.make(), new_user()
+    team = team_of(user)
+    team.add("writer", lambda seen: says(f"{tells(seen)['ask_user']} {tells(seen)['write_project']}"))
+    transfer = ("transfer_to_writer", {"reason": "because", "task": "do it"})
+    turn = await waiting(
+        one, user, team, calls(("ask_user", {"question": "Which owl?"}), WRITE, transfer),
+        tools=("write_project",), approvals=("write_project",), ask_user=True, handoffs=("writer",),
+    )  # fmt: skip
+    asked, write = turn.calls
+    await answer(one, user, turn, asked.call_id, output="snowy")
+    await answer(one, user, turn, write.call_id, approve=True)
+    done = await one.wait(user, turn)
+    assert (done.agent, done.reply) == ("writer", 'snowy {"saved":["title"],"title":"Owls"}'), done.error
+
+
+async def test_a_message_that_was_steered_waits_with_the_turn_that_it_has_joined(
+    instances: Instances, db: Database, team_of: Callable[[User], Team]
+) -> None:
+    """No request is held for it, and its sender can answer by the id that it has."""
+    one, user = await instances.make(), new_user()
+    question = ("ask_user", {"question": "Which owl?"})
+    parts = [calls(question), calls(question, text="And now?"), lambda seen: says(tells(seen)["ask_user"])]
+    turn = await waiting(one, user, team_of(user), *parts, ask_user=True)
+    steered = asyncio.create_task(
+        one.send(user, "a white one", turn.conversation_id, strategy=MultitaskStrategy.STEER, wait=3600)
+    )
+    await one.rpc.called_for("chat_submit_turn")
+    await answer(one, user, turn, turn.calls[0].call_id, output="barn")
+    again = await one.wait(user, turn)
+    assert again.status is TurnStatus.WAITING, again.error
+    joined = await asyncio.wait_for(steered, 20)
+    assert (joined.status, joined.steered_into, joined.calls) == (TurnStatus.WAITING, turn.turn_id, again.calls)
+    answered = await answer(one, user, joined, again.calls[0].call_id, output="snowy")
+    assert (answered.turn_id, answered.calls) == (joined.turn_id, ())
+    done = await one.wait(user, joined)
+    assert (done.status, done.reply) == (TurnStatus.COMPLETED, "And now?\n\nsnowy"), done.error
+    assert (await one.wait(user, turn)).reply == done.reply
