@@ -166,7 +166,7 @@ MUTANTS = (
     ), says="G8"),
     Mutant("every end that a stream tells is believed", "streams", (
         in_python(serve, "follow", (" and heard.status in BELIEVED", "")),
-    ), says="G"),
+    ), says="G", first_seed=4),
     Mutant("a run found cancelled is taken for the turn's end", "streams", (
         in_python(serve, "follow", ("await hold.advance(TurnUpdate())\n                hold.check()", "pass")),
     ), says="G8"),
@@ -187,7 +187,7 @@ MUTANTS = (
     ), says="G4"),
     Mutant("no settle wait", "late", (
         in_python(ConflictProtocol, "_not_found", ("now < self.doubt_since + self.rules.settle_seconds", "False")),
-    ), says="G4"),
+    ), says="G4", first_seed=22),
     Mutant("blind retry of a create", "ambiguous", (instead(FakeProvider, "start_run", _start_run_twice),), says="G4"),
     Mutant("a shutdown lets nothing go", "shutdown", (instead(Shutdown, "begin", lambda self, seconds: None),),
            says="requests off"),
@@ -197,7 +197,7 @@ MUTANTS = (
             "return c.lease_owner is null or c.lease_until <= p_now or c.claim_op is not distinct from p_op",
             "return true")),
         in_sql("chat_internal.claimable", ("and (c.lease_owner is null or c.lease_until <= p_now)", "")),
-    )),
+    ), first_seed=11),
     Mutant("no head-of-line order", "clean", (
         in_sql("chat_internal.head", ("t.place, t.seq limit", "t.place desc, t.seq desc limit")),
     ), says="G2"),
@@ -241,27 +241,27 @@ MUTANTS = (
     Mutant("patience begins anew with every holder", "clean", (
         in_python(TurnStop, "_patience", (" - turn.cancelling_ms / 1000", "")),
     ), says="G11"),
-    Mutant("a thread that may hold a message twice is kept", "repeated", (_KEPT_IN_DOUBT,), says="G2", first_seed=34),
+    Mutant("a thread that may hold a message twice is kept", "repeated", (_KEPT_IN_DOUBT,), says="G2", first_seed=72),
     # these two alone cost a thread, and break nothing
     Mutant("no look back after a repeat, in a thread that is kept", "late", (
         in_python(ConflictProtocol, "_look_back", ("if self._over(now):", "if True:")), _KEPT_IN_DOUBT,
-    ), says="holds the messages", first_seed=89),
+    ), says="holds the messages", first_seed=125),
     Mutant("an open repeat is not ended by the next holder, in a thread that is kept", "repeated", (
         in_python(Admission, "_open_repeat", ("return RunState(newest.run_id, newest.status)", "return None")),
         _KEPT_IN_DOUBT,
     ), says="G", first_seed=34),
     Mutant("a create in the foreground is taken for a short one", "late", (
         instead(FakeProvider, "create_seconds", TIMEOUT_SECONDS),
-    ), says="G2"),
+    ), says="G2", first_seed=10),
     Mutant("a turn under way is displaced without its holder", "late", (
         in_sql("chat_internal.displace_head", ("if h.status = 'queued' then", "if true then")),
-    ), says="G2"),
+    ), says="G2", first_seed=7),
     Mutant("a displaced head is not marked", "clean", (
         in_sql("chat_internal.displace_head", ("superseded_by = p_by.id, superseded_how = p_by.strategy,", "")),
     ), says="G11"),
     Mutant("one that displaces waits behind the others", "database", (
         in_sql("chat_internal.place_for", ("chat_internal.place_behind(h, c.next_seq)", "c.next_seq")),
-    ), says="G2"),
+    ), says="G2", first_seed=4),
     Mutant("a rollback keeps the line", "clean", (
         in_sql("chat_internal.close_turn", ("t.superseded_how = 'rollback' or (", "(")),
     ), says="its lines are"),
@@ -270,7 +270,7 @@ MUTANTS = (
     ), says="was rolled back or replaced and stands in"),
     Mutant("what was interrupted is not put back", "definite", (
         in_python(RunRequests, "run_start", ("displaced=hold.displaced if keeps and not told else ()", "displaced=()")),
-    ), says="was answered without"),
+    ), says="was answered without", first_seed=16),
     Mutant("a replaced message stays in the thread", "replaced", (
         in_sql("chat_internal.displace_from",
                ("thread_id = case when not begun then n.thread_id end", "thread_id = n.thread_id"),
@@ -301,7 +301,7 @@ MUTANTS = (
     Mutant("a message is steered into every attempt", "steering", (
         in_sql("public.chat_advance_turn", ("if patch ? 'next_run' then", "if true then"),
                ("patch ->> 'next_run', patch ? 'handoff'", "coalesce(patch ->> 'next_run', ''), patch ? 'handoff'")),
-    ), says="G"),
+    ), says="G", first_seed=5),
     Mutant("no message is steered", "steering", (
         in_sql("public.chat_advance_turn", ("if patch ? 'next_run' then", "if false then")),
     ), says="was not told"),
@@ -335,7 +335,7 @@ MUTANTS = (
     ), says="G"),
     Mutant("messages are joined after the first attempt", "clean", (
         in_sql("chat_internal.join_waiting", ("or t.attempt > 1", "")),
-    ), says="G1"),
+    ), says="G1", first_seed=30),
     Mutant("joined messages are sent one by one as well", "clean", (
         in_sql("chat_internal.close_joined", ("if t.status = 'cancelled' and t.superseded_by is null then",
                                               "if true then")),
