@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from shared.core.breaker import FailedChoice, ProvenChoice
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.model import Agent
 from shared.core.runs import RunState, Step, Thread, ToolOutput
-from shared.core.turns import Claim, RunRecord, Turn
+from shared.core.turns import Claim, RunRecord, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
 from shared.turn_lease import TurnLease
@@ -45,6 +47,7 @@ class HeldTurn(TurnLease):
         self.contents_refused = False  # the last create was refused for what it may have held
         self.repeated_calls = 0  # calls that a run has shown once more after it was given their outputs
         self._thread_in_doubt = claim.turn.failures > 0
+        self.failed_choice: FailedChoice | None = None  # the present one, which its breaker is still to count
         self._asked: dict[str, AskedRun] = {}  # by what the ledger knows the question by
         self._heard: tuple[str | None, str] = (None, "")  # a run, and what it has said as far as its stream told
 
@@ -109,14 +112,27 @@ class HeldTurn(TurnLease):
         self.repeated_calls += calls
         return self.repeated_calls
 
-    def hand_over_to(self, agent: Agent, provider: Provider) -> None:
-        """`agent` goes to work, on `provider`."""
-        self._row = self.agent = agent
-        self.drop_thread(provider)
+    def hand_over_to(self, agent: Agent, providers: Callable[[str | None], Provider]) -> None:
+        """The agent of this row goes to work, with the choice that the record says."""
+        self._row, self.agent = agent, agent.fallen_back(self.turn.fallback)
+        self.drop_thread(providers(self.agent.provider))
 
     def next_agents(self) -> Iterator[Agent]:
-        """The agent at work as those of its fallbacks that have not been tried, in order."""
-        return (self._row.fallen_back(n) for n in range(self.agent.fallback + 1, len(self._row.fallbacks) + 1))
+        """The agent at work as those of its choices that have not been tried, in order."""
+        numbers = tuple(range(len(self._row.fallbacks) + 1))
+        order = tuple(n for n in self.turn.choices if n in numbers) or numbers
+        tried = order.index(self.agent.fallback) if self.agent.fallback in order else -1
+        return (self._row.fallen_back(n) for n in order[tried + 1 :])
+
+    def note_failed(self, choice: FailedChoice) -> None:
+        """The present choice has failed, which counts where the agent has others."""
+        self.failed_choice = choice if self._row.fallbacks else None
+
+    @property
+    def proven_choice(self) -> ProvenChoice | None:
+        """The present choice, where its breaker counts failures: it has answered."""
+        failed_us = self._row.troubled.get(self.agent.fallback)
+        return None if failed_us is None else ProvenChoice(self.agent.provider, self.agent.model, failed_us)
 
     def fall_back(self, agent: Agent, provider: Provider) -> None:
         """The agent at work goes on as this fallback of its own, on `provider`; the record says so."""
@@ -149,14 +165,28 @@ class HeldTurn(TurnLease):
     def _note_written(self, turn: Turn, update: TurnUpdate) -> None:
         super()._note_written(turn, update)
         self._thread_in_doubt = self._thread_in_doubt or update.count_failure
+        if turn.breaker is not None:
+            name = EventName.BREAKER_OPENED if turn.breaker == "opened" else EventName.BREAKER_CLOSED
+            code = None if update.failed_choice is None else update.failed_choice.code
+            self.log(name, provider=self.agent.provider, model=self.agent.model, code=code)
+        if update.failed_choice is not None or update.proven_choice is not None:
+            self._forget_trouble()
         if update.forget_thread:
             self.thread, self._thread_in_doubt = None, False
         if update.thread is not None:
             self.thread = update.thread
 
     def _last_update(self, update: TurnUpdate) -> TurnUpdate:
-        """A thread that may hold the turn's message twice is given up."""
+        """A thread that may hold the turn's message twice is given up. The last choice's failure is counted."""
+        if update.to is TurnStatus.FAILED:
+            update = replace(update, failed_choice=self.failed_choice)
         return replace(update, thread=None, forget_thread=True) if self._thread_in_doubt else update
+
+    def _forget_trouble(self) -> None:
+        """What the claim said of the present choice's breaker is told to it once."""
+        self.failed_choice = None
+        rest = {choice: at for choice, at in self._row.troubled.items() if choice != self.agent.fallback}
+        self._row = replace(self._row, troubled=rest)
 
     async def rotate_thread(self, update: TurnUpdate) -> None:
         """Give the thread up: the next create makes a new one."""

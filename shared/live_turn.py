@@ -137,7 +137,7 @@ class RemoteProgress:
             agent = await self._instance.store.get_agent(turn.user_id, turn.agent)
         except NotFound:
             return self._providers(None)
-        return self._providers(agent.provider)
+        return self._providers(agent.fallen_back(turn.fallback).provider)
 
 
 def retell(log: TurnLog, turn: Turn) -> None:

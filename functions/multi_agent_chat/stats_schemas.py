@@ -30,6 +30,16 @@ _COUNTS = {
     "output_tokens": COUNT,
     **dict.fromkeys(statistics.DURATIONS, _PERCENTILES),
 }
+_BREAKER = shaped(
+    {
+        "provider": TEXT,
+        "model": nullable(TEXT),
+        "failures": COUNT,
+        "code": TEXT,
+        "failed_at": TIME,
+        "open_ms": nullable(COUNT),
+    }
+)
 STATISTICS = shaped(
     {
         "window": TEXT,
@@ -38,6 +48,7 @@ STATISTICS = shaped(
         "now": TIME,
         "open": COUNT,
         "oldest_open_ms": nullable(COUNT),
+        "breakers": listed(_BREAKER),
         "totals": shaped(_COUNTS),
         "errors": _COUNT_BY,
         "agents": listed(shaped({"slug": TEXT, "turns": COUNT, "input_tokens": COUNT, "output_tokens": COUNT})),

@@ -147,6 +147,7 @@ class RequiredActions:
                 usage=run.usage if ended else None,
                 thread=hold.thread_after(run) if provider.keeps_threads else None,
                 step=step,
+                proven_choice=hold.proven_choice,
             )
         )
         hold.add_step(step)
@@ -179,7 +180,7 @@ class RequiredActions:
         with spans.span("next_run" if made is None else f"handoff {made.to_agent}", gen_ai__agent__name=agent):
             await hold.intend_next_run(replace(update, handoff=made, said=said))
         if made is not None and target is not None:
-            hold.hand_over_to(target, self._providers(target.provider))
+            hold.hand_over_to(target, self._providers)
             hold.log(EventName.HANDOFF_MADE, from_agent=made.from_agent, to_agent=made.to_agent)
             self._instance.tell(hold.turn, HandoffMade(made.from_agent, made.to_agent, made.reason, made.task))
         for one in hold.turn.steered[len(steered) :]:

@@ -43,6 +43,8 @@ class EventName(StrEnum):
     PERSON_ASKED = "person.asked"
     PERSON_ANSWERED = "person.answered"
     AGENT_FELL_BACK = "agent.fell_back"  # to another model or provider
+    BREAKER_OPENED = "breaker.opened"
+    BREAKER_CLOSED = "breaker.closed"
     HANDOFF_MADE = "handoff.made"
     THREAD_CREATED = "thread.created"
     THREAD_ROTATED = "thread.rotated"

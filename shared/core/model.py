@@ -80,6 +80,8 @@ class Agent:
     settings: JsonObject = field(default_factory=dict)  # of its model, by names of our own; checked in the database
     output_schema: JsonObject | None = None  # the JSON Schema that its replies have
     fallbacks: tuple[Fallback, ...] = ()  # who answers after a definite failure, in order
+    # of its choices (0: its row, then its fallbacks) those whose breaker counts failures, and when the last one was
+    troubled: Mapping[int, int] = field(default_factory=dict)  # in microseconds; known only of an agent at work
     hosted_tools: tuple[JsonObject, ...] = ()  # that the provider carries out, as its row has them
     version: int = 1  # of its row
 

@@ -33,6 +33,9 @@ TERMINAL_RUN_STATUSES = frozenset(
 )
 
 
+SERVER_ERROR = "server_error"  # the code of a run that has failed through no fault of what it was asked
+
+
 def is_terminal(run_status: str) -> bool:
     """Whether a run in this status has ended and no longer blocks its thread."""
     return run_status in TERMINAL_RUN_STATUSES

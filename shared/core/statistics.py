@@ -39,6 +39,7 @@ def statistics(window: str, bucket: str, counted: JsonObject) -> dict[str, Any]:
         "now": counted["now"],
         "open": counted["open"],
         "oldest_open_ms": counted["oldest_open_ms"],
+        "breakers": list(counted["breakers"]),
         "totals": _counts(whole),
         "errors": dict(whole.get("errors", {})),
         "agents": [

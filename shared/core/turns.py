@@ -193,6 +193,8 @@ class Turn:
     cancelling_ms: int | None = None
     structured_at: int | None = None  # where in the reply the JSON begins that was asked for under a schema
     fallback: int = 0  # which of its agent's fallbacks is at work, counted from one; 0: the row itself
+    choices: tuple[int, ...] = ()  # in which order its agent's row (0) and fallbacks are tried; empty: as they stand
+    breaker: str | None = None  # "opened" or "closed" where the write that this answers has done so to one
     stream_broken: bool = False  # a stream of it broke off, and none is known to have been written to its end
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.core.breaker import FailedChoice, ProvenChoice
 from shared.core.error_codes import ErrorCode
 from shared.core.model import JsonObject, Scope
 from shared.core.person_calls import PersonCall
@@ -128,6 +129,8 @@ class TurnUpdate:
     held_up_by: ErrorCode | None = None  # with QUEUED: why the attempt came to nothing
     count_failure: bool = False
     fallback: int | None = None  # with QUEUED: which of its agent's fallbacks goes on
+    failed_choice: FailedChoice | None = None  # counted by its breaker
+    proven_choice: ProvenChoice | None = None  # it has answered, for which its breaker is closed
     delay_seconds: float = 0.0  # with QUEUED: not to be started before
     step: Step | None = None  # with REQUIRES_ACTION: the run that asks for tools
     handoff: Handoff | None = None  # the turn moves on to another agent

@@ -44,7 +44,9 @@ def _open(answer: JsonObject) -> OpenTurns:
 
 
 def _all(answer: JsonObject) -> JsonObject:
-    return {name: answer[name] for name in ("since", "now", "open", "oldest_open_ms", "buckets")}
+    names = ("since", "now", "open", "oldest_open_ms", "buckets")
+    # a database that has not been upgraded yet knows no breakers
+    return {name: answer[name] for name in names} | {"breakers": answer.get("breakers", [])}
 
 
 def _feedback(answer: JsonObject) -> JsonObject:

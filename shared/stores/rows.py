@@ -69,6 +69,9 @@ def read_turn(row: JsonObject) -> Turn:
         cancelling_ms=row["cancelling_ms"],
         calls=tuple(_person_call(call) for call in row["calls"]),
         fallback=row["fallback"],
+        # a database that has not been upgraded yet knows no breakers
+        choices=tuple(row.get("choices") or ()),
+        breaker=row.get("breaker"),
         stream_broken=row["stream_broken"],
     )
 
@@ -90,6 +93,7 @@ def read_agent(row: JsonObject) -> Agent:
         output_schema=row["output_schema"],
         hosted_tools=tuple(row["hosted_tools"]),
         fallbacks=tuple(Fallback(one.get("model"), one.get("provider")) for one in row["fallbacks"]),
+        troubled={int(choice): failed_us for choice, failed_us in row.get("troubled", {}).items()},
         version=row["version"],
         as_tool=row["as_tool"],
         approvals=tuple(row["approvals"]),

@@ -23,6 +23,7 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["step"] = _step(step.step)
     if step.handoff is not None:
         patch["handoff"] = _handoff(step.handoff) | {"said": step.said}
+        patch["choose"] = True  # it is told with which of its choices the next agent begins
     if step.next_run:
         patch["next_run"] = step.said
     if step.asked:
@@ -41,6 +42,10 @@ def as_patch(step: TurnUpdate) -> dict[str, Any]:
         patch["partial"] = step.partial
     if step.fallback is not None:
         patch["fallback"] = step.fallback
+    if step.failed_choice is not None:
+        patch["failed_choice"] = asdict(step.failed_choice)
+    if step.proven_choice is not None:
+        patch["proven_choice"] = asdict(step.proven_choice)
     if step.draft is not None:
         patch["draft"] = step.draft
     if step.blocked_by is not None:

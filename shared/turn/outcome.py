@@ -26,6 +26,7 @@ async def complete(hold: HeldTurn, run: RunState, reply: str, *, in_thread: bool
         usage=run.usage,
         thread=hold.thread_after(run) if in_thread else None,
         forget_thread=not in_thread,
+        proven_choice=hold.proven_choice,
     )
     await hold.end(update)
     hold.log(EventName.TURN_COMPLETED, waited_ms=hold.turn.waited_ms, conflicts=hold.turn.conflicts)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.pace import RETRY_SECONDS, Pace
-from shared.core.runs import RunState, RunStatus
+from shared.core.runs import SERVER_ERROR, RunState, RunStatus
 from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider
@@ -18,7 +18,7 @@ from shared.turn.fallback import fall_back
 
 # As the vendor documents `last_error.code`; the last is ours, for a run that knew nothing of its conversation.
 CONVERSATION_IGNORED = "conversation_ignored"
-PASSING_RUN_ERRORS = frozenset({"server_error", "rate_limit_exceeded", CONVERSATION_IGNORED})
+PASSING_RUN_ERRORS = frozenset({SERVER_ERROR, "rate_limit_exceeded", CONVERSATION_IGNORED})
 NAMED = frozenset({ErrorCode.PROVIDER_MODEL, ErrorCode.PROVIDER_QUOTA})  # failures that say more than the status does
 
 

@@ -4,7 +4,8 @@ select plan(21);
 
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
   'chat_person_calls', 'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
-  'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks', 'chat_feedback', 'chat_remote_objects']);
+  'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks', 'chat_feedback', 'chat_remote_objects',
+  'chat_breakers']);
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',

@@ -17,7 +17,7 @@ COUNTS = {
     "waited_ms": PERCENTILES,
 }
 NOTHING = {"p50": None, "p95": None, "p99": None}
-AROUND = {"since": "then", "now": "now", "open": 2, "oldest_open_ms": 7}
+AROUND = {"since": "then", "now": "now", "open": 2, "oldest_open_ms": 7, "breakers": [{"provider": "responses"}]}
 
 
 def test_totals_series_errors_and_agents() -> None:
@@ -38,6 +38,7 @@ def test_totals_series_errors_and_agents() -> None:
     assert told["series"][0] == {"at": "1"} | totals
     assert told["series"][1]["turns"] == 0
     assert (told["open"], told["oldest_open_ms"], told["window"]) == (2, 7, "24h")
+    assert told["breakers"] == [{"provider": "responses"}]
 
 
 def test_a_window_without_turns() -> None:

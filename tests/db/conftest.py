@@ -24,6 +24,7 @@ def server() -> Iterator[Database]:
 def db(server: Database) -> Iterator[Database]:
     yield server
     server.run("update chat_internal.test_clock set shift = '0'")
+    server.run("delete from public.chat_breakers")  # which all conversations share
 
 
 @pytest.fixture

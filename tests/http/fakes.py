@@ -400,7 +400,9 @@ class FakeChat:
         }
         at = "2026-11-20T12:00:00+00:00"
         buckets = [{"at": at, "counts": counts}, {"at": None, "counts": counts}]
-        return {"since": at, "now": at, "open": 1, "oldest_open_ms": 500, "buckets": buckets}
+        breaker = {"provider": "responses", "model": None, "failures": 2, "code": "provider_auth", "failed_at": at}
+        told = {"since": at, "now": at, "open": 1, "oldest_open_ms": 500, "buckets": buckets}
+        return told | {"breakers": [breaker | {"open_ms": 30_000}]}
 
     def _watched(self, turn: Turn) -> JsonObject:
         facts = ("turn_id", "conversation_id", "seq", "agent", "attempt", "failures", "conflicts", "run_id")

@@ -41,6 +41,7 @@ async def test_windows_and_buckets(
     assert (told["window"], told["bucket"]) == (window, bucket)
     assert chat.calls == [("get_statistics", *seconds)]
     assert told["totals"]["provider_rate_limited"] == 5
+    assert [(one["provider"], one["open_ms"]) for one in told["breakers"]] == [("responses", 30_000)]
 
 
 @pytest.mark.parametrize(
