@@ -267,7 +267,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   tried int[] := case when p_chooses and t.failures = 0 then chat_internal.choose(t.user_id, t.agent, p_now) end;
 begin
-  if tried is distinct from t.choices then
+  if tried is not null or t.choices is not null then
     update public.chat_turns set fallback = coalesce(tried[1], 0), choices = tried where id = t.id returning * into t;
   end if;
   return t;

@@ -59,7 +59,7 @@ def figures(result: Result) -> Counter[str]:
     world = result.world
     told = ("runs", "crashes", "pauses", "overlaps", "missed", "run.dropped", "calls", "turn.completed",
             "turn.failed", "turn.cancelled", "turn.withdrawn", "turn.fenced", "thread.rotated", "run.lost",
-            "gave up")  # fmt: skip
+            "gave up", "fell back", "began elsewhere", "tried again", "breaker opened", "breaker closed")  # fmt: skip
     ends = Counter(f"by {turn['superseded_how']}" for turn in world.database.turns() if turn["superseded_how"])
     joined = sum(turn["joined_to"] is not None for turn in world.database.turns())
     all_of_them = {"turns": len(world.finals), "answers": len(world.answers), "joined": joined}

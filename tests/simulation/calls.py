@@ -76,11 +76,13 @@ class _Request:
         world.counts["calls"] += 1
         doomed = world.database.doomed(self.parameters) if "_delete_conversation" in self.function else None
         overtaken = self.function == "chat_advance_turn" and world.database.overtaken(self.parameters)
+        breakers = world.breakers.before(self.function)
         try:
             answer = world.database.call(world.now, self.function, self.parameters)
         except APIError as error:
             world.blame(f"the database refused {self.function}: {error}")
             raise
+        world.breakers.after(breakers, self.parameters, answer)
         if self.function == "chat_delete_conversations":
             world.changes.without_agents.add(str(self.parameters["p_user"]))
         if doomed is not None:

@@ -17,6 +17,7 @@ from tests.simulation.outbox_checks import OUTBOX_CHECKS
 from tests.simulation.record import Record, name_of, order_of
 from tests.simulation.replacement_checks import REPLACEMENT_CHECKS
 from tests.simulation.run_checks import (
+    begins_as_recorded,
     falls_back_for_a_reason,
     never_in_its_own_way,
     never_two_at_once,
@@ -257,6 +258,7 @@ ALLOWED: dict[str, Any] = {
 }
 CHECKS: tuple[Check, ...] = (
     falls_back_for_a_reason,
+    begins_as_recorded,
     anything_at_all, accepted_is_final,
     one_outcome, own_reply, explained_end, in_order, one_run, never_two_at_once,
     never_in_its_own_way, thread_history,

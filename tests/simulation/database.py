@@ -72,7 +72,8 @@ class Database:
         self._admin.execute("truncate public.chat_conversations cascade")
         self._admin.execute(
             "truncate public.chat_threads, public.chat_left_runs, public.chat_deleted_conversations,"
-            " public.chat_deleted_keys, public.chat_turn_events, public.chat_webhooks, public.chat_remote_objects"
+            " public.chat_deleted_keys, public.chat_turn_events, public.chat_webhooks, public.chat_remote_objects,"
+            " public.chat_breakers"
         )
 
     def hire(self, owner_ids: Iterable[str], *, asking: bool = False) -> None:
@@ -133,6 +134,13 @@ class Database:
         assert row is not None
         answer: Row = row["answer"]
         return answer
+
+    def breakers(self, now: float) -> list[Row]:
+        """All that count failures; `shut`: turns leave them alone now."""
+        query = """
+            select model, openings, coalesce(greatest(opened_until, probed_until) > to_timestamp(%s), false) as shut
+            from public.chat_breakers"""
+        return self._admin.execute(query, (f"{EPOCH + now:.6f}",), prepare=True).fetchall()
 
     def turns(self) -> list[Row]:
         return self._admin.execute(TURNS).fetchall()

@@ -22,6 +22,8 @@ class Network:
     very_late: float = 0.0  # takes effect when it is no longer reckoned with: one extra run is allowed
 
 
+FALLBACKS = ("second", "third")  # models of all agents, where the first may be refused
+
 # shares of the strategies people send with
 PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
 HASTY: Mapping[str, float] = {"enqueue": 0.35, "reject": 0.05, "interrupt": 0.3, "rollback": 0.3}

@@ -86,7 +86,7 @@ def in_python(owner: Any, method: str, *swaps: tuple[str, str]) -> Change:
     return change
 
 
-def instead(owner: type, method: str, stand_in: Any) -> Change:
+def instead(owner: Any, method: str, stand_in: Any) -> Change:
     return lambda _: _patched(owner, method, stand_in)
 
 
@@ -104,7 +104,7 @@ def without(undo: str, redo: str) -> Change:
 
 
 @contextmanager
-def _patched(owner: type, method: str, stand_in: Any) -> Iterator[None]:
+def _patched(owner: Any, method: str, stand_in: Any) -> Iterator[None]:
     with patch.object(owner, method, stand_in):
         yield
 

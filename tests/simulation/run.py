@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+from shared.core.turns import MultitaskStrategy
 from tests.simulation import checker
+from tests.simulation.breaker_watch import LONGEST_SECONDS
 from tests.simulation.database import Database
 from tests.simulation.keepers import keepers
 from tests.simulation.loop import SimLoop
-from tests.simulation.modes import MODES, Profile
-from tests.simulation.people import Snoop, tabs, users
+from tests.simulation.modes import FALLBACKS, MODES, Profile
+from tests.simulation.people import Person, Snoop, tabs, users
 from tests.simulation.receiver import Receiver
 from tests.simulation.servers import EXPIRY_SECONDS, Server
 from tests.simulation.sweep import PERIOD_SECONDS, Sweeping, schedule, sweep, tidy_all, tidy_up
@@ -26,7 +28,6 @@ from tests.simulation.world import Listener, World
 DRAIN_SECONDS = 1000.0  # after the last client left, until everything has to be final
 STRAY_SECONDS = 130.0
 LOG_LINES = 40
-FALLBACKS = ("second", "third")  # models, where the first may be refused
 
 
 Story = Callable[[World], Coroutine[Any, Any, None]]
@@ -78,11 +79,24 @@ async def scenario(world: World, sweeping: Sweeping) -> None:
         await asyncio.sleep(5)
     for task in others:
         task.cancel()
+    if world.breakers.looks:
+        await world.spawn(late_message(world))
     if world.profile.tidies:
         await tidy_up(world)
     await asyncio.sleep(EXPIRY_SECONDS + 100)
     if world.profile.changes:  # what did not end before has expired
         await tidy_all(world)
+
+
+async def late_message(world: World) -> None:
+    """Long after the last failure: one more turn, after which no breaker is open on its agent's own row."""
+    await asyncio.sleep(LONGEST_SECONDS)
+    late = Person(world, users(world)[0])
+    answer = await late.post("late", str(uuid.UUID(int=1)), "a late message", MultitaskStrategy.ENQUEUE, 100.0)
+    if answer.code != "final":
+        world.blame(f"a late message was answered {answer.code}")
+    else:
+        world.breakers.late_turn = answer.turn
 
 
 def simulate(

@@ -43,7 +43,8 @@ def falls_back_for_a_reason(record: Record) -> Iterator[str]:
         }
         refused = {create.fallback for create in own if create.refused_for_good}
         for create in own:
-            if create.fallback and create.fallback - 1 not in failed | refused:
+            orders = record.world.breakers.orders[turn_id, create.agent]
+            if orders and not any(_led_to(order, create.fallback, failed | refused) for order in orders):
                 yield f"G4 {create.run_key} fell back to {create.fallback} though nothing had failed for certain"
             record.world.counts["fell back"] += create.fallback > 0
     for turn in record.turns:
@@ -51,6 +52,26 @@ def falls_back_for_a_reason(record: Record) -> Iterator[str]:
         for run in turn["runs"]:
             if run["run_id"] in sent and run.get("fallback", 0) != sent[run["run_id"]]:
                 yield f"G4 {run['run_id']} is recorded as fallback {run.get('fallback', 0)}"
+
+
+def begins_as_recorded(record: Record) -> Iterator[str]:
+    """A turn's first create is the choice that was put on record with its intent, and breakers close in the end."""
+    breakers = record.world.breakers
+    for turn_id, creates in record.creates.items():
+        first = min((create for create in creates if not create.asked), key=lambda create: create.sent_at, default=None)
+        if first is not None and first.fallback != breakers.first.get(turn_id, 0):
+            yield f"{first.run_key} was the choice {first.fallback}, its intent says {breakers.first.get(turn_id, 0)}"
+    if breakers.late_turn is not None:
+        run = breakers.late_turn.own_runs[-1]
+        opened = [one for one in record.world.database.breakers(record.world.now) if one["openings"]]
+        if run.fallback is not None or any(one["model"] == run.model for one in opened):
+            yield f"a breaker is still open: a late message was answered by {run.model}, {opened}"
+
+
+def _led_to(order: tuple[int, ...], choice: int, over: set[int]) -> bool:
+    """Whether it is the first in this order, or the one behind a choice that was over."""
+    at = order.index(choice)
+    return at == 0 or order[at - 1] in over
 
 
 def _displaced_meanwhile(create: Create, record: Record) -> bool:

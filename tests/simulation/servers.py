@@ -155,6 +155,11 @@ class Run:
         return not is_terminal(self.status) and self.ended_at is None
 
     @property
+    def spoke_against_model(self) -> bool:
+        """Whether it has failed through no fault of what it was asked."""
+        return self.status == "failed" and self.fault == PASSING
+
+    @property
     def asked(self) -> bool:
         return self.create is not None and self.create.asked
 
@@ -213,7 +218,8 @@ class Server:
         if place.gone:
             raise ThreadGone("No such thread.", status=404)
         self._judge_contents(place, create)
-        if start.agent.fallback == 0 and not create.asked and world.chance(world.profile.model_refused):
+        unlucky = start.agent.fallback == 0 and not create.asked and world.chance(world.profile.model_refused)
+        if unlucky or (world.breakers.is_ill(start.agent.fallback) and not create.asked):
             create.refused_for_good = True
             raise ProviderRefused("There is no such model.", code=ErrorCode.PROVIDER_MODEL, status=404)
         holder = self.holder(place.place_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation.breaker_mutants import BREAKER_MUTANTS
 from tests.simulation.crashes import KINDS, LOST_ANSWER_SECONDS, lost_answers
 from tests.simulation.database import Database
 from tests.simulation.hunt import assert_caught, seeds
@@ -14,7 +15,7 @@ from tests.simulation.mutants import HARMLESS, LOST_ANSWER, MUTANTS, Mutant
 from tests.simulation.run import simulate
 
 
-@pytest.mark.parametrize("mutant", [*MUTANTS, *LIFE_MUTANTS], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *BREAKER_MUTANTS, *LIFE_MUTANTS], ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
     assert_caught(simulated, mutant, _runs)
 

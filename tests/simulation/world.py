@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.core.chat_events import EventName
 from shared.core.turns import ConversationKey, Turn
+from tests.simulation.breaker_watch import BreakerWatch
 from tests.simulation.changes import Changes
 from tests.simulation.database import Database
 from tests.simulation.loop import SimLoop
@@ -89,6 +90,7 @@ class World:
         self.cancelled: dict[str, float] = {}  # turn id -> when a cancel was first answered
         self.idle_hours = profile.idle_hours[seed // IDLE_SEEDS % len(profile.idle_hours)]
         self.changes = Changes(idle_seconds=self.idle_hours * 3600)
+        self.breakers = BreakerWatch(self, seed)
         self.withdrawn: set[str] = set()
         self.finals: dict[str, tuple[Any, ...]] = {}  # turn id -> its outcome when it was first seen final
         self._background: set[asyncio.Task[Any]] = set()
