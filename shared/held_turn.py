@@ -165,10 +165,11 @@ class HeldTurn(TurnLease):
     def _note_written(self, turn: Turn, update: TurnUpdate) -> None:
         super()._note_written(turn, update)
         self._thread_in_doubt = self._thread_in_doubt or update.count_failure
-        if turn.breaker is not None:
-            name = EventName.BREAKER_OPENED if turn.breaker == "opened" else EventName.BREAKER_CLOSED
-            code = None if update.failed_choice is None else update.failed_choice.code
-            self.log(name, provider=self.agent.provider, model=self.agent.model, code=code)
+        failed, agent = update.failed_choice, self.agent
+        if turn.breaker is not None and failed is not None:
+            self.log(EventName.BREAKER_OPENED, provider=failed.provider, model=failed.model, code=failed.code)
+        elif turn.breaker is not None:
+            self.log(EventName.BREAKER_CLOSED, provider=agent.provider, model=agent.model)
         if update.failed_choice is not None or update.proven_choice is not None:
             self._forget_trouble()
         if update.forget_thread:
