@@ -411,7 +411,7 @@ end $$;
 
 create or replace function public.chat_schema_version() returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('outcome', 'ok', 'version', '20261129000380')
+  select jsonb_build_object('outcome', 'ok', 'version', '20261129000355')
 $$;
 
 select chat_internal.restrict_to_service_role('public.chat_schema_version');
