@@ -16,7 +16,6 @@ from shared.core.chat_events import (
     TurnQueued,
 )
 from shared.core.errors import ChatError, NotFound, StoreUnavailable
-from shared.core.person_calls import PersonCallKind
 from shared.core.runs import Handoff, RunState, Thread
 from shared.core.turns import Steered, Turn, TurnStatus
 from shared.instance.instance import Instance
@@ -164,8 +163,7 @@ def retell(log: TurnLog, turn: Turn) -> None:
         _tell_handoff(log, handoff)
     _tell_steered(log, turn, steered, len(turn.own_runs) + 1)
     for call in turn.calls:
-        by_client = call.kind is not PersonCallKind.APPROVAL
-        log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, by_client))
+        log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, call.kind))
         log.add(PersonAsked(call))
 
 

@@ -12,12 +12,14 @@ from typing import Any
 from functions.multi_agent_chat import answer_fields, body_fields, request_schemas
 from functions.multi_agent_chat.body_fields import is_uuid
 from functions.multi_agent_chat.request_check import check
+from functions.multi_agent_chat.stream.ui_messages import Known
 from shared.core.errors import NotFound
 from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger
 
+STEP = "step-start"  # as a chat keeps the stream's `start-step`
 _CHATS = uuid.UUID("6f1a3c52-6a0e-5d7c-9a53-0f0b8f3a9c11")  # the namespace of the conversations that chats name
 
 
@@ -64,15 +66,23 @@ def carries_answers(document: Any) -> bool:
 def answers(document: Mapping[str, Any]) -> tuple[str, Sequence[PersonAnswer]]:
     """The turn, whose id the agent's message has, and what its parts answer. Raises NotFound where it has no turn's id.
 
-    A chat repeats what it knows: calls that were carried out here, and answers that were taken before, are among them.
+    A chat repeats what it knows: only what its last step asks for is answered, and some of that was taken before.
     """
     check(document, request_schemas.CHAT_ANSWERS)
     last = document["messages"][-1]
     check(last, request_schemas.AGENT_MESSAGE, "messages")
     if not is_uuid(last["id"]):
         raise NotFound()
-    found = [answer for part in last["parts"] if isinstance(part, dict) and (answer := _answer(part)) is not None]
-    return last["id"], found
+    parts = [part for part in last["parts"] if isinstance(part, dict)]
+    begins = [at for at, part in enumerate(parts) if part.get("type") == STEP]
+    step = parts[begins[-1] :] if begins else parts
+    return last["id"], [answer for part in step if (answer := _answer(part)) is not None]
+
+
+def known_of(document: Mapping[str, Any]) -> Known:
+    """What the agent's message holds of its turn: the first run begins no step, each later one does."""
+    kinds = [part.get("type") for part in document["messages"][-1]["parts"] if isinstance(part, dict)]
+    return Known(runs=1 + kinds.count(STEP), handoffs=kinds.count("data-handoff"))
 
 
 def _answer(part: Mapping[str, Any]) -> PersonAnswer | None:

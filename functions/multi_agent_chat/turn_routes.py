@@ -17,7 +17,7 @@ from functions.multi_agent_chat import answer_fields, body_fields, chat_body, re
 from functions.multi_agent_chat.dependencies import OVERTIME_SECONDS, Dependencies
 from functions.multi_agent_chat.request_check import check, invalid
 from functions.multi_agent_chat.stream.response import HEADERS, EventStream, TurnStream
-from functions.multi_agent_chat.stream.ui_messages import UiStream
+from functions.multi_agent_chat.stream.ui_messages import Known, UiStream
 from functions.multi_agent_chat.url_fields import id_in
 from shared.core.errors import InvalidRequest, NotFound, StoreUnavailable
 from shared.core.model import User
@@ -90,10 +90,10 @@ class TurnRoutes:
         return self._event_stream(request, stream, deadline)
 
     def _event_stream(
-        self, request: Request, stream: TurnStream, deadline: float, *, continues: bool = False
+        self, request: Request, stream: TurnStream, deadline: float, *, known: Known | None = None
     ) -> Response:
         approvals, steering = (url_fields.reads_part(request, name) for name in ("approval", "steering"))
-        ui = UiStream(approvals=approvals, steering=steering, continues=continues)
+        ui = UiStream(approvals=approvals, steering=steering, known=known)
         limit = deadline + OVERTIME_SECONDS
         return EventStream(stream, call_of(request), clock=self._deps.clock, limit=limit, ui=ui)
 
@@ -105,7 +105,7 @@ class TurnRoutes:
         opening = self._deps.service.open_answers(user, turn_id, answers, deadline)
         stream = await self._deps.in_time(opening, deadline)
         if call_of(request).media_type == EVENT_STREAM:
-            return self._event_stream(request, stream, deadline, continues=True)
+            return self._event_stream(request, stream, deadline, known=chat_body.known_of(document))
         await self._deps.in_time(stream.close(), deadline)
         turn = (await self._deps.read(self._deps.store.get_turn(user.id, turn_id))).turn
         return json_response(render.state_of(turn), 200 if turn.status.final else 202)

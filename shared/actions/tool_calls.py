@@ -19,7 +19,6 @@ from shared.core.errors import NotFound
 from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
 from shared.core.pace import Pace
-from shared.core.person_calls import PersonCallKind
 from shared.core.runs import Step, ToolCall, ToolOutput, Usage, allowed_by
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
@@ -64,11 +63,11 @@ class ToolCalls:
         given = {answer.call_id: answer.output for answer in (*planned.answers, *step.outputs)}
         tools = self._registry.of(hold.agent)
         keys = {call.call_id: key_of(call, hold.steps[:-1]) for call in step.calls}
-        by_client = {call.call_id for call, kind in planned.person if kind is not PersonCallKind.APPROVAL}
+        kinds = {call.call_id: kind for call, kind in planned.person}
         for call in step.calls:
             if not call.name.startswith(TRANSFER):
-                key, by = keys[call.call_id], call.call_id in by_client
-                self._instance.tell(hold.turn, ToolCalled(key, call.name, call.arguments, hold.agent.slug, by))
+                key, kind = keys[call.call_id], kinds.get(call.call_id)
+                self._instance.tell(hold.turn, ToolCalled(key, call.name, call.arguments, hold.agent.slug, kind))
 
         async def functions() -> None:
             for call in planned.functions:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.core.person_calls import PersonCall
+from shared.core.person_calls import PersonCall, PersonCallKind
 
 
 class EventName(StrEnum):
@@ -113,7 +113,7 @@ class ToolCalled:
     tool: str
     arguments: str
     agent: str
-    by_client: bool = False  # the user, or the user's browser, is to answer it
+    kind: PersonCallKind | None = None  # what it waits for; None where it waits for no person
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,47 @@ test("a function of the browser is answered by the page", async () => {
   assert.equal(page.chat.messages.length, 2);
 });
 
+test("a page sends its answers once, when its user has said all of them, in either order", async () => {
+  for (const toolFirst of [true, false]) {
+    const page = await openPage({
+      ...someone(),
+      sendAutomaticallyWhen: (chat) =>
+        lastAssistantMessageIsCompleteWithToolCalls(chat) || lastAssistantMessageIsCompleteWithApprovalResponses(chat),
+    });
+    await page.chat.sendMessage({ text: `[[tool where_am_i {}]] ${WRITE} go` });
+    await page.settled();
+    const [where, write] = [toolOf(page, "where_am_i"), toolOf(page, "write_project")];
+    const said = [
+      () => page.chat.addToolOutput({ tool: "where_am_i", toolCallId: where.toolCallId, output: { city: "Bonn" } }),
+      () => page.chat.addToolApprovalResponse({ id: write.approval.id, approved: true }),
+    ];
+    for (const say of toolFirst ? said : said.reverse()) await say();
+    await until(() => dataOf(page.reply(), "data-turn").state === "completed");
+    await page.settled(2);
+    assert.equal(page.finished, 2, "the message and its answers, each sent once");
+    assert.deepEqual(page.errors, []);
+    assert.match(page.text(), /Bonn/);
+  }
+});
+
+test("a page whose call was answered by another one is told what came of it, and asks no more", async () => {
+  const them = { ...someone(), sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls };
+  const page = await openPage(them);
+  await page.chat.sendMessage({ text: "[[tool where_am_i {}]] go" });
+  await page.settled();
+  const late = await openPage({ ...them, at: OTHER_FUNCTION_URL, resume: true });
+  await late.settled();
+  const say = ({ chat }, output) =>
+    chat.addToolOutput({ tool: "where_am_i", toolCallId: toolOf(page, "where_am_i").toolCallId, output });
+  await say(page, "Bonn");
+  await page.settled(2);
+  await say(late, "Rome");
+  await late.settled(2);
+  assert.equal(dataOf(late.reply(), "data-turn").state, "completed");
+  assert.match(late.text(), /Bonn/);
+  assert.deepEqual([late.finished, late.errors], [2, []]);
+});
+
 test("a page that does not know those parts is shown a part of our own, and answers by a request", async () => {
   const page = await openPage({ ...someone(), headers: {} });
   await page.chat.sendMessage({ text: `${WRITE} go` });

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.multi_agent_chat.chat_body import known_of
+from functions.multi_agent_chat.stream.ui_messages import Known
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, InvalidRequest
 from shared.core.person_calls import PersonAnswer, PersonCall, PersonCallKind
@@ -127,6 +129,16 @@ async def test_an_agents_message_carries_answers_and_makes_no_turn(
     assert (streamed.status_code, streamed.headers["content-type"]) == (200, "text/event-stream")
     assert chat.asks == []
     assert chat.calls[0][:3] == ("answers", turn.turn_id, answers)
+
+
+async def test_only_the_last_step_of_the_message_is_read_for_answers(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    """What was answered before is the page's memory, and may be longer than an answer may be."""
+    turn = chat.add(ALICE, **WAITS)
+    before = tool("output-available", output="x" * 40_000) | {"toolCallId": "call_0"}
+    parts = (before, {"type": "step-start"}, tool("output-available", output="x"))
+    assert (await http.post("/", json=chat_of(turn.turn_id, *parts), headers=bearer())).status_code == 200
+    assert chat.calls[0][:3] == ("answers", turn.turn_id, (PersonAnswer("call_1", output="x"),))
+    assert known_of(chat_of(turn.turn_id, *parts, {"type": "data-handoff", "data": {}})) == Known(runs=2, handoffs=1)
 
 
 async def test_it_may_be_answered_in_json_and_needs_a_turn_of_ones_own(http: httpx.AsyncClient, chat: FakeChat) -> None:

@@ -63,22 +63,29 @@ class _Call:
     part_id: str
     tool: str
     arguments: str
-    by_client: bool = False  # told so to a reader that can carry it out
+    kind: PersonCallKind | None = None  # what it waits for, where the reader was told so
     answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much of the turn stands in the message that a reader goes on with: nothing where that is a new one."""
+
+    runs: int = 0
+    handoffs: int = 0
 
 
 class UiStream:
     """One turn's stream: `opening` once, `event` for each event, `closing` once."""
 
-    def __init__(self, *, approvals: bool = False, steering: bool = False, continues: bool = False) -> None:
+    def __init__(self, *, approvals: bool = False, steering: bool = False, known: Known | None = None) -> None:
         """`approvals`: the reader knows the parts of calls that wait for a person; `steering`: that of one that joins.
 
-        `continues`: it goes on with a message of which it has what was said and handed over before.
+        `known`: where it goes on with a message, what it has of it.
         """
-        self._approvals, self._steering, self._continues = approvals, steering, continues
+        self._approvals, self._steering, self._known = approvals, steering, known or Known()
         self._known_runs: set[str] = set()
         self._known_steered: set[str] = set()
-        self._known_handoffs = 0
         self._runs: dict[str, _Said] = {}  # in the order in which they began
         self._calls: dict[str, _Call] = {}
         self._call_ids: set[str] = set()
@@ -91,10 +98,9 @@ class UiStream:
         metadata = ids | {"agent": turn.agent, "replayed": replayed}
         start = frame({"type": "start", "messageId": turn.turn_id, "messageMetadata": metadata})
         self._turn = ids | {"state": "", "position": turn.position}
-        if self._continues:
-            self._known_runs = {run.run_id or turn.turn_id for run in turn.own_runs}
+        if self._known.runs:
+            self._known_runs = {run.run_id or turn.turn_id for run in turn.own_runs[: self._known.runs]}
             self._known_steered = {one.turn_id for one in turn.steered}
-            self._known_handoffs = len(turn.handoffs)
         if turn.status.final or turn.status is TurnStatus.WAITING:
             return start  # the end says how it ended
         if turn.status in (TurnStatus.RUNNING, TurnStatus.REQUIRES_ACTION):
@@ -179,8 +185,9 @@ class UiStream:
         if run_id in self._runs:
             return b""
         frames = b"".join(self._end_text(run) for run in self._runs.values() if run.agent == agent)
+        behind = bool(self._runs) or bool(self._known.runs)
         self._runs[run_id] = _Said(agent, run_id)
-        if self._continues and run_id not in self._known_runs:
+        if (self._approvals or self._known.runs) and behind and run_id not in self._known_runs:
             # a step of its own: else the page takes the calls before it for its last, and sends their outputs again
             frames += frame({"type": "start-step"})
         return frames + self._state(state="running", position=0, agent=agent)
@@ -217,15 +224,15 @@ class UiStream:
         known = self._calls.get(event.call_id)
         if known and (known.tool, known.arguments) == (event.tool, event.arguments):
             return b""  # told again
-        return self._call(event.call_id, event.tool, event.arguments, event.by_client and self._approvals)
+        return self._call(event.call_id, event.tool, event.arguments, event.kind if self._approvals else None)
 
-    def _call(self, call_id: str, tool: str, arguments: str, by_client: bool = False) -> bytes:
+    def _call(self, call_id: str, tool: str, arguments: str, kind: PersonCallKind | None = None) -> bytes:
         part_id, number = call_id, 1
         while part_id in self._call_ids:  # servers that count from one in every run
             number += 1
             part_id = f"{call_id}-{number}"
         self._call_ids.add(part_id)
-        self._calls[call_id] = call = _Call(part_id, tool, arguments, by_client)
+        self._calls[call_id] = call = _Call(part_id, tool, arguments, kind)
         given = tool_values.given(arguments)
         return frame(_tool("tool-input-available", call) | {"toolName": tool, "input": given})
 
@@ -248,7 +255,8 @@ class UiStream:
         if call.answered:
             return b""
         call.answered = True
-        if failed and self._approvals and not call.by_client and is_error(output, "denied"):
+        waited_for_output = call.kind not in (None, PersonCallKind.APPROVAL)
+        if failed and self._approvals and not waited_for_output and is_error(output, "denied"):
             return frame({"type": "tool-output-denied", "toolCallId": call.part_id})
         if failed:
             return frame(_tool("tool-output-error", call) | {"errorText": output})
@@ -256,7 +264,7 @@ class UiStream:
 
     def _handoff(self, event: HandoffMade | Handoff) -> bytes:
         self._handoffs += 1
-        if self._handoffs <= self._known_handoffs:
+        if self._handoffs <= self._known.handoffs:
             return b""
         data = {"from": event.from_agent, "to": event.to_agent, "reason": event.reason, "task": event.task}
         return frame({"type": "data-handoff", "id": f"handoff-{self._handoffs}", "data": data})
@@ -265,7 +273,7 @@ class UiStream:
         """To the message's own reader its state, to that of the turn it has joined the message, at its place."""
         if event.turn_id == self._turn["turn_id"]:
             return self._state(state="steered", position=0, steered_into=event.into)
-        if self._continues and event.turn_id in self._known_steered:
+        if event.turn_id in self._known_steered:
             return b""
         parts = [{"type": "text", "text": event.text}]
         if self._steering:
@@ -284,6 +292,8 @@ class UiStream:
         tails = [_joined(said[first:]) for first in range(len(said) - 1, -1, -1)]
         if said:
             said[-1].held = ""  # the reply has what comes after it
+            if self._known.runs and (begins := reply.rfind(f"\n\n{tails[-1]}")) >= 0:
+                reply = reply[begins + 2 :]  # what comes before it stands in the message that the reader goes on with
         if not reply or reply in tails:
             return frames
         heard = max((tail for tail in tails if reply.startswith(tail)), key=len, default="")
@@ -297,8 +307,9 @@ class UiStream:
 
 
 def _tool(kind: str, call: _Call) -> dict[str, Any]:
-    # carried out here: a page must neither try to do it itself nor send the output back
-    here = {} if call.by_client else {"providerExecuted": True}
+    # a page must neither do itself what is carried out here nor send its output back. What waits for its user is not
+    # marked so, a function of ours included: else the page takes the step for done without the user's word
+    here = {} if call.kind is not None else {"providerExecuted": True}
     return {"type": kind, "toolCallId": call.part_id, "dynamic": True, **here}
 
 

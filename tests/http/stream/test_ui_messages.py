@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, UiStream
+from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, Known, UiStream
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
@@ -402,8 +402,7 @@ def asked(*calls: PersonCall, approvals: bool) -> list[Part]:
     stream = UiStream(approvals=approvals)
     frames = [stream.opening(make_turn(ALICE, **OPEN), replayed=False)]
     for call in calls:
-        by_client = call.kind is not PersonCallKind.APPROVAL
-        frames.append(stream.event(ToolCalled(call.call_id, call.name, call.arguments, "boss", by_client)))
+        frames.append(stream.event(ToolCalled(call.call_id, call.name, call.arguments, "boss", call.kind)))
         frames.append(stream.event(PersonAsked(call)))
     frames.append(stream.closing(make_turn(ALICE, **WAITS), None))
     return read(b"".join(frames))
@@ -423,20 +422,59 @@ def test_to_those_that_know_them_it_is_the_sdks() -> None:
     assert of_type(parts, "tool-approval-request") == [
         {"type": "tool-approval-request", "approvalId": "call_1", "toolCallId": "call_1"}
     ]
-    approval, question = of_type(parts, "tool-input-available")
-    assert approval["providerExecuted"]
-    assert "providerExecuted" not in question, "the reader is to answer it"
+    assert not any("providerExecuted" in part for part in of_type(parts, "tool-input-available")), "they are its user's"
     assert of_type(parts, "data-call") == []
+
+
+def test_a_run_behind_another_begins_a_step_where_calls_may_be_answered_by_the_reader() -> None:
+    """Else the page takes the calls of the first for those of its last step, and sends what it knows for ever."""
+    events: list[ChatEvent] = [
+        RunStarted("r1", "boss"),
+        ToolCalled("c", "look", "{}", "boss", PersonCallKind.CLIENT),
+        ToolAnswered("c", "look", "{}", False),
+        said("r2", "Done."),
+    ]
+    for approvals, steps in ((True, 1), (False, 0)):
+        stream = UiStream(approvals=approvals)
+        frames = [stream.opening(make_turn(ALICE, **OPEN), replayed=False), *map(stream.event, events)]
+        parts = read(b"".join([*frames, stream.closing(make_turn(ALICE, agent="boss", reply="Done."), None)]))
+        assert len(of_type(parts, "start-step")) == steps
+        kinds = [
+            part["type"] for part in parts if part["type"] in ("tool-output-available", "start-step", "text-start")
+        ]
+        assert kinds == ["tool-output-available", *["start-step"] * steps, "text-start"]
+
+
+def test_a_stream_that_goes_on_tells_what_another_page_has_brought_about() -> None:
+    """Its own page has stopped at the first run, whose calls were answered elsewhere meanwhile."""
+    runs = (RunRecord("run_1", "boss", "completed", text="Let me."), RunRecord("run_2", "boss", "completed"))
+    turn = make_turn(ALICE, agent="boss", reply="Let me.\n\nDone.", runs=runs)
+    stream = UiStream(approvals=True, known=Known(runs=1))
+    events = (said("run_1", "Let me.", "boss"), said("run_2", "Done.", "boss"))
+    frames = [stream.opening(turn, replayed=False), *map(stream.event, events), stream.closing(turn, None)]
+    parts = read(b"".join(frames))
+    assert texts_of(parts) == ["Done."]
+    assert len(of_type(parts, "start-step")) == 1
+
+
+@pytest.mark.parametrize("heard", ["Done now.", "Done"])
+def test_a_steered_message_that_goes_on_hears_only_what_comes(heard: str) -> None:
+    """Its row has no runs until its end, so that what was said before is not told again to be passed over."""
+    stream = UiStream(approvals=True, known=Known(runs=1))
+    frames = [stream.opening(make_turn(ALICE, **OPEN), replayed=False), stream.event(said("run_3", heard, "boss"))]
+    end = make_turn(ALICE, agent="boss", reply="Which?\n\nDone now.", runs=(RunRecord("run_3", "boss", "completed"),))
+    parts = read(b"".join([*frames, stream.closing(end, None)]))
+    assert "".join(texts_of(parts)) == "Done now."
 
 
 def test_a_stream_that_goes_on_repeats_nothing_that_was_said() -> None:
     runs = (RunRecord("run_1", "boss", "completed", text="Let me."),)
     row = make_turn(ALICE, **(OPEN | {"status": TurnStatus.REQUIRES_ACTION, "runs": runs, "agent": "boss"}))
-    stream = UiStream(approvals=True, continues=True)
+    stream = UiStream(approvals=True, known=Known(runs=1))
     events = (
         RunStarted("run_1", "boss"),
         MessageDelta("run_1", "boss", "Let me."),
-        ToolCalled("call_1", "send", '{"to": "Bo"}', "boss"),
+        ToolCalled("call_1", "send", '{"to": "Bo"}', "boss", PersonCallKind.APPROVAL),
         ToolAnswered("call_1", "send", '{"error": {"code": "denied", "message": "no"}}', True),
         RunStarted("run_2", "boss"),
         MessageDelta("run_2", "boss", "Done."),
