@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 # For the caller to fill in: make test PYTEST_ARGS="-k lease", make dev DEV_ARGS="--db postgres".
 PYTEST_ARGS ?=
+# Processes that share the tests; more than two want more than two cores.
+WORKERS ?= 2
 DEV_ARGS ?=
 SEEDS ?= 500
 
@@ -42,7 +44,7 @@ dev: $(STAMP) ## start everything on this machine and print one URL
 test: check ## every check and every test
 
 check: $(STAMP) lint browser checker ## style, types, import directions, tests
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 browser: $(STAMP) # for the tests of the page: found, or installed where that is possible
 	@$(BIN)/python -m tests.web.chromium
