@@ -24,6 +24,7 @@ from dev.emulator.testing import local_client
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 120
 STOP_SECONDS = 20
+TIMES_SENT = 5
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,14 @@ def stack(directory: Path, *flags: str, web: bool = False, **environment: str) -
 
 
 async def ask(person: httpx.AsyncClient, text: str, conversation_id: str, **more: Any) -> httpx.Response:
-    body = {"message": text, "conversation_id": conversation_id, **more}
-    return await person.post("/", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+    """Sends a message as a client should: once more under its key, where the database was too slow for the deadline."""
+    body, key = {"message": text, "conversation_id": conversation_id, **more}, {"Idempotency-Key": str(uuid.uuid4())}
+    for _ in range(TIMES_SENT - 1):
+        answer = await person.post("/", json=body, headers=key)
+        if answer.status_code != 503:
+            return answer
+        await asyncio.sleep(float(answer.headers["retry-after"]))
+    return await person.post("/", json=body, headers=key)
 
 
 async def all_of(*requests: Any) -> list[httpx.Response]:
