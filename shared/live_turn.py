@@ -148,12 +148,11 @@ def retell(log: TurnLog, turn: Turn) -> None:
     handoffs, steered = list(turn.handoffs), list(turn.steered)
     # one that was steered begins behind a run, or with the handoff that it was told with
     agent = handoffs[0].from_agent if turn.steered_into is not None and handoffs else None
-    for number, run in enumerate(turn.own_runs, start=1):
+    for number, (run_id, run) in enumerate(turn.named_runs, start=1):
         if agent is not None and run.agent != agent and handoffs:
             _tell_handoff(log, handoffs.pop(0))
         _tell_steered(log, turn, steered, number)
         agent = run.agent
-        run_id = run.run_id or turn.turn_id
         log.add(RunStarted(run_id, run.agent))
         if turn.reply is not None and number == len(turn.own_runs):
             log.say(run_id, run.agent, 0, _last_words(turn, run.agent))

@@ -123,13 +123,20 @@ def after_handoff(calls: Sequence[ToolCall]) -> Plan:
 def said_since_handoff(agent: str, steps: Sequence[Step], last_run_id: str | None, last_text: str) -> str:
     """All that `agent` has said since control came to it, the run `last_run_id` with its `last_text` included.
 
-    A run that went on after its calls (threads) shows up in several steps, each with more of the same text.
+    A run that went on after its calls (threads) shows up in several steps, each with more of the same text. One whose
+    id never arrived has a step of its own.
     """
-    texts: dict[str | None, str] = {}
-    for step in since_handoff(steps):
+    texts: dict[str | int, str] = {}
+    since = since_handoff(steps)
+    for number, step in enumerate(since):
         if step.agent == agent:
-            texts[step.run_id] = max(texts.get(step.run_id, ""), step.text, key=len)
-    texts.pop(last_run_id, None)
+            run = number if step.run_id is None else step.run_id
+            texts[run] = max(texts.get(run, ""), step.text, key=len)
+    last = len(since) - 1
+    if last_run_id is not None:
+        texts.pop(last_run_id, None)
+    elif texts.get(last) == last_text:
+        del texts[last]  # its step is on record
     return "\n\n".join(text for text in (*texts.values(), last_text) if text.strip())
 
 

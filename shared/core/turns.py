@@ -207,6 +207,13 @@ class Turn:
         return tuple(run for run in self.runs if run.asked_by is None)
 
     @property
+    def named_runs(self) -> tuple[tuple[str, RunRecord], ...]:
+        """The same, each with what streams call it: by its place in the turn where its id never arrived."""
+        return tuple(
+            (run.run_id or f"{self.turn_id}.{number}", run) for number, run in enumerate(self.own_runs, start=1)
+        )
+
+    @property
     def leading_id(self) -> str:
         """The turn whose run answers this one: the first of those that were joined, or what it was steered into."""
         return self.joined[0].turn_id if self.joined else self.steered_into or self.turn_id

@@ -157,6 +157,13 @@ def test_what_an_agent_said_since_control_came_to_it_is_told_once() -> None:
     assert said_since_handoff("writer", (), None, "") == ""
 
 
+def test_runs_whose_ids_never_arrived_have_each_said_something() -> None:
+    steps = tuple(Step(None, "writer", text, ()) for text in ("first", "second"))
+    assert said_since_handoff("writer", steps, None, "last") == "first\n\nsecond\n\nlast"
+    assert said_since_handoff("writer", steps, None, "second") == "first\n\nsecond", "its step is on record"
+    assert said_since_handoff("writer", steps, "r3", "last") == "first\n\nsecond\n\nlast"
+
+
 ASKER = Agent(
     "asker", "Asker", "", "m", "", tools=("save", "read"), approvals=("save", "gone"), ask_user=True,
     client_tools=(ToolSpec("where", "", {"type": "object"}),), peers=(Peer("user", "User", "", False, True),),

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
+from shared.core.turns import RunRecord, TurnStatus
 from shared.instance.turn_log import LogReader, TurnLog, TurnLogs
+from shared.live_turn import retell
 from tests.http.fakes import make_turn
 
 
@@ -27,6 +29,15 @@ def test_the_text_is_heard_once_however_its_pieces_arrive(text: str, pieces: lis
     heard += words(list(reader.take()))
     assert heard == text
     assert words(list(LogReader(log).take())) == text, "a late reader hears the same"
+
+
+def test_runs_whose_ids_never_arrived_are_told_each() -> None:
+    log = TurnLog()
+    runs = (RunRecord(None, "a", "completed", "Let me see."), RunRecord(None, "a", "completed", "And here."))
+    turn = make_turn("u", status=TurnStatus.COMPLETED, runs=runs, reply="Let me see.\n\nDone.")
+    retell(log, turn)
+    retell(log, turn)
+    assert words(list(LogReader(log).take())) == "Let me see.Done."
 
 
 def test_events_keep_their_places_between_words_and_are_not_repeated() -> None:

@@ -99,7 +99,7 @@ class UiStream:
         start = frame({"type": "start", "messageId": turn.turn_id, "messageMetadata": metadata})
         self._turn = ids | {"state": "", "position": turn.position}
         if self._known.runs:
-            self._known_runs = {run.run_id or turn.turn_id for run in turn.own_runs[: self._known.runs]}
+            self._known_runs = {run_id for run_id, _ in turn.named_runs[: self._known.runs]}
             self._known_steered = {one.turn_id for one in turn.steered}
         if turn.status.final or turn.status is TurnStatus.WAITING:
             return start  # the end says how it ended
@@ -163,7 +163,8 @@ class UiStream:
 
     def _cited(self, turn: Turn) -> bytes:
         """What the runs on record cite, each once: also those that another instance has served."""
-        parts = [source_part(one) for run in turn.own_runs if run.run_id not in self._known_runs for one in run.sources]
+        new = [run for run_id, run in turn.named_runs if run_id not in self._known_runs]
+        parts = [source_part(one) for run in new for one in run.sources]
         return b"".join(frame(part) for part in {part["sourceId"]: part for part in parts}.values())
 
     def _left_open(self, turn: Turn) -> bytes:
