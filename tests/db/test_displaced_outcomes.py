@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
@@ -9,7 +10,7 @@ import pytest
 
 from tests.db.checker import check
 from tests.db.database import Chat, new_id
-from tests.db.test_displacement import DISPLACING, SAID, superseded, turn_id, under_way
+from tests.db.test_displacement import DISPLACING, RUN, SAID, superseded, turn_id, under_way
 
 
 @pytest.mark.parametrize("strategy", DISPLACING)
@@ -114,6 +115,34 @@ def test_what_was_interrupted_is_told_until_the_next_answer(chat: Chat) -> None:
     chat.submit(text="sixth", owner=None)
     assert told_of(chat) == []
     check(chat)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [("interrupt", []), ("rollback", [("first", "once upon")]), ("cut off", []), ("failed", [("first", "once upon")])],
+)
+def test_what_was_put_back_is_put_back_again_only_where_it_has_gone(
+    chat: Chat, how: str, told: list[tuple[str, str]]
+) -> None:
+    """It stands where its run has left something there, a step or words that were cut off."""
+    epoch, first = under_way(chat, text="first")
+    chat.advance(epoch, first, None, '{"thread": {"provider": "responses", "thread_id": "t", "cursor": "i1"}}')
+    chat.submit(text="second", strategy="interrupt", owner=None)
+    chat.advance(epoch, first, "cancelled", SAID, lease_ms=0)
+    second = chat.claim()
+    assert [one["text"] for one in second["displaced"]] == ["first"]
+    if how in ("interrupt", "rollback"):
+        called = {"run_id": "r2", "agent": "a", "text": "x", "calls": list[str](), "thread_id": "t"}
+        patch = json.dumps({"run": {"run_id": "r2", "agent": "a", "status": "completed"}, "step": called})
+        chat.advance(second["epoch"], second["turn"]["turn_id"], "requires_action", patch)
+        chat.submit(text="third", strategy=how, owner=None)
+        end, patch = "cancelled", SAID
+    else:
+        chat.advance(second["epoch"], second["turn"]["turn_id"], "running", RUN)
+        chat.submit(text="third", owner=None)
+        end, patch = "failed", json.dumps({"error": {"code": "run_incomplete" if how == "cut off" else "run_failed"}})
+    chat.advance(second["epoch"], second["turn"]["turn_id"], end, patch, lease_ms=0)
+    assert told_of(chat) == told
 
 
 def test_a_rollback_takes_back_its_own_lines_and_no_others(chat: Chat) -> None:
