@@ -98,10 +98,11 @@ class Provider(Protocol):
         """
         ...
 
-    async def erase_turn(self, start: RunStart) -> bool:
-        """Take the turn's message and all that its runs said out of the thread; False where that cannot be done.
+    async def erase_turn(self, start: RunStart) -> Thread | None:
+        """Take the turn's message, all that its runs said, and what was put back before it, out of the thread.
 
-        Without a text, where a cursor tells: only what they left behind it.
+        Returns the thread as it is known from then on; None where that cannot be done. Without a text, where a cursor
+        tells: only what they left behind it.
         """
         ...
 

@@ -186,6 +186,6 @@ async def _erased_behind(answered: RunState, hold: HeldTurn, provider: Provider,
     text = None if start.steps or start.tool_outputs else start.text
     behind = replace(start, text=text, thread=replace(start.thread, cursor=answered.cursor))
     try:
-        return await hold.keep(provider.erase_turn(behind), stoppable=False)
+        return await hold.keep(provider.erase_turn(behind), stoppable=False) is not None
     except ProviderError:
         return False

@@ -7,7 +7,7 @@ import math
 from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.handoff import said_since_handoff
-from shared.core.runs import RunState, RunStatus
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import RunRecord, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.ports import TurnUpdate
@@ -58,11 +58,13 @@ async def fail(hold: HeldTurn, code: ErrorCode, run: RunState | None = None, *, 
     hold.log(EventName.TURN_FAILED, code=code, agent=hold.agent.slug, model=hold.agent.model)
 
 
-async def cancel(hold: HeldTurn, ending: CancelResult, *, forget_thread: bool) -> None:
+async def cancel(hold: HeldTurn, ending: CancelResult, *, thread: Thread | None, forget_thread: bool) -> None:
+    """`thread`: as it is known from now on, where the turn was taken out of it."""
     update = TurnUpdate(
         to=TurnStatus.CANCELLED,
         run=None if ending.run is None else _record(hold, ending.run),
         partial=said(hold, ending.run, ending.said) or None,
+        thread=thread,
         forget_thread=forget_thread,
     )
     await hold.end(update)

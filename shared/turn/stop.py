@@ -10,7 +10,7 @@ from dataclasses import replace
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ChatError, NotFound, ProviderError
 from shared.core.pace import Pace
-from shared.core.runs import RunState, RunStatus
+from shared.core.runs import RunState, RunStatus, Thread
 from shared.core.turns import Displacement, RunRecord, Turn, TurnStatus
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
@@ -86,9 +86,11 @@ class TurnStop:
         else:
             # joined messages stand in the thread as one: the others are asked again without it
             again = not displaced and len(hold.turn.joined) > 1
-            if not stray and (again or hold.turn.superseded_how is Displacement.ROLLBACK):
-                stray = not await self._erase(hold, requests)
-            await outcome.cancel(hold, ending, forget_thread=stray)
+            thread = None
+            if not stray and hold.thread is not None and (again or hold.turn.superseded_how is Displacement.ROLLBACK):
+                thread = await self._erased(hold, requests)
+                stray = thread is None
+            await outcome.cancel(hold, ending, thread=thread, forget_thread=stray)
         return False
 
     async def leave_waiting(self, hold: HeldTurn) -> None:
@@ -135,17 +137,23 @@ class TurnStop:
         within = CANCELLED_WITHIN_SECONDS if turn.superseded_by is None else self._patience_seconds
         return within - turn.cancelling_ms / 1000
 
-    async def _erase(self, hold: HeldTurn, requests: RunRequests) -> bool:
+    async def _erased(self, hold: HeldTurn, requests: RunRequests) -> Thread | None:
+        """The thread without the turn; None where it may still hold something of it.
+
+        What was put back before it goes with a turn that is rolled back: the next create puts it back again.
+        """
         provider = self._provider(hold)
-        if hold.thread is None or not provider.keeps_threads:
-            return True
+        if not provider.keeps_threads:
+            return hold.thread
         # its calls tell where a turn of several runs stands that the last item known is part of
         told = await requests.run_start(hold)
         whole = replace(told, text=hold.turn.whole_text, steps=hold.steps, steered=hold.turn.steered)
+        rolled_back = hold.turn.superseded_how is Displacement.ROLLBACK
         try:
-            return await hold.keep(provider.erase_turn(whole), stoppable=False)
+            erasing = provider.erase_turn(replace(whole, displaced=hold.displaced if rolled_back else ()))
+            return await hold.keep(erasing, stoppable=False)
         except ProviderError:
-            return False
+            return None
 
     def _has_answered(self, hold: HeldTurn, ending: CancelResult) -> bool:
         """Whether the run has ended with what the turn is to answer."""

@@ -404,7 +404,7 @@ async def test_a_turn_of_several_runs_is_erased(on: World) -> None:
     runs = (told.run_id or "", done.run_id or "")
     after = replace(thread, cursor=done.cursor or thread.cursor)
 
-    assert await on.provider.erase_turn(on.order(after, text, steps=(told,), known_run_ids=runs))
+    assert await on.provider.erase_turn(on.order(after, text, steps=(told,), known_run_ids=runs)) is not None
 
     state = await on.emulator.state()
     left = state["threads"][0]["messages"] if on.wire == "assistants" else state["conversations"][0]["items"]
@@ -419,7 +419,7 @@ async def test_who_is_brought_in_is_told_so_where_the_thread_shows_no_calls() ->
         done = await on.ended(thread, await on.start(thread, "Hello", handoff=handoff))
 
         assert done.text == "Here it is."
-        assert await on.provider.erase_turn(on.order(thread, known_run_ids=(done.run_id or "",)))
+        assert await on.provider.erase_turn(on.order(thread, known_run_ids=(done.run_id or "",))) is not None
         assert not (await on.emulator.state())["threads"][0]["messages"]
 
 

@@ -28,6 +28,7 @@ FALLBACKS = ("second", "third")  # models of all agents, where the first may be 
 PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
 HASTY: Mapping[str, float] = {"enqueue": 0.35, "reject": 0.05, "interrupt": 0.3, "rollback": 0.3}
 STEERING: Mapping[str, float] = {"steer": 0.6, "enqueue": 0.25, "coalesce": 0.06, "interrupt": 0.05, "rollback": 0.04}
+PUSHING: Mapping[str, float] = {"interrupt": 0.3, "rollback": 0.3, "steer": 0.3, "enqueue": 0.1}
 CHATTY: Mapping[str, float] = {"coalesce": 0.7, "enqueue": 0.1, "interrupt": 0.12, "rollback": 0.08}
 
 
@@ -168,6 +169,23 @@ MODES: Mapping[str, Profile] = {
         run_seconds=(1.0, 4.0),
         long_runs=0.05,
         kinds=("threads", "responses", "threads", "responses", "unlocked", "foreground"),
+    ),
+    # the same where people displace what they have steered, again and again before an answer
+    "pushing": Profile(
+        users=1,
+        tabs=3,
+        messages=3,
+        waits=(10.0, 25.0),
+        mixes=(PUSHING,),
+        pause_seconds=2.0,
+        team=0.9,
+        cancels=0.05,
+        edits=0.0,
+        vanishes=0.0,
+        lies=0.0,
+        run_seconds=(1.0, 3.0),
+        long_runs=0.0,
+        kinds=("responses",),
     ),
     "dark": Profile(messages=1, network=Network(before=0.6)),
     "late": Profile(

@@ -102,7 +102,7 @@ class FakeProvider:
         name = self._instance.name
         return self._state(await self._request("cancel_run", lambda: self._server.cancel(run_id, name), writes=True))
 
-    async def erase_turn(self, start: RunStart) -> bool:
+    async def erase_turn(self, start: RunStart) -> Thread | None:
         return await self._request("erase_turn", lambda: self._server.erase(start), writes=True)
 
     async def listen(self, thread: Thread, run_id: str, turn_id: str) -> AsyncGenerator[TextHeard | RunState, None]:

@@ -23,12 +23,12 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.model import Message
-from shared.core.runs import ToolCall, ToolOutput, is_terminal
+from shared.core.runs import Thread, ToolCall, ToolOutput, is_terminal
 from shared.core.tool_messages import ALLOWED
 from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
 from shared.providers.responses.input_items import input_items
-from shared.providers.responses.item_traces import call_ids, leftovers, missing, traces
+from shared.providers.responses.item_traces import call_ids, leftovers, missing, thread_without, traces
 from tests.simulation.team import SLUGS, Part, next_part, told_in_words
 
 if TYPE_CHECKING:
@@ -322,24 +322,26 @@ class Server:
             run.poke.set()
         return run
 
-    def erase(self, start: RunStart) -> bool:
+    def erase(self, start: RunStart) -> Thread | None:
         """By the turn's mark; where there is none, what asks the same behind the last item known, and its answer."""
         if start.thread.thread_id not in self.places:
-            return False
+            return None
         place = self.place(start.thread.thread_id)
         if self.keeps_runs:
             own = ({start.turn_id, *(one.turn_id for one in start.steered)}, start.known_run_ids)
             place.items = [i for i in place.items if i.marks.get("turn_id") not in own[0] and i.run_id not in own[1]]
-            return True
+            return start.thread
         known = [item.item_id for item in place.items]
         if start.thread.cursor is not None and start.thread.cursor not in known:
-            return False
+            return None
         after = known.index(start.thread.cursor) + 1 if start.thread.cursor is not None else 0
         found = traces([item.wire for item in reversed(place.items[after:])], start)
+        newest_first = [item.wire for item in reversed(place.items)]
         if start.text is not None and call_ids(start) and after:
-            found += traces([item.wire for item in reversed(place.items)], replace(start, text=None, steered=()))
+            found += traces(newest_first, start, by_calls=True)
         place.items = [item for item in place.items if item.item_id not in found]
-        return bool(found) or len(start.known_run_ids) < 2
+        left = thread_without(found, newest_first, start.thread)
+        return left if found or len(start.known_run_ids) < 2 else None
 
     def submit(self, run_id: str, outputs: tuple[ToolOutput, ...]) -> Run:
         run = self.run(run_id)

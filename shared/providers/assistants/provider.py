@@ -146,13 +146,13 @@ class AssistantsProvider:
         """An assistant of ours. Runs go with their threads."""
         return remote.kind != "assistant" or await self._assistants.delete(remote)
 
-    async def erase_turn(self, start: RunStart) -> bool:
+    async def erase_turn(self, start: RunStart) -> Thread | None:
         thread_id = _thread_id(start.thread)
         own = [message for message in await self._reads.messages(thread_id) if made_by(message, start)]
         ids = [fields.identifier(message) for message in own]
         for message_id in filter(None, ids):
             await self._wire.delete("threads", thread_id, "messages", message_id)
-        return None not in ids
+        return None if None in ids else start.thread
 
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)

@@ -6,11 +6,19 @@ import contextlib
 from dataclasses import replace
 
 from shared.core.errors import ProviderError
-from shared.core.runs import RunState
+from shared.core.runs import RunState, Thread
 from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
 from shared.providers.responses.conversations import Conversations, NewestItems
-from shared.providers.responses.item_traces import call_ids, found_run, has_input, leftovers, missing, traces
+from shared.providers.responses.item_traces import (
+    call_ids,
+    found_run,
+    has_input,
+    leftovers,
+    missing,
+    thread_without,
+    traces,
+)
 
 
 class ConversationTail:
@@ -43,20 +51,21 @@ class ConversationTail:
             await self._conversations.drop(conversation, leftovers(end.items, start))
         return replace(start, displaced=missing(end.items, start.displaced))
 
-    async def erase(self, start: RunStart, conversation: str) -> bool:
+    async def erase(self, start: RunStart, conversation: str) -> Thread | None:
         """A turn of several runs may begin before the last item known: its function calls tell where it stands.
 
         Without its text only what stands behind the last item known.
         """
         end = await self._end(conversation, start.thread.cursor)
-        found = traces(end.items, start)
+        found, left = traces(end.items, start), start.thread
         if start.text is not None and call_ids(start) and start.thread.cursor is not None:
             whole = await self._end(conversation, None)
-            found = [*found, *traces(whole.items, replace(start, text=None, steered=()))]
+            found += [one for one in traces(whole.items, start, by_calls=True) if one not in found]
+            left = thread_without(found, whole.items, start.thread)
         if end.whole or found:
-            await self._conversations.drop(conversation, list(dict.fromkeys(found)))
+            await self._conversations.drop(conversation, found)
         # Of several runs something must have been left; where that is not found, the thread is to be given up.
-        return end.whole and (bool(found) or len(start.known_run_ids) < 2)
+        return left if end.whole and (found or len(start.known_run_ids) < 2) else None
 
     async def _end(self, conversation: str, cursor: str | None) -> NewestItems:
         try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from shared.core.runs import RunState
+from shared.core.runs import RunState, Thread
 from shared.core.turns import Displaced, RunStart
 from shared.providers import fields
 from shared.providers.calls import wire_call_id
@@ -28,20 +29,47 @@ def missing(newest_first: Sequence[Item], displaced: Sequence[Displaced]) -> tup
     return tuple(one for one in displaced if clean(one.text) not in asked)
 
 
-def traces(newest_first: Sequence[Item], start: RunStart) -> list[str]:
-    """Ids of the turn's message and of all that followed it: what was said, called and given."""
+def traces(newest_first: Sequence[Item], start: RunStart, *, by_calls: bool = False) -> list[str]:
+    """Ids of the turn's message and of all that followed it: what was said, called and given, and what was put back
+    right before it.
+
+    `by_calls`: the same may have been asked before, so a message counts only behind the first of the turn's calls.
+    """
     asked = {clean(text) for text in (start.text, *(one.text for one in start.steered)) if text is not None}
+    put_back = {clean(one.text) for one in start.displaced}
     calls = call_ids(start)
-    found: list[str] = []
-    after: list[Item] = []
+    parts = _by_question(newest_first)
+    called = [at for at, part in enumerate(parts) if _concerns(part, calls)]
+    first = max(called, default=-1)
+    own = [at for at, part in enumerate(parts) if _asks(part, asked) and (at < first or not by_calls)]
+    found = {*called, *own}
+    before = max(found, default=len(parts)) + 1
+    while before < len(parts) and _asks(parts[before], put_back):
+        found.add(before)
+        before += 1
+    return [item_id for at in sorted(found) for item_id in _ids(parts[at])]
+
+
+def _by_question(newest_first: Sequence[Item]) -> list[list[Item]]:
+    """The items by what they follow: each part ends with a message of the user's, the oldest one may have none."""
+    parts: list[list[Item]] = [[]]
     for item in newest_first:
-        after.append(item)
-        if fields.text(item, "role") != "user":
-            continue
-        if item_text(item) in asked or _concerns(after, calls):
-            found += _ids(after)
-        after = []
-    return found + (_ids(after) if _concerns(after, calls) else [])
+        parts[-1].append(item)
+        if fields.text(item, "role") == "user":
+            parts.append([])
+    return parts if parts[-1] else parts[:-1]
+
+
+def _asks(part: Sequence[Item], texts: Collection[str]) -> bool:
+    return fields.text(part[-1], "role") == "user" and item_text(part[-1]) in texts
+
+
+def thread_without(erased: Collection[str], newest_first: Sequence[Item], thread: Thread) -> Thread:
+    """The thread once these items are gone: where the last one known is among them, it is the newest that is left."""
+    if thread.cursor not in erased:
+        return thread
+    left = (item_id for item_id in _ids(newest_first) if item_id not in erased)
+    return replace(thread, cursor=next(left, None))
 
 
 def call_ids(start: RunStart) -> frozenset[str]:

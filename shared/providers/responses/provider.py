@@ -174,9 +174,9 @@ class ResponsesProvider:
     ) -> RunState:
         raise ProviderRefused("On the Responses wire tool outputs start a new run.")
 
-    async def erase_turn(self, start: RunStart) -> bool:
+    async def erase_turn(self, start: RunStart) -> Thread | None:
         conversation = self._conversation(start.thread)
-        return True if conversation is None else await self._tail.erase(start, conversation)
+        return start.thread if conversation is None else await self._tail.erase(start, conversation)
 
     async def delete_thread(self, thread: Thread) -> bool:
         if thread.thread_id is None:

@@ -1,6 +1,7 @@
 """The Responses wire: what is sent, and what is made of answers that are not as documented."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from shared.core.errors import (
     ProviderRefused,
 )
 from shared.core.runs import RunState, Step, Thread, ToolCall, ToolSpec, Usage
+from shared.core.turns import Displaced, Steered, TurnStatus
 from tests.providers.making import line, outputs, page, responses, start
 
 THREAD = Thread("responses", "conv_1", "item_9")
@@ -548,9 +550,62 @@ async def test_a_turn_is_erased_with_all_its_runs(
     api.get("/conversations/conv_1/items").mock(return_value=page(*items))
     drop = api.delete(url__regex=r".*/items/.*").respond(json={})
 
-    assert await responses(client).erase_turn(start(THREAD, **fields))
+    assert await responses(client).erase_turn(start(THREAD, **fields)) is not None
 
     assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == dropped
+
+
+STEERED = (Steered("turn-2", "and", TurnStatus.CANCELLED, 1, 1), Steered("turn-3", "also", TurnStatus.CANCELLED, 1, 1))
+# Two messages that were steered at one step, and the step behind them, whose last item is the last one known.
+STEERED_ITEMS = [
+    output("call_2", id="s7"),
+    call("call_2", id="s6"),
+    message("user", "also", id="s5"),
+    message("user", "and", id="s4"),
+    *TURN[1:],
+]
+PUT_BACK = (Displaced("turn-0", "once", "upon"), Displaced("turn-00", "a", ""))
+PUT_BACK_ITEMS = [
+    message("user", "a", id="p3"),
+    message("assistant", "upon", id="p2"),
+    message("user", "once", id="p1"),
+]
+SAID_BEFORE = [
+    message("user", "also", id="b2"),
+    message("assistant", "earlier", id="b1"),
+    message("user", "a", id="b0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "items", "fields", "dropped", "left"),
+    [
+        ("s7", STEERED_ITEMS, {"steered": STEERED}, ["s7", "s6", "s5", "s4", "d4", "d3", "d2", "d1"], "b2"),
+        ("s7", [*STEERED_ITEMS, *PUT_BACK_ITEMS], {"steered": STEERED, "displaced": PUT_BACK},
+         ["s7", "s6", "s5", "s4", "d4", "d3", "d2", "d1", "p3", "p2", "p1"], "b2"),
+        ("d4", [*TURN, *PUT_BACK_ITEMS], {"displaced": PUT_BACK[:1]}, ["d5", "d4", "d3", "d2", "d1"], "p3"),
+        ("b2", [*TURN, *PUT_BACK_ITEMS], {"displaced": PUT_BACK},
+         ["d5", "d4", "d3", "d2", "d1", "p3", "p2", "p1"], "b2"),
+    ],
+)  # fmt: skip
+async def test_what_came_with_a_turn_is_erased_with_it(
+    client: AsyncOpenAI,
+    api: respx.MockRouter,
+    cursor: str,
+    items: list[dict[str, Any]],
+    fields: dict[str, Any],
+    dropped: list[str],
+    left: str,
+) -> None:
+    """What was steered into it and put back before it, and nothing that reads the same before; its end is known."""
+    api.get("/conversations/conv_1/items").mock(return_value=page(*items, *SAID_BEFORE))
+    drop = api.delete(url__regex=r".*/items/.*").respond(json={})
+    thread = replace(THREAD, cursor=cursor)
+
+    erased = await responses(client).erase_turn(start(thread, steps=(STEP,), **fields))
+
+    assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == dropped
+    assert erased == replace(THREAD, cursor=left)
 
 
 async def test_pages_are_turned_until_the_last_item_known(client: AsyncOpenAI, api: respx.MockRouter) -> None:
