@@ -32,7 +32,6 @@ from shared.turn.claim import QueueHead
 from shared.turn.create import RunCreate
 from shared.turn.stop import TurnStop
 from shared.turn.wait_in_line import WaitInLine
-from tests.simulation import servers
 from tests.simulation.database import Database
 from tests.simulation.providers import TIMEOUT_SECONDS, FakeProvider
 from tests.simulation.sweep import Sweeping, no_sweep, sweep
@@ -325,17 +324,10 @@ MUTANTS = (
     ), says="holds the messages", first_seed=17),
     Mutant("what was put back once is put back again", "pushing", (
         in_sql("chat_internal.displaced", ("and not chat_internal.was_put_back(c, t)", "")),
-    ), says="holds the messages"),
-    Mutant("what is steered between two steps stays behind a rollback", "pushing", (
-        in_python(servers, "traces", ("(at < first or not by_calls)", "not by_calls")),
-    ), says="rolled back"),
+    ), says="holds the messages", first_seed=22),
     Mutant("what was put back before a rollback stays", "pushing", (
         in_python(TurnStop, "_erased", ("hold.displaced if rolled_back else ()", "()")),
-    ), says="holds the messages"),
-    Mutant("a thread is known by an item that was erased", "pushing", (
-        in_python(TurnStop, "_erased", ("return await hold.keep(erasing, stoppable=False)",
-                                        "return (await hold.keep(erasing, stoppable=False)) and hold.thread")),
-    ), says="holds the messages"),
+    ), says="holds the messages", first_seed=2),
     Mutant("a steered message is cancelled after it was told", "steering", (
         in_sql("public.chat_cancel_turn", ("if t.steered_step is not null and t.finished_at is null then",
                                            "if false then")),
