@@ -1,13 +1,14 @@
 -- A message that was joined to another turn shares its run, and so the calls of that run that wait for the user: it waits,
 -- shows them, and takes an answer to them.
 
+-- Turns are joined within a conversation only, so its user is the same one.
 create function chat_internal.lead_of(t public.chat_turns) returns public.chat_turns
 language plpgsql stable set search_path = '' as $$
 declare
   lead public.chat_turns := t;
 begin
   if t.joined_to is not null then
-    select * into lead from public.chat_turns l where l.id = t.joined_to and l.user_id = t.user_id;
+    select * into lead from public.chat_turns l where l.id = t.joined_to;
   end if;
   return lead;
 end $$;

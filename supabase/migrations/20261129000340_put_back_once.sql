@@ -1,14 +1,14 @@
 -- What interrupt displaced is put back into the thread once: where a turn behind it has left something there, it was put
 -- back before that one's message. The caller holds the conversation's row lock.
 
--- Whether a turn that was started later has left its message, and so all that was put back before it, in the thread. What
+-- Whether a turn behind it has left its message, and so all that was put back before it, in the thread. What
 -- a rollback takes out of it goes with what was put back before.
 create function chat_internal.was_put_back(c public.chat_conversations, t public.chat_turns) returns boolean
 language sql stable set search_path = '' as $$
   select exists (
     select 1 from public.chat_turns o
-    where o.user_id = t.user_id and o.conversation_id = t.conversation_id and o.joined_to is null
-      and o.finished_at is not null and o.first_started_at >= t.finished_at
+    where o.user_id = t.user_id and o.conversation_id = t.conversation_id
+      and o.finished_at is not null and (o.place, o.seq) > (t.place, t.seq)
       and o.superseded_how is distinct from 'rollback'
       and (o.error ->> 'code' = 'run_incomplete'  -- cut off, it stands there like a whole one
         or exists (

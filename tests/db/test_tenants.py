@@ -539,13 +539,14 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
 def entangle(db: Database, twin: Chat, user: str) -> None:
     """Places between those of the user's own turns, and two turns that say that they are joined to the user's first.
 
-    One of them was steered there, though it is over; the other one says that it was sent in another's place, which is
-    told by no column that may change.
+    One of them was steered there and cut off, though it is over; the other one says that it was sent in another's
+    place, which is told by no column that may change.
     """
     db.run("set session_replication_role = replica")
     db.run(
         "update public.chat_turns t set strategy = 'steer', steered_step = 1, steered_runs = 0, steered_handoffs = 0,"
-        " place = 1.5, joined_to = mine.id from public.chat_turns mine where mine.user_id = %s and mine.seq = 1"
+        ' place = 1.5, joined_to = mine.id, error = t.error || \'{"code": "run_incomplete"}\''
+        " from public.chat_turns mine where mine.user_id = %s and mine.seq = 1"
         " and t.user_id = %s and t.conversation_id = %s and t.seq = 1",
         user,
         twin.user,
