@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
 HERE = Path(__file__).parent
 REAL = frozenset(
@@ -30,17 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(ONCE_MORE)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.scheduling import FilesTogether  # only where there are several processes
+
     config.option.loadscopereorder = False
     return FilesTogether(config, log)
-
-
-class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # a subclass of what has no types
-    """Gives each process whole files, in order; the page's tests to one of them, because one browser serves them."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "tests/web" if file.startswith("tests/web/") else file
 
 
 def _room(path: Path) -> str:
