@@ -63,6 +63,7 @@ class HeldTurn(TurnLease):
             model=agent.model,
             sources=run.sources,
             fallback=agent.fallback or None,
+            images=run.kept_images,
         )
 
     def thread_or_new(self, provider: Provider) -> Thread:

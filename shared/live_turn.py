@@ -9,6 +9,7 @@ from contextlib import ExitStack, aclosing, suppress
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
+    ImageMade,
     MessageSteered,
     PersonAsked,
     RunStarted,
@@ -17,7 +18,7 @@ from shared.core.chat_events import (
 )
 from shared.core.errors import ChatError, NotFound, StoreUnavailable
 from shared.core.runs import Handoff, RunState, Thread
-from shared.core.turns import Steered, Turn, TurnStatus
+from shared.core.turns import RunRecord, Steered, Turn, TurnStatus
 from shared.instance.instance import Instance
 from shared.instance.turn_log import LogReader, TurnLog
 from shared.ports import Provider
@@ -158,12 +159,21 @@ def retell(log: TurnLog, turn: Turn) -> None:
             log.say(run_id, run.agent, 0, _last_words(turn, run.agent))
         elif run.text:
             log.say(run_id, run.agent, 0, run.text)
+        _tell_images(log, run)
+    for run in turn.runs:
+        if run.asked_by is not None:
+            _tell_images(log, run)
     for handoff in handoffs:
         _tell_handoff(log, handoff)
     _tell_steered(log, turn, steered, len(turn.own_runs) + 1)
     for call in turn.calls:
         log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, call.kind))
         log.add(PersonAsked(call))
+
+
+def _tell_images(log: TurnLog, run: RunRecord) -> None:
+    for image in run.images:
+        log.add(ImageMade(run.agent, image))
 
 
 def _tell_steered(log: TurnLog, turn: Turn, steered: list[Steered], number: int) -> None:

@@ -65,8 +65,11 @@ TABLE: Mapping[ErrorCode, tuple[int, str]] = {
     ErrorCode.REPLY_NOT_JSON: (502, "The agent was to answer in JSON, and its answer is none."),
     ErrorCode.UNSUPPORTED_REPLY: (
         502,
-        "The agent answered with something that is no text, such as an image, and only text is shown.",
+        "The agent answered with something that cannot be shown: neither text nor an image.",
     ),
+    ErrorCode.IMAGE_TOO_LARGE: (502, "The image is too large to be kept."),
+    ErrorCode.TOO_MANY_IMAGES: (502, "The answer has more images than are kept of one."),
+    ErrorCode.UNSUPPORTED_IMAGE: (502, "The image cannot be read, or is of a kind that is not shown."),
     ErrorCode.HANDOFF_LIMIT: (502, "The agents handed the message on too often."),
     ErrorCode.HANDOFF_LOOP: (502, "The agents handed the message round in a circle."),
     ErrorCode.TOOL_LIMIT: (502, "The agents called too many tools."),

@@ -29,11 +29,20 @@ ERROR = shaped(
     {"details": SOME_OBJECT},
 )
 _SOURCE = shaped({}, {"url": TEXT, "file_id": TEXT, "title": TEXT})
+_IMAGE = shaped(
+    {"image_id": UUID, "bytes": COUNT},
+    {"url": TEXT, "media_type": TEXT, "description": TEXT, "width": COUNT, "height": COUNT}
+    | {"error": shaped({"code": TEXT, "message": TEXT})},
+)
 _RUN = shaped(
     {"run_id": nullable(TEXT), "agent": TEXT, "status": TEXT},
-    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT, "fallback": COUNT, "sources": listed(_SOURCE)},
+    {"text": TEXT, "asked_by": TEXT, "version": COUNT, "model": TEXT, "fallback": COUNT, "sources": listed(_SOURCE)}
+    | {"images": listed(_IMAGE)},
 )
-_REPLY = shaped({"text": TEXT}, {"json": SOME_OBJECT, "json_error": shaped({"code": TEXT, "message": TEXT})})
+_REPLY = shaped(
+    {"text": TEXT},
+    {"images": listed(_IMAGE), "json": SOME_OBJECT, "json_error": shaped({"code": TEXT, "message": TEXT})},
+)
 _HANDOFF = shaped({"from": TEXT, "to": TEXT, "reason": TEXT, "task": TEXT})
 _TURN = {
     "turn_id": UUID,
@@ -143,6 +152,7 @@ _LINE = shaped(
         "steered_into": nullable(UUID),
         "answers_turn_id": nullable(UUID),
         "sources": listed(_SOURCE),
+        "images": listed(_IMAGE),
     }
 )
 _UI_MESSAGE = shaped(
@@ -160,7 +170,11 @@ EXPORT = shaped(
     {
         "user_id": UUID,
         "conversations": listed(
-            shaped(_CONVERSATION | {"project": SOME_OBJECT, "feedback": listed(_RATING), "lines": listed(_LINE)})
+            shaped(
+                _CONVERSATION
+                | {"project": SOME_OBJECT, "feedback": listed(_RATING), "lines": listed(_LINE)}
+                | {"images": listed(shaped({"image_id": UUID, "media_type": TEXT, "base64": TEXT}))}
+            )
         ),
         "agents": listed(reference("Agent")),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,7 +21,7 @@ from shared.core.model import User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.turns import MultitaskStrategy, Turn
-from shared.ports import Accepted, Clock, Store
+from shared.ports import Accepted, Clock, ImagePiece, Store
 
 T = TypeVar("T")
 
@@ -103,6 +103,14 @@ class Dependencies:
 
     async def read(self, work: Awaitable[T]) -> T:
         return await _limited(work, min(READ_SECONDS, self.wait_budget_seconds))
+
+    async def image_pieces(self, user_id: str, image_id: str, first: ImagePiece) -> AsyncIterator[ImagePiece]:
+        """An image to its end, the first piece included. Raises NotFound where it is deleted meanwhile."""
+        piece = first
+        yield piece
+        while piece.end < piece.size:
+            piece = await self.read(self.store.read_image(user_id, image_id, piece.end))
+            yield piece
 
 
 async def _limited(work: Awaitable[T], seconds: float) -> T:

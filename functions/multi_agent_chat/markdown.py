@@ -18,4 +18,6 @@ def line(message: Message) -> str:
     if message.handoff_to is not None:
         notes.append(f"handed over to {message.handoff_to}")
     text = f"\n{message.text}\n" if message.text else ""
+    for image in message.images:
+        text += f"\n*(an image: {image.description or image.image_id})*\n"
     return f"\n**{message.agent or 'You'}** ({', '.join(notes)})\n{text}"

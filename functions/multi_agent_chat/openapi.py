@@ -110,6 +110,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: {EVENT_STREAM: None}, 204: {}},
         query=query_schemas.WAITING,
     ),
+    ("GET", "/images/{id}"): Operation(
+        "an image that an agent has made, as its bytes; where answers name one, `url` is this route",
+        {200: dict.fromkeys(("image/png", "image/jpeg", "image/gif", "image/webp"))},
+    ),
     ("GET", "/me/export"): Operation("everything of the user as one file", {200: _json("Export")}),
     ("DELETE", "/me"): Operation("delete all of the user's conversations and agents, as by DELETE of each", {204: {}}),
     ("GET", "/agents"): Operation("who can answer: everybody's agents and the user's own", {200: _json("AgentList")}),

@@ -16,6 +16,7 @@ from functions.multi_agent_chat import render_agents, render_conversations
 from functions.multi_agent_chat.dependencies import Dependencies
 from shared.core.conversation import Conversation
 from shared.core.errors import NotFound
+from shared.core.images import Image
 
 LISTED = 100  # conversations in one read
 LINES = 500  # of a transcript in one read
@@ -47,9 +48,18 @@ class OwnDataRoutes:
             feedback = await self._deps.read(self._deps.store.read_feedback(user_id, one.conversation_id))
             more = {"project": dict(project), "feedback": [dict(row) for row in feedback]}
             yield between + _text(render_conversations.conversation(one) | more)[:-1] + ', "lines": ['
+            images: list[Image] = []
             with contextlib.suppress(NotFound):  # deleted meanwhile
-                async for page in self._pages(user_id, one.conversation_id):
+                async for page in self._pages(user_id, one.conversation_id, images):
                     yield page
+            yield '], "images": ['
+            for at, image in enumerate(images):
+                yield (", " if at else "") + _text({"image_id": image.image_id, "media_type": image.media_type})[:-1]
+                yield ', "base64": "'
+                with contextlib.suppress(NotFound):
+                    async for piece in self._image(user_id, image.image_id):
+                        yield piece
+                yield '"}'
             yield "]}"
             between = ",\n"
         agents = await self._deps.read(self._deps.store.list_agents(user_id))
@@ -74,8 +84,13 @@ class OwnDataRoutes:
             self._deps.store.list_conversations(user_id, LISTED, before, archived=archived, q=None)
         )
 
-    async def _pages(self, user_id: str, conversation_id: str) -> AsyncIterator[str]:
-        """The transcript as elements of a list, so many of them at a time."""
+    async def _image(self, user_id: str, image_id: str) -> AsyncIterator[str]:
+        first = await self._deps.read(self._deps.store.read_image(user_id, image_id))
+        async for piece in self._deps.image_pieces(user_id, image_id, first):
+            yield piece.data
+
+    async def _pages(self, user_id: str, conversation_id: str, images: list[Image]) -> AsyncIterator[str]:
+        """The transcript as elements of a list, so many of them at a time. Adds to `images` what was drawn there."""
         after_seq, full = 0, True
         while full:
             found = await self._deps.read(
@@ -85,6 +100,7 @@ class OwnDataRoutes:
                 yield ("," if after_seq else "") + ",".join(
                     _text(render_conversations.transcript_line(one)) for one in found
                 )
+                images += [image for line in found for image in line.images if image.fault is None]
                 after_seq = found[-1].seq
             full = len(found) == LINES
 

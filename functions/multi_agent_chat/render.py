@@ -9,6 +9,7 @@ from functions.asgi.errors import sentence_of
 from functions.multi_agent_chat import tool_values
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, TurnFailed
+from shared.core.images import Image
 from shared.core.model import JsonObject
 from shared.core.person_calls import PersonCall
 from shared.core.redaction import shown_id
@@ -50,6 +51,8 @@ def _reply(turn: Turn) -> dict[str, Any] | None:
     if turn.reply is None:
         return None
     reply: dict[str, Any] = {"text": turn.reply}
+    if turn.images:
+        reply["images"] = [image(one) for one in turn.images]
     if turn.structured_at is not None:
         value = tool_values.came_of_it(turn.reply[turn.structured_at :])
         if isinstance(value, dict):
@@ -73,6 +76,8 @@ def _run(run: RunRecord, quoting: bool) -> dict[str, Any]:
         shown["fallback"] = run.fallback
     if quoting and run.sources:
         shown["sources"] = [source(one) for one in run.sources]
+    if quoting and run.images:
+        shown["images"] = [image(one) for one in run.images]
     return shown
 
 
@@ -80,6 +85,17 @@ def source(value: Source) -> dict[str, Any]:
     """What is cited: by an address, or as a file of the provider's."""
     named = {"url": value.url} if value.url is not None else {"file_id": shown_id(value.file_id)}
     return named | ({} if value.title is None else {"title": value.title})
+
+
+def image(value: Image) -> dict[str, Any]:
+    """Where its bytes are, as a route of this function; or why there are none."""
+    shown: dict[str, Any] = {"image_id": value.image_id, "bytes": value.size}
+    if value.fault is None:
+        shown |= {"url": f"/images/{value.image_id}", "media_type": value.media_type}
+    else:
+        shown["error"] = {"code": value.fault.value, "message": sentence_of(value.fault)}
+    optional = {"description": value.description, "width": value.width, "height": value.height}
+    return shown | {name: one for name, one in optional.items() if one is not None}
 
 
 def handoff_made(handoff: Handoff, quoting: bool = True) -> dict[str, Any]:

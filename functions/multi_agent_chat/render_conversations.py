@@ -54,6 +54,7 @@ def transcript_line(value: Message) -> dict[str, Any]:
     shown = {
         "calls": [placed_call(call) for call in value.calls],
         "sources": [render.source(one) for one in value.sources],
+        "images": [render.image(one) for one in value.images],
     }
     return asdict(value) | shown
 

@@ -12,22 +12,25 @@ from functions.multi_agent_chat.agent_routes import AgentRoutes
 from functions.multi_agent_chat.conversation_routes import ConversationRoutes
 from functions.multi_agent_chat.dependencies import Dependencies
 from functions.multi_agent_chat.hook_routes import HookRoutes
+from functions.multi_agent_chat.image_routes import ImageRoutes
 from functions.multi_agent_chat.own_data_routes import OwnDataRoutes
 from functions.multi_agent_chat.read_routes import ReadingRoutes
 from functions.multi_agent_chat.stats_routes import StatsRoutes
 from functions.multi_agent_chat.turn_routes import TurnRoutes
 
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 OFFERS = {  # all others: JSON
     "/": (JSON, EVENT_STREAM),
     "/conversations/{id}/messages": (JSON, MARKDOWN),
     "/conversations/{id}/stream": (EVENT_STREAM,),
     "/{id}/stream": (EVENT_STREAM,),
+    "/images/{id}": IMAGES,
 }
 
 
 def router(deps: Dependencies) -> Router:
     turns, conversations, hooks = TurnRoutes(deps), ConversationRoutes(deps), HookRoutes(deps)
-    agents = AgentRoutes(deps)
+    agents, images = AgentRoutes(deps), ImageRoutes(deps)
     own_data, reading, stats = OwnDataRoutes(deps), ReadingRoutes(deps), StatsRoutes(deps)
     table: Mapping[str, Mapping[str, Handler]] = {
         "/": {"POST": turns.take_turn},
@@ -44,6 +47,7 @@ def router(deps: Dependencies) -> Router:
         "/conversations/{id}/rotate": {"POST": conversations.rotate_conversation},
         "/conversations/{id}/messages": {"GET": conversations.list_messages},
         "/conversations/{id}/stream": {"GET": turns.follow_conversation},
+        "/images/{id}": {"GET": images.get_image},
         "/me": {"DELETE": own_data.delete_all},
         "/me/export": {"GET": own_data.export},
         "/agents": {"GET": agents.list_agents, "POST": agents.create_agent},

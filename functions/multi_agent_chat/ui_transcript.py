@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from functions.multi_agent_chat import tool_values
+from functions.multi_agent_chat import render, tool_values
+from shared.core.images import Image
 from shared.core.model import Message, PlacedCall
 from shared.core.runs import Source
 from shared.core.tool_messages import is_error
@@ -53,10 +54,23 @@ def _parts(line: Message) -> list[dict[str, Any]]:
         said = max(said, call.at)
         parts.append(_tool(line, call))
     parts += _words(line.text[said:])
+    parts += [image_part(image) for image in line.images]
     parts += [source_part(source) for source in line.sources]
     if line.handoff_to is not None:
         parts.append({"type": "data-handoff", "data": {"from": line.agent, "to": line.handoff_to}})
     return parts
+
+
+PROVIDER = "multi-agent-chat"  # whose metadata a part carries, in the AI SDK's words
+
+
+def image_part(image: Image) -> dict[str, Any]:
+    """As the AI SDK has a file, in messages and in streams; as data of our own where there is nothing to be fetched."""
+    shown = render.image(image)
+    if image.fault is not None:
+        return {"type": "data-image", "id": image.image_id, "data": shown}
+    address = {"mediaType": shown.pop("media_type"), "url": shown.pop("url")}
+    return {"type": "file", **address, "providerMetadata": {PROVIDER: shown}}
 
 
 def source_part(source: Source) -> dict[str, Any]:

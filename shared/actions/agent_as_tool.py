@@ -12,12 +12,13 @@ from shared.core.handoff import Question
 from shared.core.model import Agent
 from shared.core.pace import CONFLICT_GROWTH, Pace, retry_pause
 from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage, allowed_by
-from shared.core.tool_messages import error_output
+from shared.core.tool_messages import error_output, told_to_asker
 from shared.core.turns import RunRecord, RunStart, safety_identifier
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch
 from shared.runs.follow import WORDS_LAG_SECONDS, RunLooks, with_words
+from shared.runs.kept_images import keep_images
 from shared.runs.submit import submit_outputs
 from shared.runs.waits import PlainWaits
 
@@ -82,6 +83,7 @@ class AgentAsTool:
         steps: list[Step] = []
         for _ in range(MAX_RUNS):
             state = await self._ended(thread, state)
+            state = await keep_images(self._hold, self._instance, state, self._agent.slug, in_keep=True)
             await self._note(state)
             if not state.waits_for_outputs:
                 break
@@ -101,8 +103,8 @@ class AgentAsTool:
                 state = await submit_outputs(
                     self._provider, thread, state, self._hold.turn.turn_id, outputs, self._waits
                 )
-        if state.status == RunStatus.COMPLETED and state.text.strip():
-            return state.text
+        if state.status == RunStatus.COMPLETED and (answer := told_to_asker(state)):
+            return answer
         return error_output("agent_failed", f"The agent ended without an answer ({state.status}).")
 
     async def _resumed(self, scratch: Scratch | None) -> tuple[Thread, RunState] | None:
@@ -215,7 +217,15 @@ class AgentAsTool:
 
     def _record_of(self, state: RunState, status: str) -> RunRecord:
         asked, by = self._agent, self._hold.agent.slug
-        return RunRecord(state.run_id, asked.slug, status, asked_by=by, version=asked.version, model=asked.model)
+        return RunRecord(
+            state.run_id,
+            asked.slug,
+            status,
+            asked_by=by,
+            version=asked.version,
+            model=asked.model,
+            images=state.kept_images,
+        )
 
     async def _note(self, state: RunState) -> None:
         if state.waits_for_outputs and not self._provider.outputs_start_run:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.core.images import Image
 from shared.core.person_calls import PersonCall, PersonCallKind
 
 
@@ -38,6 +39,7 @@ class EventName(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     RUN_DROPPED = "run.dropped"  # the turn had its answer already
     MESSAGE_DELTA = "message.delta"
+    IMAGE_MADE = "image.made"
     TOOL_CALLED = "tool.called"
     TOOL_ANSWERED = "tool.answered"
     PERSON_ASKED = "person.asked"
@@ -105,6 +107,15 @@ class MessageDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageMade:
+    """A run of `agent` has made an image, which is on record."""
+
+    name: ClassVar[EventName] = EventName.IMAGE_MADE
+    agent: str
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCalled:
     """The agent calls a function, or asks another agent (`ask_<slug>`). `arguments` is the model's own text."""
 
@@ -161,6 +172,7 @@ ChatEvent = (
     | RunConflicted
     | RunStarted
     | MessageDelta
+    | ImageMade
     | ToolCalled
     | PersonAsked
     | ToolAnswered

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from shared.core.images import Image
 from shared.core.runs import Source, ToolSpec
 
 JsonObject = Mapping[str, Any]
@@ -131,3 +132,4 @@ class Message:
     steered_into: str | None = None  # the turn that was being answered as this message joined it
     answers_turn_id: str | None = None  # of an agent's line: the message that its turn was steered by last before it
     sources: tuple[Source, ...] = ()  # that its words cite
+    images: tuple[Image, ...] = ()  # that its agent made

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.error_codes import ErrorCode
+from shared.core.images import Image, MadeImage
 
 
 class RunStatus:
@@ -130,7 +131,9 @@ class RunState:
     refusal: ErrorCode | None = None  # what that means, where a create would have been refused for the same reason
     retry_after_seconds: float | None = None  # of one that failed: when to come back, where the provider says so
     sources: tuple[Source, ...] = ()  # what its words cite, each once
-    unshown: str | None = None  # what the answer is made of where it holds no text, such as an image
+    images: tuple[MadeImage, ...] = ()  # that it has made and that are still to be kept
+    kept_images: tuple[Image, ...] = ()  # those that are on record
+    unshown: str | None = None  # what the answer holds that is neither text nor a whole image, such as audio
     poll_after_seconds: float | None = None  # the provider's hint when to ask again
     cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
     thread_id: str | None = None  # the thread the server says it used: not always the one it was given

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from shared.core.model import Agent, Peer
 from shared.core.person_calls import ASK_USER
-from shared.core.runs import ToolCall, ToolOutput, ToolSpec
+from shared.core.runs import RunState, ToolCall, ToolOutput, ToolSpec
 
 TRANSFER, ASK = "transfer_to_", "ask_"
 
@@ -28,6 +28,13 @@ def refused_call(call: ToolCall, code: str, message: str) -> ToolOutput:
 
 def error_output(code: str, message: str) -> str:
     return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+
+
+def told_to_asker(run: RunState) -> str:
+    """What an agent that asked another is told of its answer: the words, and that the user sees what was drawn."""
+    shown = [image.description or "an image" for image in run.kept_images if image.fault is None]
+    notes = [f"[Made an image, which is shown to the user: {one}]" for one in shown]
+    return "\n\n".join([run.text] * bool(run.text.strip()) + notes)
 
 
 # Its holder was stopped at some moment, which may have been after the call was carried out.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from shared.core.images import Image
 from shared.core.model import Agent, JsonObject, Message
 from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff, Source, Step, Thread, ToolOutput, ToolSpec, Usage
@@ -138,6 +139,7 @@ class RunRecord:
     model: str | None = None
     sources: tuple[Source, ...] = ()  # what its words cite
     fallback: int | None = None  # which of the agent's fallbacks it was, counted from one
+    images: tuple[Image, ...] = ()  # that it has made
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,11 @@ class Turn:
         return tuple(
             (run.run_id or f"{self.turn_id}.{number}", run) for number, run in enumerate(self.own_runs, start=1)
         )
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What its runs have drawn, those of agents that were asked as tools included."""
+        return tuple(image for run in self.runs for image in run.images)
 
     @property
     def leading_id(self) -> str:

@@ -13,6 +13,7 @@ from shared.ports.records import Deletion as Deletion
 from shared.ports.records import Ended as Ended
 from shared.ports.records import Expiry as Expiry
 from shared.ports.records import HeadRun as HeadRun
+from shared.ports.records import ImagePiece as ImagePiece
 from shared.ports.records import Lease as Lease
 from shared.ports.records import LeftRun as LeftRun
 from shared.ports.records import Lessee as Lessee

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.breaker import FailedChoice, ProvenChoice
 from shared.core.error_codes import ErrorCode
@@ -148,6 +148,21 @@ class Scratch:
 
     thread: Thread
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePiece:
+    """Some of an image's bytes, in base64: of all but the last piece so many that pieces can be put together."""
+
+    media_type: str
+    size: int  # bytes of the whole image
+    start: int  # of this piece in it
+    data: str = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        """Where the next piece begins; `size` where there is none."""
+        return self.start + len(self.data) * 3 // 4 - self.data.count("=", -2)
 
 
 @dataclass(frozen=True, slots=True)

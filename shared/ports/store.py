@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from shared.ports.agents import Agents
+from shared.ports.image_store import ImageStore
 from shared.ports.left_records import LeftRecords
 from shared.ports.outbox import Outbox
 from shared.ports.turn_queue import TurnQueue
@@ -12,10 +13,10 @@ from shared.ports.turn_statistics import TurnStatistics
 from shared.ports.user_conversations import UserConversations
 
 # The migration that this code was written for. A database whose version sorts before it lacks what is called here.
-SCHEMA_VERSION = "20261129000355"
+SCHEMA_VERSION = "20261129000400"
 
 
-class Store(TurnQueue, UserConversations, Agents, LeftRecords, TurnStatistics, Outbox, Protocol):
+class Store(TurnQueue, UserConversations, Agents, ImageStore, LeftRecords, TurnStatistics, Outbox, Protocol):
     """The queue, which is the transcript. Raises StoreUnavailable beside what each method names.
 
     Every call is safe to repeat when its answer was lost, and the adapter does so a bounded number of times.

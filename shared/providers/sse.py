@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""The most that one line, or one event, may hold: the last event of a run carries all that it said."""
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""The most that one line, or one event, may hold: the last event of a run carries all that it said and drew."""
 
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_ERROR_BYTES = 256 * 1024
+TOO_LARGE = "size"  # what the details of an error are `about` where an answer was larger than that
 CONNECT_SECONDS = 3.0
 
 
@@ -207,7 +208,8 @@ async def _bounded_body(response: httpx.Response) -> bytes:
         parts += part
         if len(parts) > limit:
             if response.is_success:
-                raise OutcomeUnknown("The provider's answer is too large to be read.", status=response.status_code)
+                told = "The provider's answer is too large to be read."
+                raise OutcomeUnknown(told, status=response.status_code, details={"about": TOO_LARGE})
             del parts[limit:]
             break
     return bytes(parts)

@@ -99,7 +99,7 @@ async def with_words(
     looks: RunLooks, run: RunState, said: Callable[[RunState], str], clock: Clock, words_by: float
 ) -> RunState:
     """A completed run with its words, by `words_by`: lists of messages were seen to lag behind the end of their run."""
-    while not said(run).strip() and run.unshown is None and clock.now() < words_by:
+    while not (said(run).strip() or run.images or run.kept_images or run.unshown) and clock.now() < words_by:
         await looks.pause(words_by - clock.now())
         try:
             seen = await looks.look()

@@ -57,7 +57,7 @@ class RunLookup:
     async def _find_answer(self, own: tuple[str, ...]) -> RunState | events.RunNotFound | events.LookFailed:
         """An answer of this turn that is none of `own`: runs, or the last items they left."""
         found = await self._find(lambda start: replace(start, known_run_ids=(*start.known_run_ids, *own)))
-        if isinstance(found, RunState) and (found.status != RunStatus.COMPLETED or not found.text.strip()):
+        if isinstance(found, RunState) and (found.status != RunStatus.COMPLETED or not _answers(found)):
             return events.RunNotFound()
         return found
 
@@ -128,6 +128,10 @@ class RunLookup:
 
     def _is_new(self, run: RunState) -> bool:
         return run.run_id not in {record.run_id for record in self._hold.turn.runs}
+
+
+def _answers(run: RunState) -> bool:
+    return bool(run.text.strip() or run.images)
 
 
 async def answer_left_in_thread(hold: HeldTurn, provider: Provider, requests: RunRequests) -> RunState | None:

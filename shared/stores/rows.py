@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared.core.conversation import Conversation
+from shared.core.error_codes import ErrorCode
+from shared.core.images import Image
 from shared.core.model import Agent, Fallback, JsonObject, Message, Peer, PlacedCall, Scope, ScopeKind
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff, Source, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage, allowed_by
@@ -20,7 +22,7 @@ from shared.core.turns import (
     Turn,
     TurnStatus,
 )
-from shared.ports import HeadRun, Orphan, Peek, Scratch
+from shared.ports import HeadRun, ImagePiece, Orphan, Peek, Scratch
 
 
 def read_turn(row: JsonObject) -> Turn:
@@ -112,11 +114,29 @@ def read_agent(row: JsonObject) -> Agent:
 def _run(row: JsonObject) -> RunRecord:
     optional = {name: row.get(name) for name in ("text", "asked_by", "version", "model", "fallback")}
     sources = tuple(read_source(one) for one in row.get("sources", ()))
-    return RunRecord(row["run_id"], row["agent"], row["status"], **optional, sources=sources)
+    images = tuple(_image(one) for one in row.get("images", ()))
+    return RunRecord(row["run_id"], row["agent"], row["status"], **optional, sources=sources, images=images)
 
 
 def read_source(row: JsonObject) -> Source:
     return Source(row.get("url"), row.get("file_id"), row.get("title"))
+
+
+def _image(row: JsonObject) -> Image:
+    fault = row.get("fault")
+    return Image(
+        image_id=row["image_id"],
+        media_type=row.get("media_type"),
+        size=row["size"],
+        description=row.get("description"),
+        width=row.get("width"),
+        height=row.get("height"),
+        fault=None if fault is None else ErrorCode(fault),
+    )
+
+
+def read_image_piece(row: JsonObject) -> ImagePiece:
+    return ImagePiece(row["media_type"], row["size"], row["start"], row["data"])
 
 
 def _handoff(row: JsonObject) -> Handoff:
@@ -205,6 +225,7 @@ def read_message(row: JsonObject) -> Message:
         steered_into=row["steered_into"],
         answers_turn_id=row["answers_turn_id"],
         sources=tuple(read_source(one) for one in row["sources"]),
+        images=tuple(_image(one) for one in row["images"]),
     )
 
 

@@ -51,11 +51,13 @@ class DatabaseCalls(Protocol):
         rank: Rank = Rank.LOOK,
         refusable: bool = False,
         in_crowd: Mapping[str, Any] = _UNCHANGED,
+        seconds: float | None = None,
         **arguments: Any,
     ) -> T:
         """`rank` is the call's place in line, which turns `refusable` ones away where it is too long.
 
         `in_crowd` are the arguments that change where the call is sent while many messages wait to be accepted.
+        `seconds`: for a call with its attempts, where they are not as many as for all others.
         """
         ...
 
@@ -89,6 +91,7 @@ class Rpc:
         rank: Rank = Rank.LOOK,
         refusable: bool = False,
         in_crowd: Mapping[str, Any] = _UNCHANGED,
+        seconds: float | None = None,
         **arguments: Any,
     ) -> T:
         """What `read` makes of the answer; what it raises of our own passes. Raises StoreUnavailable, StoreRefused.
@@ -97,23 +100,25 @@ class Rpc:
         its place in the lane first, within its caller's own deadline: ChatError (`overloaded`) where it is refused.
         """
         if self._lane is None:
-            return await self._call(function, read, arguments)
+            return await self._call(function, read, arguments, seconds or self._call_seconds)
         async with self._lane.place(rank, refusable=refusable):
             if self._lane.crowded:
                 arguments |= in_crowd
-            return await self._call(function, read, arguments)
+            return await self._call(function, read, arguments, seconds or self._call_seconds)
 
-    async def _call(self, function: str, read: Callable[[JsonObject], T], arguments: Mapping[str, Any]) -> T:
+    async def _call(
+        self, function: str, read: Callable[[JsonObject], T], arguments: Mapping[str, Any], seconds: float
+    ) -> T:
         parameters = {f"p_{name}": storable(value) for name, value in arguments.items()}
         attempts, seen = 0, "TimeoutError"
         answer: ErrorAnswer | None = None
         try:
-            async with asyncio.timeout(self._call_seconds):
+            async with asyncio.timeout(seconds):
                 for pause in (*BACKOFF_SECONDS, None):
                     attempts, answer = attempts + 1, None
                     try:
                         # half of the deadline: one answer that never comes leaves time to ask again
-                        async with asyncio.timeout(self._call_seconds / 2):
+                        async with asyncio.timeout(seconds / 2):
                             response = await self._send(function, parameters)
                         if response.is_success:
                             return read(response.json())

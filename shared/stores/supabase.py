@@ -6,12 +6,13 @@ from shared.stores.agent_rows import AgentRows
 from shared.stores.answers import by_outcome
 from shared.stores.conversation_rows import ConversationRows
 from shared.stores.counted_turns import CountedTurns
+from shared.stores.image_rows import ImageRows
 from shared.stores.left_rows import LeftRows
 from shared.stores.outbox_rows import OutboxRows
 from shared.stores.queue_rows import QueueRows
 
 
-class SupabaseStore(QueueRows, ConversationRows, AgentRows, LeftRows, CountedTurns, OutboxRows):
+class SupabaseStore(QueueRows, ConversationRows, AgentRows, ImageRows, LeftRows, CountedTurns, OutboxRows):
     """`rpc` calls functions of the database, each within a deadline of its own."""
 
     async def ping(self) -> bool:

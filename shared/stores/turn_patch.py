@@ -70,6 +70,8 @@ def _run(run: RunRecord) -> dict[str, Any]:
     always: dict[str, Any] = {"run_id": run.run_id, "agent": run.agent, "status": run.status}
     if run.sources:
         always["sources"] = [_given(asdict(source)) for source in run.sources]
+    if run.images:
+        always["images"] = [_given(asdict(image)) for image in run.images]
     return always | _given(optional)
 
 

@@ -117,6 +117,11 @@ def said(hold: HeldTurn, run: RunState | None, words: str = "") -> str:
     return said_since_handoff(hold.agent.slug, hold.steps[steered:], run_id, heard)
 
 
+def has_images(hold: HeldTurn, run: RunState) -> bool:
+    """Whether the agents have drawn anything that is on record: an answer without words then."""
+    return any(image.fault is None for image in (*run.kept_images, *hold.turn.images))
+
+
 def _last_words_at(hold: HeldTurn, run: RunState, reply: str) -> int:
     """Where in the reply the words behind the last calls begin: what was said before them is under no schema."""
     last = hold.steps[-1] if hold.steps else None

@@ -12,6 +12,7 @@ from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider
 from shared.runs.follow import WORDS_LAG_SECONDS, RunLooks, with_words
+from shared.runs.kept_images import keep_images
 from shared.runs.start import CONTENTS, RunRequests
 from shared.turn import outcome
 from shared.turn.fallback import fall_back
@@ -41,9 +42,10 @@ class RunEnd:
             provider, hold.thread_or_new(provider), hold.turn.run_id, hold.turn.turn_id, hold, clock, self._pace
         )
         run = await with_words(looks, run, lambda seen: outcome.said(hold, seen), clock, words_by)
-        if (reply := outcome.said(hold, run)).strip():
+        run = await keep_images(hold, self._instance, run, hold.agent.slug)  # which may be as late as words
+        if (reply := outcome.said(hold, run)).strip() or outcome.has_images(hold, run):
             await outcome.complete(hold, run, reply, in_thread=provider.keeps_threads)
-        elif run.unshown is not None:
+        elif run.unshown is not None or run.kept_images:
             await outcome.fail(hold, ErrorCode.UNSUPPORTED_REPLY, run)
         elif words_by == deadline:
             hold.log(EventName.TURN_DETACHED)  # the next holder looks for its words again

@@ -22,6 +22,7 @@ from shared.held_turn import HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import HeadRun, LeftRun, Lessee, Peek, Provider
 from shared.runs.follow import Verdict, follow
+from shared.runs.kept_images import keep_images
 from shared.runs.left_run import end_left_run
 from shared.runs.lookup import answer_left_in_thread
 from shared.runs.start import RunRequests
@@ -215,6 +216,7 @@ class TurnServer:
 
     async def _ended(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
         hold.log(EventName.RUN_ENDED, run_id=run.run_id, status=run.status, code=run.error_code)
+        run = await keep_images(hold, self._instance, run, hold.agent.slug)
         provider = self.provider(hold.agent.provider)
         if run.waits_for_outputs or hold.has_handed_over(provider):
             return await self._act(hold, run, deadline)

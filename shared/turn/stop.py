@@ -16,6 +16,7 @@ from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, TurnUpdate
 from shared.runs.cancel import CancelResult, end_run
+from shared.runs.kept_images import keep_images
 from shared.runs.start import RunRequests
 from shared.turn import outcome
 
@@ -43,7 +44,10 @@ class TurnStop:
             step = hold.steps[-1]  # it has ended long ago, and may not be shown any more
             ended = RunState(step.run_id, RunStatus.REQUIRES_ACTION, text=step.text, tool_calls=step.calls)
             return CancelResult(ended)
-        return await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
+        ending = await end_run(hold, self._provider(hold), self._instance.clock, self._pace, patience_seconds)
+        if ending.run is None:
+            return ending
+        return replace(ending, run=await keep_images(hold, self._instance, ending.run, hold.agent.slug))
 
     async def fail_with_open_run(self, hold: HeldTurn, code: ErrorCode, run: RunState | None) -> RunState | None:
         """The turn fails with its run still open: end that run, or leave its thread to it.
@@ -76,7 +80,8 @@ class TurnStop:
         answered = self._has_answered(hold, ending)
         if ending.run is not None and self._ended_with_calls(hold, ending.run):
             ending = replace(ending, run=replace(ending.run, status=RunStatus.COMPLETED))
-        if ending.run is not None and answered and (reply := outcome.said(hold, ending.run)).strip():
+        reply = "" if ending.run is None else outcome.said(hold, ending.run)
+        if ending.run is not None and answered and (reply.strip() or outcome.has_images(hold, ending.run)):
             await outcome.complete(hold, ending.run, reply, in_thread=self._provider(hold).keeps_threads)
         elif not hold.turn.cancel_requested:
             await outcome.fail(hold, ErrorCode.TURN_EXPIRED, ending.run, forget_thread=stray)

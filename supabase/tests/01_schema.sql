@@ -5,7 +5,7 @@ select plan(21);
 select tables_are('public', array['chat_agents', 'chat_conversations', 'chat_turns', 'chat_messages', 'chat_tool_calls',
   'chat_person_calls', 'chat_scratch_threads', 'chat_projects', 'chat_threads', 'chat_deleted_conversations', 'chat_deleted_keys',
   'chat_left_runs', 'chat_turn_streams', 'chat_turn_events', 'chat_webhooks', 'chat_feedback', 'chat_remote_objects',
-  'chat_breakers']);
+  'chat_breakers', 'chat_images']);
 
 select functions_are('public', array[
   'chat_submit_turn', 'chat_claim_turn', 'chat_release_lease', 'chat_advance_turn', 'chat_withdraw_turn',
@@ -17,6 +17,7 @@ select functions_are('public', array[
   'chat_create_agent', 'chat_change_agent', 'chat_delete_agent',
   'chat_follow_conversation', 'chat_note_stream',
   'chat_take_webhooks', 'chat_drop_webhook', 'chat_find_run', 'chat_tidy_events', 'chat_get_statistics', 'chat_list_watched', 'chat_get_timeline', 'chat_list_feedback', 'chat_read_feedback',
+  'chat_keep_image', 'chat_read_image',
   'chat_read_project', 'chat_write_project', 'chat_ping', 'chat_schema_version']);
 
 select is_empty($$

@@ -90,6 +90,7 @@ select is(jsonb_object_agg(relname, columns), jsonb_build_object(
   'chat_conversations', 'user_id id scope_kind scope_key title active_agent '
     'preview read_seq unread archived_at last_message_at created_at updated_at',
   'chat_feedback', 'turn_id user_id conversation_id good comment created_at',
+  'chat_images', 'user_id id turn_id media_type created_at',
   'chat_messages',
     'id user_id conversation_id seq turn_id turn_seq role agent part handoff_to text partial created_at',
   'chat_person_calls',

@@ -1,6 +1,6 @@
 -- Two users with the same conversation id: each reads their own rows and cannot tell that there are others.
 begin;
-select plan(16);
+select plan(18);
 
 insert into public.chat_conversations (user_id, id, title, active_agent, last_message_at, created_at, updated_at)
 select u::uuid, '00000000-0000-4000-8000-00000000000c', 'a title', 'orchestrator', now(), now(), now()
@@ -21,6 +21,8 @@ insert into public.chat_person_calls (turn_id, call_id, user_id, number, kind, n
 select id, 'call', user_id, 1, 'question', 'ask_user', text, now(), now() from public.chat_turns;
 insert into public.chat_projects (user_id, conversation_id, title, updated_at)
 select user_id, conversation_id, text, now() from public.chat_turns;
+insert into public.chat_images (id, user_id, turn_id, media_type, bytes, created_at)
+select gen_random_uuid(), user_id, id, 'image/png', '\x00', now() from public.chat_turns;
 insert into public.chat_agents (owner_id, slug, name, model)
 values ('00000000-0000-4000-8000-00000000000a', 'mine', 'A''s own', 'm'),
        ('00000000-0000-4000-8000-00000000000b', 'mine', 'B''s own', 'm');
@@ -44,6 +46,7 @@ from (values
   ('select turn_id::text from public.chat_tool_calls', '00000000-0000-4000-8000-0000000000a1'),
   ('select title from public.chat_projects', 'A says'),
   ('select arguments from public.chat_person_calls', 'A says'),
+  ('select turn_id::text from public.chat_images', '00000000-0000-4000-8000-0000000000a1'),
   ('select name from public.chat_agents where owner_id is not null', 'A''s own')) as t (sql, a);
 
 select is(pg_temp.seen_by('00000000-0000-4000-8000-00000000000b', sql), '{}', 'B does not see A''s: ' || sql)
@@ -54,6 +57,7 @@ from (values
   ('select call_id from public.chat_tool_calls where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
   ('select title from public.chat_projects where title = ''A says'''),
   ('select call_id from public.chat_person_calls where arguments = ''A says'''),
+  ('select media_type from public.chat_images where turn_id = ''00000000-0000-4000-8000-0000000000a1'''),
   ('select name from public.chat_agents where name = ''A''''s own''')) as t (sql);
 
 select is(

@@ -22,6 +22,7 @@ Answer = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = sorted((ROOT / "supabase/migrations").glob("*.sql"))
 SEED = ROOT / "supabase/seed.sql"
+IMAGE: dict[str, Any] = {"image": "00000000-0000-8000-a000-000000000001", "media_type": "image/png", "data": "aGk="}
 # The clock of the queue, with a hand on it: tests let time pass by moving it.
 CLOCK = """
 create table chat_internal.test_clock (shift interval not null);

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.db.database import Answer, Chat, new_id
+from tests.db.database import IMAGE, Answer, Chat, new_id
 from tests.db.test_waiting import CALLS, waiting
 
 VOLATILE = {"waited_ms", "cancelling_ms", "starting_ms", "running_ms", "working_ms", "remaining_ms", "retry_ms"}
@@ -37,7 +37,8 @@ def world(chat: Chat) -> list[Any]:
     streams = "select to_jsonb(s) as row from public.chat_turn_streams s where user_id = %s order by turn_id"
     events = """select to_jsonb(e) as row from public.chat_turn_events e join public.chat_turns t on t.id = e.turn_id
                 where t.user_id = %s order by e.number"""
-    queries = (conversations, turns, lines, calls, agents, threads, projects, ended, streams, events)
+    images = "select to_jsonb(i) as row from public.chat_images i where user_id = %s"
+    queries = (conversations, turns, lines, calls, agents, threads, projects, ended, streams, events, images)
     return [chat.db.rows(query, chat.user) for query in queries]
 
 
@@ -108,6 +109,10 @@ def scratch(chat: Chat) -> dict[str, Any]:
     return under_way(chat) | {"call": "call", "provider": "responses", "thread": new_id(), "run": None}
 
 
+def image(chat: Chat) -> dict[str, Any]:
+    return under_way(chat) | IMAGE
+
+
 def over(chat: Chat) -> dict[str, Any]:
     """The thread of an asked agent whose turn is over."""
     kept = scratch(chat)
@@ -166,6 +171,7 @@ CASES: list[tuple[str, Callable[[Chat], dict[str, Any]]]] = [
         lambda chat: {name: given for name, given in own_agent(chat).items() if name in ("user", "agent")},
     ),
     ("chat_keep_scratch", scratch),
+    ("chat_keep_image", image),
     ("chat_list_ended_threads", over),
     ("chat_drop_thread", given_up),
     ("chat_defer_thread", given_up),

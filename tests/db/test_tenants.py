@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.db.database import Chat, Database, Session, new_id
+from tests.db.database import IMAGE, Chat, Database, Session, new_id
 
 Prepared = tuple[str, dict[str, Any]]  # a function and its arguments
 RUN = json.dumps({"run": {"run_id": "r", "agent": "orchestrator", "status": "in_progress"}})
@@ -38,6 +38,7 @@ select jsonb_build_array(
   (select jsonb_agg(to_jsonb(r) order by r.seq) from public.chat_messages r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.call_id) from public.chat_tool_calls r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r)) from public.chat_projects r where r.user_id = %(user)s),
+  (select jsonb_agg(to_jsonb(r) order by r.id) from public.chat_images r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.thread_id) from public.chat_threads r where r.user_id = %(user)s),
   (select jsonb_agg(to_jsonb(r) order by r.turn_id) from public.chat_turn_streams r where r.user_id = %(user)s),
   (select jsonb_agg(jsonb_build_array(e.name, e.agent, e.run_id, e.tool, e.code, e.other_turn_id, e.nth,
@@ -295,6 +296,15 @@ def judged(chat: Case) -> None:
     judge(chat.db, chat, answered(chat))
 
 
+def drawn(chat: Case) -> Prepared:
+    chat.db.call("chat_keep_image", **chat.fence(running(chat)), **IMAGE)
+    return "chat_read_image", {"user": chat.user, "image": IMAGE["image"], "start": 0}
+
+
+def image_of_the_twin(chat: Case) -> str:
+    return str(chat.db.rows("select id::text from public.chat_images where user_id <> %s", chat.user)[0]["id"])
+
+
 def of(function: str, **more: Any) -> Callable[[Case], Prepared]:
     return lambda chat: (function, chat.here(**more))
 
@@ -447,6 +457,13 @@ CASES: dict[str, Callable[[Case], Prepared]] = {
     "a project read": then(project, of("chat_read_project")),
     "no project read": of("chat_read_project"),
     "feedback read": then(judged, of("chat_read_feedback")),
+    "an image kept": lambda chat: ("chat_keep_image", chat.fence(running(chat)) | IMAGE),
+    "an image of the twin's turn kept": stranger("chat_keep_image", IMAGE),
+    "an image under the twin's lease kept": stranger("chat_keep_image", IMAGE, epoch=True),
+    "an image read": drawn,
+    "the twin's image read": lambda chat: (
+        "chat_read_image", {"user": chat.user, "image": image_of_the_twin(chat), "start": 0}
+    ),
     "a project written": then(running, of("chat_write_project", patch='{"script": "mine"}')),
     "a project of no conversation written": of("chat_write_project", patch='{"script": "mine"}'),
     "a message to what the twin deleted": lambda chat: chat.message(conversation=GONE),
@@ -515,6 +532,7 @@ def make_twin(db: Database, conversation: str) -> tuple[Chat, str, int]:
     for patch in (before, '{"forget_thread": true}', thread):
         twin.advance(head["epoch"], head["turn"]["turn_id"], "running", patch, lease_ms=3_600_000)
     twin.fenced("chat_begin_tool_call", **fence, call="twin's", name="tool", op="op")
+    twin.fenced("chat_keep_image", **fence, **IMAGE | {"image": new_id()})
     done: dict[str, Any] = {"call": "twin's, done"}
     twin.fenced("chat_begin_tool_call", **fence, **done, name="tool", op="op")
     twin.fenced("chat_finish_tool_call", **fence, **done, output="twin's")

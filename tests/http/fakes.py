@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -12,13 +13,15 @@ from shared.core.chat_events import ChatEvent
 from shared.core.conversation import Conversation
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import Conflict, NotFound, StoreFault, StoreUnavailable
+from shared.core.images import Image
 from shared.core.model import Agent, JsonObject, Message, Scope, ScopeKind, User
 from shared.core.new_message import NewMessage
 from shared.core.person_calls import PersonAnswer
 from shared.core.runs import Usage
 from shared.core.turns import MultitaskStrategy, RunRecord, Turn, TurnStatus
-from shared.ports import SCHEMA_VERSION, Accepted, Peek
+from shared.ports import SCHEMA_VERSION, Accepted, ImagePiece, Peek
 
+PIECE_BYTES = 300  # of an image, in one read
 REPLY = "Once upon a time ..."
 
 
@@ -114,6 +117,8 @@ class FakeChat:
         self.asks: list[tuple[User, NewMessage, float]] = []
         self.waits: list[tuple[str, float]] = []
         self.calls: list[tuple[Any, ...]] = []
+        self.images: dict[tuple[str, str], bytes] = {}
+        self.drawn: tuple[Image, ...] = ()  # at the last line of each transcript
         self.taken: dict[str, Any] = {}
         self.replayed = False
         self.accepts_first = False  # and says so before it goes on
@@ -298,6 +303,13 @@ class FakeChat:
     async def read_project(self, user_id: str, conversation_id: str) -> JsonObject:
         return {"title": None, "script": None, "scenes": []}
 
+    async def read_image(self, user_id: str, image_id: str, start: int = 0) -> ImagePiece:
+        if (user_id, image_id) not in self.images:
+            raise NotFound
+        content = self.images[user_id, image_id]
+        piece = content[start : start + PIECE_BYTES]
+        return ImagePiece("image/png", len(content), start, base64.b64encode(piece).decode())
+
     async def read_feedback(self, user_id: str, conversation_id: str) -> Sequence[JsonObject]:
         turns = [turn for turn in self.turns.values() if turn.conversation_id == conversation_id]
         rating = {"good": False, "comment": "too long"}
@@ -327,6 +339,7 @@ class FakeChat:
                 text="hello",
                 created_at="2026-11-20T12:00:00+00:00",
                 handoff_to=None if seq % 2 else "script_writer",
+                images=self.drawn if seq == 4 else (),
             )
             for seq in range(1, 5)
         ]

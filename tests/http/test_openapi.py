@@ -75,6 +75,8 @@ def address() -> Iterator[str]:
     assert started.wait(20)
     port = server.servers[0].sockets[0].getsockname()[1]
     IDS.update({"turns": turn.turn_id, "conversations": turn.conversation_id, "{id}": turn.conversation_id})
+    IDS.update(images=turn.turn_id)
+    chat.images[ALICE, turn.turn_id] = b"\x89PNG"
     IDS.update(agents=chat.add_agent(ALICE, "mine").slug, stats=turn.turn_id)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True

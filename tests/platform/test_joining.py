@@ -37,6 +37,7 @@ READABLE = {
     "chat_person_calls",
     "chat_projects",
     "chat_feedback",
+    "chat_images",
 }
 
 

@@ -60,6 +60,7 @@ TABLE = [
     Row("GET", "/conversations/{id}/messages", "conversation", 200),
     Row("GET", "/conversations/{id}/stream", "conversation", 200),
     Row("GET", "/{id}/stream", "conversation", 200, absent=204),
+    Row("GET", "/images/{id}", "image", 200),
     Row("GET", "/me/export", None, 200),
     Row("DELETE", "/me", None, 204),
     Row("GET", "/agents", None, 200),
@@ -98,12 +99,13 @@ def test_the_table_has_every_route_and_method() -> None:
 
 @pytest.fixture
 async def things(chat: FakeChat) -> dict[str, dict[str, str]]:
-    """An open turn, its conversation and an agent of each user."""
+    """An open turn, its conversation, an image and an agent of each user."""
     made = {}
     for name, user_id in (("alice", ALICE), ("bob", BOB), ("operator", OPERATOR)):
         turn = chat.add(user_id, status=TurnStatus.QUEUED, reply=None)
         agent = chat.add_agent(user_id, f"agent_of_{name}")
-        made[name] = {"turn": turn.turn_id, "conversation": turn.conversation_id, "agent": agent.slug}
+        chat.images[user_id, image := str(uuid.uuid4())] = b"\x89PNG"
+        made[name] = {"image": image, "turn": turn.turn_id, "conversation": turn.conversation_id, "agent": agent.slug}
     return made
 
 

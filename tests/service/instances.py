@@ -46,6 +46,7 @@ class DirectRpc:
         rank: Rank = Rank.LOOK,
         refusable: bool = False,
         in_crowd: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
         **arguments: Any,
     ) -> T:
         self.called.append(function)

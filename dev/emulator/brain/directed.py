@@ -49,6 +49,7 @@ def follow_directives(prompt: Prompt) -> Plan:
         work_seconds=_seconds(directives, "slow"),
         ignore_cancel_seconds=ignore_cancel,
         citations=tuple(_citation(each.argument) for each in directives if each.name == "cite"),
+        images=_drawn(prompt, directives, said),
         error_code={"": "server_error", "rate_limit": "rate_limit_exceeded"}.get(failure, failure),
     )
 
@@ -127,6 +128,12 @@ def _citation(argument: str) -> dict[str, object]:
     if "://" in named:
         return {"type": "url_citation", "url": named, "title": title, "start_index": 0, "end_index": 1}
     return {"type": "file_citation", "file_id": named, "filename": title, "index": 0}
+
+
+def _drawn(prompt: Prompt, directives: tuple[Directive, ...], said: str) -> tuple[str, ...]:
+    """`[[image a red fox]]` draws one; a model that may draw does so from every message."""
+    named = tuple(each.argument for each in directives if each.name == "image")
+    return named or ((said,) if "image_generation" in prompt.hosted and said else ())
 
 
 def _outcome(directives: tuple[Directive, ...]) -> Outcome:

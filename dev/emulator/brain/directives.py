@@ -7,7 +7,7 @@ from typing import Final
 
 NAMES: Final = frozenset(
     {"slow", "fail", "incomplete", "expire", "never", "ignore-cancel", "stuck", "tool", "say", "who"}
-    | {"then", "aside", "more", "chain", "cite", "mcp"}
+    | {"then", "aside", "more", "chain", "cite", "mcp", "image"}
 )
 
 CALLS: Final = frozenset({"tool", "mcp"})

@@ -97,6 +97,8 @@ class Plan:
     error_code: str = "server_error"
     citations: tuple[Mapping[str, Any], ...] = ()
     """Annotations of its first message."""
+    images: tuple[str, ...] = ()
+    """What it draws before it says its text, each in words."""
 
     @property
     def chunks(self) -> tuple[str, ...]:

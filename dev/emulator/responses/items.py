@@ -1,11 +1,13 @@
 """Items of the Responses wire: what goes in and out of a response and stays in a conversation."""
 
+import base64
 from collections.abc import Mapping, Sequence
 
 from dev.emulator import errors
 from dev.emulator.brain.plan import Called, Prompt, Said, ToolOutput
 from dev.emulator.errors import Json
 from dev.emulator.ids import response_wire_id
+from dev.emulator.picture import PIXELS, picture
 from dev.emulator.request_body import text_of
 
 PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "mcp_approval_response": "mcprs"}
@@ -141,6 +143,17 @@ def call_item(name: str, arguments: str, call_id: str) -> Json:
 def approval_item(server: str, name: str, arguments: str) -> Json:
     asked = {"server_label": server, "name": name, "arguments": arguments}
     return {"id": response_wire_id("mcpr"), "type": "mcp_approval_request", **asked}
+
+
+def image_item(prompt: str) -> Json:
+    """A drawn image as the vendor gives it: done, and yet `generating`, as its items were seen to be."""
+    drawn = base64.b64encode(picture(prompt)).decode()
+    about = {"revised_prompt": prompt, "output_format": "png", "size": f"{PIXELS}x{PIXELS}"}
+    return (
+        {"id": response_wire_id("ig"), "type": "image_generation_call", "status": "generating"}
+        | about
+        | {"result": drawn}
+    )
 
 
 def words_in(items: Sequence[Json]) -> int:

@@ -14,6 +14,7 @@ from dev.emulator.responses.items import (
     answer_item,
     approval_item,
     call_item,
+    image_item,
     is_user_message,
     read_prompt,
     text_part,
@@ -79,6 +80,8 @@ class Response(Job):
         if self.status == "queued":
             self.become("in_progress")
         self._emit_body("in_progress")
+        for prompt in self.plan.images:
+            self._draw(image_item(prompt))
         if not self.plan.calls:
             await self.perform()
             return
@@ -99,6 +102,16 @@ class Response(Job):
         done = {**at, "name": item["name"], "arguments": item["arguments"]}
         self._emit("function_call_arguments.done", done)
         self._emit("output_item.done", {"output_index": at["output_index"], "item": item})
+
+    def _draw(self, item: Json) -> None:
+        """The item is told of without its data first, then with it."""
+        at = {"output_index": len(self.output)}
+        begun = {name: value for name, value in item.items() if name != "result"} | {"status": "in_progress"}
+        self.output.append(item)
+        self._emit("output_item.added", at | {"item": begun})
+        for step in ("in_progress", "generating", "completed"):
+            self._emit(f"image_generation_call.{step}", at | {"item_id": item["id"]})
+        self._emit("output_item.done", at | {"item": item})
 
     def _add(self, item: Json) -> None:
         at = {"output_index": len(self.output), "item": item}

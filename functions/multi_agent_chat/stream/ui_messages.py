@@ -10,16 +10,17 @@ This file is longer than 250 lines because that order is one promise, and all th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from functions.multi_agent_chat import render, tool_values
 from functions.multi_agent_chat.stream.frames import DONE, frame, whole
-from functions.multi_agent_chat.ui_transcript import source_part
+from functions.multi_agent_chat.ui_transcript import image_part, source_part
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
+    ImageMade,
     MessageDelta,
     MessageSteered,
     PersonAsked,
@@ -29,11 +30,12 @@ from shared.core.chat_events import (
     ToolCalled,
     TurnQueued,
 )
+from shared.core.images import Image
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.redaction import shown_id
 from shared.core.runs import Handoff
 from shared.core.tool_messages import is_error
-from shared.core.turns import Turn, TurnStatus
+from shared.core.turns import RunRecord, Turn, TurnStatus
 
 UNANSWERED = "The turn ended before there was an output."
 
@@ -89,6 +91,7 @@ class UiStream:
         self._runs: dict[str, _Said] = {}  # in the order in which they began
         self._calls: dict[str, _Call] = {}
         self._call_ids: set[str] = set()
+        self._known_images: set[str] = set()
         self._texts = self._handoffs = 0
         self._turn: dict[str, Any] = {}
         self._closed = False
@@ -100,6 +103,7 @@ class UiStream:
         self._turn = ids | {"state": "", "position": turn.position}
         if self._known.runs:
             self._known_runs = {run_id for run_id, _ in turn.named_runs[: self._known.runs]}
+            self._known_images = {image.image_id for run in _until(turn, self._known.runs) for image in run.images}
             self._known_steered = {one.turn_id for one in turn.steered}
         if turn.status.final or turn.status is TurnStatus.WAITING:
             return start  # the end says how it ended
@@ -121,6 +125,8 @@ class UiStream:
                 return self._run(event.run_id, event.agent) + self._delta(self._runs[event.run_id], event.text)
             case ToolCalled():
                 return self._called(event)
+            case ImageMade():
+                return self._image(event.image)
             case PersonAsked():
                 return self._asked(event.call)
             case ToolAnswered():
@@ -143,7 +149,7 @@ class UiStream:
         if turn is not None:
             answer = render.turn_answer(turn, replayed=False, quoting=error is None)
             metadata = {name: answer[name] for name in (*_METADATA, *_SHARED) if name in answer}
-            meant = {name: value for name, value in (answer["reply"] or {}).items() if name != "text"}
+            meant = {name: value for name, value in (answer["reply"] or {}).items() if name not in ("text", "images")}
             finish["messageMetadata"] = metadata | meant  # its words were streamed: what they mean as JSON was not
         return frames + frame(finish) + DONE
 
@@ -153,7 +159,7 @@ class UiStream:
             frames = self._rest(turn)
         frames += self._end_texts()
         if turn is not None and not failed:
-            frames += self._cited(turn)
+            frames += b"".join(self._image(image) for image in turn.images) + self._cited(turn)
         if turn is None or not turn.status.final:
             return frames if failed or turn is None else frames + self._left_open(turn)
         if turn.status is not TurnStatus.COMPLETED:
@@ -166,6 +172,12 @@ class UiStream:
         new = [run for run_id, run in turn.named_runs if run_id not in self._known_runs]
         parts = [source_part(one) for run in new for one in run.sources]
         return b"".join(frame(part) for part in {part["sourceId"]: part for part in parts}.values())
+
+    def _image(self, image: Image) -> bytes:
+        if image.image_id in self._known_images:
+            return b""
+        self._known_images.add(image.image_id)
+        return self._end_texts() + frame(image_part(image))
 
     def _left_open(self, turn: Turn) -> bytes:
         if turn.status is TurnStatus.WAITING:
@@ -305,6 +317,12 @@ class UiStream:
         frames += self._end_texts()
         run = _Said(turn.agent, turn.turn_id)
         return frames + self._words(run, reply) + self._end_text(run)
+
+
+def _until(turn: Turn, known: int) -> Sequence[RunRecord]:
+    """The first so many runs of the turn's own agents, and those of agents that were asked meanwhile."""
+    unknown = turn.own_runs[known:]
+    return turn.runs[: turn.runs.index(unknown[0])] if unknown else turn.runs
 
 
 def _tool(kind: str, call: _Call) -> dict[str, Any]:

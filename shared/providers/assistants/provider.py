@@ -69,7 +69,7 @@ class AssistantsProvider:
         return self._timeout_seconds
 
     async def create_thread(self, history: Sequence[Message]) -> Thread:
-        seeds = [seed(message) for message in history if message.text.strip()]
+        seeds = [one for message in history if (one := seed(message))["content"].strip()]
         try:
             answer = await self._wire.post("threads", body={"messages": seeds} if seeds else {})
         except ProviderError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from shared.core.images import told_in_words
 from shared.core.model import Message
 from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
 from shared.core.turns import RunStart
@@ -137,7 +138,7 @@ _ADDED = ("handoff", "step")
 
 def seed(message: Message) -> dict[str, Any]:
     """A transcript line as a message of a new thread."""
-    return _message(message.turn_id, message.role, message.text)
+    return _message(message.turn_id, message.role, told_in_words(message.text, message.images))
 
 
 def made_by(message: Mapping[str, Any], start: RunStart) -> bool:

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import OutcomeUnknown
+from shared.core.errors import OutcomeUnknown, ProviderError
 from shared.core.model import Message
 from shared.core.runs import Thread
 from shared.providers import fields
 from shared.providers.responses.input_items import seeds, whole_item
 from shared.providers.responses.items import Item
-from shared.providers.wire import Wire
+from shared.providers.wire import TOO_LARGE, Wire
 
 ITEMS_PER_CREATE = 20  # as the vendor documents
 ITEMS_PER_PAGE = 100  # as the vendor documents
+SMALLER = 5  # times fewer in the next attempt, where so many are too large
 _PAGES = 3
 
 
@@ -72,6 +73,14 @@ class Conversations:
     async def delete(self, thread_id: str) -> None:
         await self._wire.delete("conversations", thread_id)
 
-    async def _page(self, thread_id: str, query: Mapping[str, str | int]) -> Mapping[str, Any]:
-        answer = await self._wire.get("conversations", thread_id, "items", query={"order": "desc", **query})
-        return answer.body
+    async def _page(self, thread_id: str, query: dict[str, str | int]) -> Mapping[str, Any]:
+        """Lowers the query's limit where so many items are too large to be read: an image takes megabytes."""
+        while True:
+            try:
+                answer = await self._wire.get("conversations", thread_id, "items", query={"order": "desc", **query})
+                return answer.body
+            except ProviderError as error:
+                limit = int(query["limit"])
+                if limit == 1 or error.details.get("about") != TOO_LARGE:
+                    raise
+                query["limit"] = max(limit // SMALLER, 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.responses.items import item_text, items_text, may_speak, tool_calls
+from shared.providers.responses.items import item_kind, item_text, items_text, made_images, may_speak, tool_calls
 from shared.providers.streams.events import raw_text
 
 
@@ -47,17 +47,20 @@ class HeardOutput:
         heard = [self._item(place, spoken.get(place, "")) for place in sorted({*self._items, *spoken})]
         lacks_text = not (items_text(own) or fields.text(response, "output_text")) and bool(items_text(heard))
         lacks_calls = not tool_calls(own) and bool(tool_calls(heard))
+        lacks_images = not made_images(own) and bool(made_images(heard))
         if not own and heard:
             return {**response, "output": heard}
-        if not (lacks_text or lacks_calls):
+        if not (lacks_text or lacks_calls or lacks_images):
             return response
         more = [
             item
             for item in heard
             if (lacks_text and may_speak(item))
-            or (lacks_calls and fields.text(item, "type") in ("function_call", "mcp_approval_request"))
+            or (lacks_calls and item_kind(item) in ("function_call", "mcp_approval_request"))
+            or (lacks_images and item_kind(item) == "image_generation_call")
         ]
-        return {**response, "output": [*(item for item in own if not (lacks_text and may_speak(item))), *more]}
+        kept = [item for item in own if not _is_replaced(item, words=lacks_text, images=lacks_images)]
+        return {**response, "output": [*kept, *more]}
 
     def _item(self, place: int, text: str) -> Mapping[str, Any]:
         item = self._items.get(place, {"type": "message", "role": "assistant"})
@@ -66,3 +69,7 @@ class HeardOutput:
         if may_speak(item) and text and not item_text(item):
             return {**item, "content": [{"type": "output_text", "text": text}]}
         return item
+
+
+def _is_replaced(item: Mapping[str, Any], *, words: bool, images: bool) -> bool:
+    return (words and may_speak(item)) or (images and item_kind(item) == "image_generation_call")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from shared.core.images import told_in_words
 from shared.core.model import Message
 from shared.core.runs import Step, ToolCall, ToolOutput
 from shared.core.turns import RunStart
@@ -30,7 +31,8 @@ def whole_item(item: dict[str, Any]) -> dict[str, Any]:
 
 def seeds(history: Sequence[Message]) -> list[dict[str, Any]]:
     """The transcript as items. An empty line is left out: servers refuse it."""
-    return [message_item(line.role, line.text) for line in history if line.text.strip()]
+    lines = ((line.role, told_in_words(line.text, line.images)) for line in history)
+    return [message_item(role, text) for role, text in lines if text.strip()]
 
 
 def input_items(start: RunStart) -> list[dict[str, Any]]:

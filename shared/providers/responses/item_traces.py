@@ -17,6 +17,7 @@ from shared.providers.responses.items import (
     item_text,
     items_text,
     last_id,
+    made_images,
     named_call,
     tool_calls,
 )
@@ -118,9 +119,9 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
     end = next((index for index, item in enumerate(after) if fields.text(item, "role") == "user"), len(after))
     answer = after[:end]
     calls = tool_calls(answer)
-    text = items_text(answer)
+    text, images = items_text(answer), made_images(answer)
     run_id = next((made for item in answer if (made := _made_by(item))), None)
-    if not (text or calls) or {run_id, last_id(answer)} & set(start.known_run_ids):
+    if not (text or calls or images) or {run_id, last_id(answer)} & set(start.known_run_ids):
         return None
     cut_off = any(fields.status(item, "") == "incomplete" for item in answer)
     return RunState(
@@ -129,6 +130,7 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
         text=text,
         tool_calls=calls,
         sources=cited_sources(answer),
+        images=images,
         cursor=last_id(answer),
         thread_id=start.thread.thread_id,
     )

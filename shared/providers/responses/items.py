@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.core.images import MadeImage
 from shared.core.runs import RunState, Source, ToolCall
 from shared.providers import fields
 from shared.providers.calls import arguments_text, read_calls
@@ -17,8 +18,10 @@ Item = Mapping[str, Any]
 MOST_SOURCES = 64  # of one run
 TITLE_CHARS = 300
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
+DESCRIPTION_CHARS = 500
+_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _UNSHOWN_ITEMS = frozenset({"image_generation_call", "audio", "image"})
-"""Items of an output that are an answer by themselves and hold no text."""
+"""Items of an output that are an answer by themselves and hold no text; an image, where it was not drawn."""
 
 
 def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> RunState:
@@ -29,7 +32,7 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
     """
     output = fields.objects(response, "output")
     calls = tool_calls(output)
-    whole = all(item.get("status") in (None, "completed") for item in output)
+    whole = all(item.get("status") in (None, "completed") or _drawn(item) for item in output)
     status = fields.status(response, "completed" if output and whole else "unknown")
     return RunState(
         run_id=fields.identifier(response),
@@ -39,6 +42,7 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
         usage=fields.usage(response),
         **failure_of(response, "error", status),
         sources=cited_sources(output),
+        images=made_images(output),
         unshown=_unshown(output),
         poll_after_seconds=poll_after(headers or {}),
         cursor=last_id(output),
@@ -65,7 +69,7 @@ def _source(note: Mapping[str, Any]) -> Source | None:
             url = fields.text(note, "url")
             title = fields.text(note, "title")[:TITLE_CHARS] or None
             return Source(url=url, title=title) if _WEB_ADDRESS.fullmatch(url) else None
-        case "file_citation" | "container_file_citation":
+        case "file_citation" | "container_file_citation" | "file_path":  # of `file_path` no name is told
             file_id = fields.identifier(note, "file_id")
             title = fields.text(note, "filename")[:TITLE_CHARS] or None
             return Source(file_id=file_id[:TITLE_CHARS], title=title) if file_id else None
@@ -73,10 +77,30 @@ def _source(note: Mapping[str, Any]) -> Source | None:
             return None
 
 
+def made_images(items: Sequence[Item]) -> tuple[MadeImage, ...]:
+    """The images among these items. A drawn one was seen with the status `generating`: what counts is its data."""
+    made = []
+    for item in items:
+        if data := _drawn(item):
+            size = _SIZE.fullmatch(fields.text(item, "size"))
+            width, height = (int(size[1]), int(size[2])) if size else (None, None)
+            description = fields.text(item, "revised_prompt").strip()[:DESCRIPTION_CHARS] or None
+            made.append(MadeImage(data, description, width, height))
+    return tuple(made)
+
+
+def _drawn(item: Item) -> str:
+    """The data of an image, in base64; empty where the item is none, or was not drawn to its end."""
+    if item_kind(item) != "image_generation_call" or fields.text(item, "status") == "failed":
+        return ""
+    _, _, data = f",{fields.text(item, 'result')}".rpartition(",")  # some servers give an address of the kind `data:`
+    return "".join(data.split())
+
+
 def _unshown(output: Sequence[Item]) -> str | None:
     """The kind of the first thing in the output that answers and is no text."""
     for item in output:
-        if item_kind(item) in _UNSHOWN_ITEMS:
+        if item_kind(item) in _UNSHOWN_ITEMS and not _drawn(item):
             return item_kind(item)
         for part in fields.objects(item, "content") if may_speak(item) else ():
             kind = fields.text(part, "type")

@@ -16,7 +16,7 @@ from shared.core.errors import (
     RunsInForeground,
 )
 from shared.core.model import Message
-from shared.core.runs import RunState, Thread, ToolOutput
+from shared.core.runs import RunState, RunStatus, Thread, ToolOutput
 from shared.core.turns import RunStart
 from shared.ports import Clock, RemoteObject, TextHeard
 from shared.providers.refusals.meaning import (
@@ -31,7 +31,7 @@ from shared.providers.responses.create import ResponseCreates
 from shared.providers.responses.habits import Background, ServerHabits
 from shared.providers.responses.items import response_state
 from shared.providers.responses.streams import ResponseStreams
-from shared.providers.wire import Wire
+from shared.providers.wire import TOO_LARGE, Wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -132,6 +132,8 @@ class ResponsesProvider:
         try:
             answer = await self._wire.get("responses", run_id)
         except ProviderError as error:
+            if error.details.get("about") == TOO_LARGE:  # words alone never are: it has drawn what cannot be kept
+                return RunState(run_id, RunStatus.COMPLETED, unshown="image_generation_call")
             if lacks_route(error) or error.status in (404, 410):
                 if (open_stream := self._streams.open_streams.get(turn_id, run_id)) is not None and (
                     heard := open_stream.state(run_id)

@@ -16,6 +16,8 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "tool-input-available": ({"toolCallId", "toolName", "input", "dynamic"}, {"providerExecuted"}),
     "tool-output-available": ({"toolCallId", "output", "dynamic"}, {"providerExecuted"}),
     "tool-output-error": ({"toolCallId", "errorText", "dynamic"}, {"providerExecuted"}),
+    "file": ({"url", "mediaType", "providerMetadata"}, set()),
+    "data-image": ({"id", "data"}, set()),
     "source-url": ({"sourceId", "url"}, {"title"}),
     "source-document": ({"sourceId", "mediaType", "title"}, {"filename"}),
     # of readers that say that they know them

@@ -14,6 +14,7 @@ from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, Known, UiS
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
+    ImageMade,
     MessageDelta,
     MessageSteered,
     PersonAsked,
@@ -23,6 +24,8 @@ from shared.core.chat_events import (
     ToolCalled,
     TurnQueued,
 )
+from shared.core.error_codes import ErrorCode
+from shared.core.images import Image
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.runs import Handoff, Source
 from shared.core.turns import Joined, RunRecord, TurnStatus
@@ -310,6 +313,36 @@ def test_what_is_cited_is_told_once_before_the_end() -> None:
     }
     assert url["sourceId"] != document["sourceId"]
     assert parts[-1]["messageMetadata"]["runs"][0]["sources"][0] == {"url": "https://owls.example", "title": "Owls"}
+
+
+def test_an_image_is_told_where_it_was_made_and_once() -> None:
+    first, second = (Image(f"i{n}", "image/png", 5, f"no. {n}") for n in (1, 2))
+    left_out = Image("i3", None, 9, fault=ErrorCode.TOO_MANY_IMAGES)
+    runs = (
+        RunRecord("r1", "a", "completed", images=(first,)),
+        RunRecord("r2", "b", "completed", asked_by="a", images=(second, left_out)),
+    )
+    made = ImageMade("a", first)
+    parts = told(
+        said("r1", "Look: ", "a"), made, made, said("r1", "see?", "a"), end={"reply": "Look: see?", "runs": runs}
+    )
+    shown = [part for part in parts if part["type"] in ("text-end", "file", "data-image", "text-delta")]
+    assert [part.get("url", part["type"]) for part in shown] == [
+        "text-delta",
+        "text-end",
+        "/images/i1",
+        "text-delta",
+        "text-end",
+        "/images/i2",
+        "data-image",
+    ]
+    assert of_type(parts, "file")[0] == {
+        "type": "file",
+        "mediaType": "image/png",
+        "url": "/images/i1",
+        "providerMetadata": {"multi-agent-chat": {"image_id": "i1", "bytes": 5, "description": "no. 1"}},
+    }
+    assert "images" not in parts[-1]["messageMetadata"], "they were told"
 
 
 def test_the_end_says_what_a_reply_under_a_schema_means() -> None:

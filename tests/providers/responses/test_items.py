@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from shared.core.images import MadeImage
 from shared.core.runs import Source, Step, Thread, ToolCall, ToolOutput
+from shared.providers.responses.heard_output import HeardOutput
 from shared.providers.responses.input_items import input_items
+from shared.providers.responses.item_traces import found_run
 from shared.providers.responses.items import response_state, tool_calls
 from tests.providers.making import start
 
@@ -33,6 +36,50 @@ def test_without_a_status_only_whole_items_are_taken_for_an_answer(
     missing: dict[str, Any], output: list[dict[str, Any]], status: str
 ) -> None:
     assert response_state({"id": "resp_1", "output": output, **missing}).status == status
+
+
+DRAWN = {"type": "image_generation_call", "id": "ig_1", "status": "generating", "result": "aGVs\nbG8="}
+
+
+@pytest.mark.parametrize(
+    ("item", "made", "unshown"),
+    [
+        (DRAWN, MadeImage("aGVsbG8="), None),
+        (DRAWN | {"result": "data:image/png;base64,aGVsbG8="}, MadeImage("aGVsbG8="), None),
+        (
+            DRAWN | {"revised_prompt": " an owl ", "size": "1024x1536"},
+            MadeImage("aGVsbG8=", "an owl", 1024, 1536),
+            None,
+        ),
+        (DRAWN | {"size": "auto", "revised_prompt": None}, MadeImage("aGVsbG8="), None),
+        (DRAWN | {"status": "failed"}, None, "image_generation_call"),
+        (DRAWN | {"result": None}, None, "image_generation_call"),
+        (DRAWN | {"result": 7}, None, "image_generation_call"),
+    ],
+)
+def test_an_image_that_was_drawn(item: dict[str, Any], made: MadeImage | None, unshown: str | None) -> None:
+    for status in ("completed", None):  # a server that does not say is known by its items
+        state = response_state({"id": "resp_1", "status": status, "output": [item, said("Look.", "completed")]})
+        assert state.images == (() if made is None else (made,))
+        assert (state.text, state.unshown) == ("Look.", unshown)
+    assert made is None or state.status == "completed"
+
+
+def test_a_lost_run_that_only_drew_is_found_by_its_image() -> None:
+    asked = {"type": "message", "id": "m1", "role": "user", "content": "draw"}
+    found = found_run([DRAWN | {"response_id": "resp_1"}, asked], start(Thread("responses", "conv_1"), "draw"))
+    assert found is not None
+    assert (found.run_id, found.status, found.images) == ("resp_1", "completed", (MadeImage("aGVsbG8="),))
+
+
+def test_an_end_without_its_image_takes_it_from_what_the_stream_has_told() -> None:
+    heard = HeardOutput()
+    heard.take("output_item.added", 0, {"item": {"type": "image_generation_call", "id": "ig_1"}})
+    heard.take("output_item.done", 0, {"item": DRAWN})
+    bare = {name: value for name, value in DRAWN.items() if name != "result"}
+    whole = heard.completed({"id": "resp_1", "status": "completed", "output": [bare, said("Look.", "completed")]}, {})
+    state = response_state(whole)
+    assert (state.text, state.images) == ("Look.", (MadeImage("aGVsbG8="),))
 
 
 MCP_CALL = {
@@ -86,6 +133,7 @@ def test_what_is_cited_is_a_page_or_a_file() -> None:
     assert response_state({"id": "resp_1", "output": [item, item]}).sources == (
         Source("https://a.example/x", None, "A"),
         Source(None, "file_1", "a.pdf"),
+        Source(None, "file_2"),
     )
 
 
