@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.web.canned import Canned
-from tests.web.person import Person
+from tests.web.person import Person, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -97,3 +97,30 @@ def test_what_an_answer_cites_stands_below_it_live_and_after_a_reload(writer: Pe
     one.page.reload()
     one.hears("They hunt by ear.")
     expect(sources).to_have_text(["Barn owls"])
+
+
+def test_an_image_is_shown_live_and_after_a_reload(writer: Person) -> None:
+    one = writer
+    one.say("[[image a red fox]] [[say]]")
+    image = one.messages.get_by_role("img", name="a red fox")
+    expect(image).to_be_visible()
+    one.expect_idle()
+    until(one.page, "document.querySelector('.reply img').naturalWidth === 256")
+    one.page.evaluate(FORGET)
+    one.page.reload()
+    expect(one.messages.get_by_role("link")).to_have_attribute("download", "a red fox.png")
+    until(one.page, "document.querySelector('.reply img')?.naturalWidth === 256")
+    expect(one.messages.get_by_role("button", name="Answer again")).to_have_count(1)
+
+
+def test_an_image_that_is_not_there_says_so(reader: Person) -> None:
+    one = reader
+    canned = Canned.of("what?", "Look:")
+    lost = {"image_id": "00000000-0000-8000-a000-000000000000", "bytes": 1, "media_type": "image/png"}
+    left_out = {"image_id": "b", "bytes": 9, "error": {"code": "image_too_large", "message": "It is too large."}}
+    canned.lines[1] |= {"images": [lost | {"url": f"/images/{lost['image_id']}"}, left_out]}
+    canned.serve(one.page)
+    one.page.reload()
+    one.sees("It is too large.")
+    one.sees("The image could not be loaded.")
+    expect(one.messages.get_by_role("button", name="Try again")).to_be_visible()

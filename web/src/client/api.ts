@@ -5,6 +5,7 @@ import type { Agent, CallAnswer, ConversationChange, ConversationDetail, Convers
 const ANSWER_MS = 20_000; // for an answer that waits for nothing
 const EVERYTHING_MS = 180_000; // for all that a user has: the server works on it as long as on a turn
 const CANCEL_MS = 40_000; // a cancel is answered when it has taken effect
+const IMAGE_MS = 60_000;
 const END = 2 ** 31 - 1; // a line's number behind every line
 
 /** The token for the next call; `renewed` asks for another one than the last. */
@@ -135,6 +136,11 @@ export class Api {
   /** Deletes all of the user's conversations, as each of them is deleted. What an attempt left over, the next one deletes. */
   async deleteEverything(): Promise<void> {
     await this.fetch("/me", { method: "DELETE", signal: AbortSignal.timeout(EVERYTHING_MS) });
+  }
+
+  /** The bytes of an image, by the address that answers give of it. */
+  async image(url: string): Promise<Blob> {
+    return (await this.fetch(url, { signal: AbortSignal.timeout(IMAGE_MS) })).blob();
   }
 
   /** The whole transcript as Markdown. */

@@ -4,7 +4,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { Api } from "./api";
 import { ApiError, Unreachable } from "./errors";
 import type { StreamPart } from "./parts";
-import type { Handoff, ToolCall, TurnNews } from "./types";
+import type { Handoff, Image, ToolCall, TurnNews } from "./types";
 
 const SILENCE_MS = 45_000; // a stream sends a comment every 15 seconds when it has nothing to say
 const REDRAW_MS = 60;
@@ -22,6 +22,8 @@ interface Frame {
   sourceId?: string;
   url?: string;
   title?: string;
+  mediaType?: string;
+  providerMetadata?: Record<string, Image>;
 }
 
 export class TurnStream {
@@ -125,6 +127,12 @@ export class TurnStream {
         const { url, title } = frame;
         return this.put({ kind: "source", id: frame.sourceId!, source: { url, title } });
       }
+      case "file": {
+        const image = { ...frame.providerMetadata!["multi-agent-chat"]!, url: frame.url, media_type: frame.mediaType };
+        return this.put({ kind: "image", id: image.image_id, image });
+      }
+      case "data-image":
+        return this.put({ kind: "image", id: frame.id!, image: frame.data as Image });
       case "data-handoff":
         return this.put({ kind: "handoff", id: frame.id!, handoff: frame.data as Handoff });
       case "data-steered":

@@ -25,6 +25,8 @@ export interface Line {
   calls: PlacedCall[];
   /** What it cites. */
   sources?: Source[];
+  /** What its agent has drawn. */
+  images?: Image[];
 }
 
 /** A call of a function or of another agent. */
@@ -47,6 +49,18 @@ export interface PlacedCall extends ToolCall {
 export interface Source {
   url?: string;
   title?: string;
+}
+
+/** An image of an answer: `url` is a route of the function, read with the user's token. */
+export interface Image {
+  image_id: string;
+  url?: string;
+  media_type?: string;
+  description?: string;
+  width?: number;
+  height?: number;
+  /** Why there is none to be read. */
+  error?: { code: string; message: string };
 }
 
 export interface Handoff {

@@ -3,6 +3,7 @@ import { Markdown } from "../markdown/Markdown";
 import { CopyButton } from "../page/CopyButton";
 import { colourOf, useAgentName } from "../page/agents";
 import { AgainMenu } from "./AgainMenu";
+import { ImageItem } from "./Images";
 import type { MessageActions } from "./MessageList";
 import { RateButtons } from "./RateButtons";
 import { Sources } from "./Sources";
@@ -31,9 +32,9 @@ export function ReplyItem({ reply, actions }: { reply: Reply; actions: MessageAc
         {state === "waiting" && <p className="thinking">Waiting for you</p>}
         {busy && state !== "waiting" && <Progress stopping={state === "stopping"} silent={isSpeaking(parts)} />}
         {state === "cut" && <p className="cut">Cut off here: this answer was not finished.</p>}
-        {!busy && text && (
+        {!busy && (text || parts.some((part) => part.kind === "image")) && (
           <div className="under">
-            <CopyButton text={text} of={`the answer of ${name}`} />
+            {text && <CopyButton text={text} of={`the answer of ${name}`} />}
             {asked !== null && <AgainMenu name={name} last={last} onAgain={(other) => actions.onAgain(reply, other)} />}
             {asked !== null && <RateButtons turn={turn} name={name} />}
             <Time at={at} />
@@ -46,6 +47,7 @@ export function ReplyItem({ reply, actions }: { reply: Reply; actions: MessageAc
 
 function Part({ part, over }: { part: StreamPart; over: boolean }) {
   if (part.kind === "text") return <Markdown text={part.text} />;
+  if (part.kind === "image") return <ImageItem image={part.image} />;
   return part.kind === "tool" ? <ToolLine call={part.call} over={over} /> : null;
 }
 

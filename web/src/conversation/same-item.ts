@@ -20,6 +20,7 @@ function haveSameParts(one: StreamPart[], other: StreamPart[]): boolean {
 
 function isSamePart(one: StreamPart, other: StreamPart): boolean {
   if (one.kind === "text") return other.kind === "text" && one.text === other.text;
+  if (one.kind === "image") return other.kind === "image" && one.id === other.id;
   if (one.kind === "source") return other.kind === "source" && one.id === other.id;
   return one.kind === "tool" && other.kind === "tool" && one.call === other.call;
 }

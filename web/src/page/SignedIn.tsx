@@ -5,6 +5,7 @@ import { DeleteEverything } from "../account/DeleteEverything";
 import { type AuthClient, accessToken } from "../account/session";
 import { Api, type Change, Conversation, UserStorage } from "../client";
 import { ConversationView } from "../conversation/ConversationView";
+import { ImageReader } from "../conversation/Images";
 import { Ratings } from "../conversation/ratings";
 import { Drafts } from "../conversation/drafts";
 import { preloadMarkdown } from "../markdown/Markdown";
@@ -39,6 +40,7 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired, delet
   const [id, go] = useAddress(user.id);
   const heard = useRef<(change: Change) => void>(() => {});
   const live = useLive(config, token, user.id, (change) => heard.current(change));
+  const readImage = useCallback((url: string) => api.image(url), [api]);
   const list = useConversations(api, live);
   const deletion = useDeletion(api, list);
   const agents = useAgents(api);
@@ -123,13 +125,15 @@ export default function SignedIn({ config, auth, user, onLeave, onExpired, delet
         </dialog>
         <main>
           {conversation && (
-            <ConversationView
-              key={conversation.id}
-              conversation={conversation}
-              drafts={drafts}
-              ratings={ratings}
-              starters={config.starters}
-            />
+            <ImageReader value={readImage}>
+              <ConversationView
+                key={conversation.id}
+                conversation={conversation}
+                drafts={drafts}
+                ratings={ratings}
+                starters={config.starters}
+              />
+            </ImageReader>
           )}
         </main>
         <Shortcuts dialog={shortcuts} />
