@@ -39,7 +39,8 @@ def test_an_answer_with_tools_looks_the_same_live_at_its_end_and_after_a_reload(
 def test_an_answer_that_was_handed_over_looks_the_same_at_its_end_and_after_a_reload(writer: Person) -> None:
     one = writer
     one.say("Write a script about a heron.")
-    one.hears("Emulated script")
+    one.hears("It ends with a picture.")
+    expect(one.messages.locator('.reply[data-state="growing"]')).to_have_count(0)
     one.expect_idle()
     whole = one.shape()
     one.page.evaluate(FORGET)
