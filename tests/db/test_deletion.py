@@ -94,8 +94,8 @@ where c.table_schema in ('public', 'chat_internal') and t.table_type = 'BASE TAB
 IDS = {"call_id", "change_ops", "claim_op", "key_hash", "last_run_id", "lease_owner", "object_id", "op", "ops",
        "run_id", "run_key", "thread_cursor", "thread_id", "blocked_by", "request_hash"}  # fmt: skip
 CODES = {"active_agent", "agent", "choices", "code", "counts", "ended_because", "handoff_to", "held_up_by", "key",
-         "kind", "media_type", "model", "name", "provider", "role", "scope_kind", "status", "strategy", "superseded_how", "thread_provider", "tool",
-         "what"}  # fmt: skip
+         "kind", "media_type", "model", "name", "provider", "role", "scope_kind", "status", "strategy",
+         "superseded_how", "thread_provider", "tool", "what"}  # fmt: skip
 
 
 def test_every_column_that_may_hold_words_is_filled_here(chat: Chat) -> None:
