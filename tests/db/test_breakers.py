@@ -208,6 +208,16 @@ def test_the_next_agent_of_a_turn_that_has_lost_a_create_begins_with_its_row(db:
     assert moved["turn"]["fallback"] == 0
 
 
+def test_the_next_agent_begins_there_as_well_where_its_order_is_the_same(db: Database) -> None:
+    fail(db, times=2)
+    chat, claim = begun(db, handoffs=["writer"])
+    agent(chat, "writer")
+    handoff = {"from": "worker", "to": "writer", "reason": "", "task": "", "said": ""}
+    patch = json.dumps({"handoff": handoff, "choose": True})
+    moved = chat.advance(claim["epoch"], claim["turn"]["turn_id"], "starting", patch)["turn"]
+    assert (claim["turn"]["choices"], moved["choices"], moved["fallback"]) == ([1, 2, 0], [1, 2, 0], 1)
+
+
 def test_an_order_of_choices_ends_with_its_agent(db: Database) -> None:
     fail(db, times=2)
     chat, claim = begun(db, handoffs=["writer"])

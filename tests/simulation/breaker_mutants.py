@@ -37,6 +37,9 @@ BREAKER_MUTANTS = (
             _STARTS, _STARTS.replace("end if;", "elsif t.status = 'starting' then\n"
                                      "    t := chat_internal.choose_again(t, true, p_now);\n  end if;"))),
     ), says="though nothing had failed for certain"),
+    Mutant("an agent that is handed the turn begins with its row", "fallbacks", (
+        in_python(HeldTurn, "hand_over_to", ("agent.fallen_back(self.turn.fallback)", "agent")),
+    ), says="though nothing had failed for certain", first_seed=9),
     Mutant("a success closes no breaker", "fallbacks", (
         in_sql("chat_internal.note_breaker", (
             "return case when chat_internal.note_success(p_patch -> 'proven_choice') then 'closed' end;",
