@@ -15,15 +15,19 @@ _CONVERSATION = "c0ffee00-0000-4000-8000-000000000001"
 _HOURS = 24
 
 
-def serve(page: Page) -> None:
-    """Answer the page's questions for operators from now on."""
-    page.route("**/stats**", _answer)
+def serve(page: Page, **more: Any) -> None:
+    """Answer the page's questions for operators from now on; `more` is told with the figures."""
+    page.route("**/stats**", lambda route: _answer(route, more))
 
 
-def _answer(route: Route) -> None:
+def _answer(route: Route, more: dict[str, Any]) -> None:
     path = route.request.url.partition("/stats")[2]
     told = (
-        _timeline() if path.startswith("/turns/") else {"turns": _queue()} if path.startswith("/turns") else _figures()
+        _timeline()
+        if path.startswith("/turns/")
+        else {"turns": _queue()}
+        if path.startswith("/turns")
+        else _figures() | more
     )
     if route.request.method == "OPTIONS":
         route.continue_()

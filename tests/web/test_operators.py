@@ -89,11 +89,15 @@ def test_a_busy_day_has_no_faults(
 ) -> None:
     context = browser.new_context(storage_state=signed_in.page.context.storage_state(), color_scheme=scheme, **device)  # type: ignore[arg-type]
     page = context.new_page()
-    operators_scene.serve(page)
+    shut = {"provider": "responses", "model": None, "failures": 9, "code": "provider_auth", "open_ms": 61_000}
+    operators_scene.serve(page, breakers=[shut, shut | {"model": "emulated-model", "open_ms": None}])
     page.goto(f"{running.web}#operators")
     expect(page.get_by_role("rowheader", name="0f0e0d0c…").first).to_be_visible()
     expect(page.locator("tr.bad")).to_have_count(2)
     expect(page.get_by_text("behind turn 7d3c21aa…")).to_be_visible()
+    breakers = page.get_by_role("table", name="Models that fail")
+    expect(breakers.get_by_role("row", name="all of responses 9, provider_auth in 1 min 1 s")).to_be_visible()
+    expect(breakers.get_by_role("row", name="emulated-model 9, provider_auth all the time")).to_be_visible()
     assert faults(page) == []
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not page.evaluate(wide)

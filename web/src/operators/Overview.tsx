@@ -3,7 +3,7 @@ import type { Api } from "../client";
 import { Chart, type Line } from "./Chart";
 import { Queue } from "./Queue";
 import { count, duration, share } from "./format";
-import type { Counts, Percentiles, Statistics } from "./types";
+import type { Breaker, Counts, Percentiles, Statistics } from "./types";
 import { useAnswer } from "./useAnswer";
 
 const WINDOWS: Record<string, string> = { "1h": "5m", "6h": "5m", "24h": "1h", "7d": "6h", "30d": "1d" };
@@ -59,6 +59,11 @@ function Shown({ told }: { told: Statistics }) {
         <div className="scroll" tabIndex={0} role="region" aria-label="The errors">
           <Errors errors={told.errors} />
         </div>
+        {told.breakers && told.breakers.length > 0 && (
+          <div className="scroll" tabIndex={0} role="region" aria-label="The breakers">
+            <Breakers breakers={told.breakers} />
+          </div>
+        )}
         <div className="scroll" tabIndex={0} role="region" aria-label="The agents">
           <table>
             <caption>Tokens by agent</caption>
@@ -126,6 +131,32 @@ function Errors({ errors }: { errors: Record<string, number> }) {
             <td>None.</td>
           </tr>
         )}
+      </tbody>
+    </table>
+  );
+}
+
+function Breakers({ breakers }: { breakers: Breaker[] }) {
+  return (
+    <table>
+      <caption>Models that fail</caption>
+      <thead>
+        <tr>
+          <th>Model</th>
+          <th>In a row</th>
+          <th>Tried again</th>
+        </tr>
+      </thead>
+      <tbody>
+        {breakers.map(({ provider, model, failures, code, open_ms }) => (
+          <tr key={`${provider} ${model}`}>
+            <th scope="row">{model ?? `all of ${provider}`}</th>
+            <td>
+              {count(failures)}, {code}
+            </td>
+            <td>{open_ms === null ? "all the time" : open_ms > 0 ? `in ${duration(open_ms)}` : "with the next turn"}</td>
+          </tr>
+        ))}
       </tbody>
     </table>
   );

@@ -26,6 +26,15 @@ export interface Counts {
   handoff_ms: Percentiles;
 }
 
+/** A model, or all of a wire where it is null, that has failed since its last answer. */
+export interface Breaker {
+  provider: string;
+  model: string | null;
+  failures: number;
+  code: string;
+  open_ms: number | null;
+}
+
 export interface Statistics {
   window: string;
   bucket: string;
@@ -33,6 +42,7 @@ export interface Statistics {
   oldest_open_ms: number | null;
   totals: Counts;
   errors: Record<string, number>;
+  breakers?: Breaker[];
   agents: { slug: string; turns: number; input_tokens: number; output_tokens: number }[];
   series: (Counts & { at: string })[];
 }
