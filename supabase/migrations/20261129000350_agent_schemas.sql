@@ -56,6 +56,26 @@ begin
   return null;
 end $$;
 
+-- What is wrong with one function of the browser, its own field first where one is to blame.
+create function chat_internal.client_tool_fault(p_tool jsonb, p_tools text[]) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+  name text := p_tool ->> 'name';
+begin
+  return case
+    when jsonb_typeof(p_tool) <> 'object' then ' has to be a JSON object'
+    when (p_tool - array['name', 'description', 'parameters']) <> '{}'
+      then ' may have a name, a description and parameters only'
+    when not chat_internal.is_text(p_tool -> 'name', '^[a-zA-Z0-9_-]{1,64}$')
+      then '.name has to be 1 to 64 letters, digits, _ or -'
+    when name ~ '^(transfer_to|ask)_' or name = any (p_tools) then '.name is that of another function of the agent'
+    when not chat_internal.is_text(p_tool -> 'description', '')
+      then '.description has to be a text of at most 1000 characters'
+    when p_tool -> 'parameters' ->> 'type' is distinct from 'object' or length((p_tool -> 'parameters')::text) > 16000
+      then '.parameters has to be a JSON Schema of type object, of at most 16000 characters'
+    else '.parameters' || chat_internal.schema_fault(p_tool -> 'parameters') end;
+end $$;
+
 -- As the field that is wrong, and why.
 create function chat_internal.field_fault(p_field text, p_fault text) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -99,16 +119,21 @@ begin
       return chat_internal.field_fault('output_schema', fault);
     end if;
   end if;
-  for one in
-    select value, ordinality - 1 as at from jsonb_array_elements(
-      case jsonb_typeof(a.client_tools) when 'array' then a.client_tools else '[]' end) with ordinality
-  loop
-    fault := case when jsonb_typeof(one.value -> 'parameters') = 'object'
-                  then chat_internal.schema_fault(one.value -> 'parameters') end;
+  if not a.approvals <@ a.tools then
+    return jsonb_build_object('field', 'approvals', 'fault', 'may hold only functions that tools holds as well');
+  end if;
+  if jsonb_typeof(a.client_tools) is distinct from 'array' or jsonb_array_length(a.client_tools) > 32 then
+    return jsonb_build_object('field', 'client_tools', 'fault', 'has to be a list of at most 32 functions');
+  end if;
+  for one in select value, ordinality - 1 as at from jsonb_array_elements(a.client_tools) with ordinality loop
+    fault := chat_internal.client_tool_fault(one.value, a.tools);
     if fault is not null then
-      return chat_internal.field_fault('client_tools[' || one.at || '].parameters', fault);
+      return chat_internal.field_fault('client_tools[' || one.at || ']', fault);
     end if;
   end loop;
+  if (select count(*) <> count(distinct t ->> 'name') from jsonb_array_elements(a.client_tools) t) then
+    return jsonb_build_object('field', 'client_tools', 'fault', 'has two functions of one name');
+  end if;
   if jsonb_typeof(a.hosted_tools) is distinct from 'array' or jsonb_array_length(a.hosted_tools) > 16 then
     return jsonb_build_object('field', 'hosted_tools', 'fault', 'has to be a list of at most 16 tools');
   end if;

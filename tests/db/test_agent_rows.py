@@ -44,6 +44,14 @@ WRONG: list[tuple[str, Any, str]] = [
     ("output_schema", OBJECT | {"$defs": {"a": {"enum": "a"}}}, "output_schema.$defs.a.enum "),
     ("output_schema", nested(32), "output_schema.properties.a.properties.a."),
     ("client_tools", [CLIENT_TOOL | {"parameters": OBJECT | {"required": 1}}], "client_tools[0].parameters.required "),
+    ("client_tools", [CLIENT_TOOL | {"parameters": {"type": "array"}}], "client_tools[0].parameters has to be a JSON"),
+    ("client_tools", {}, "client_tools has to be a list"),
+    ("client_tools", [CLIENT_TOOL, "where_am_i"], "client_tools[1] has to be a JSON object"),
+    ("client_tools", [CLIENT_TOOL, CLIENT_TOOL], "client_tools has two functions of one name"),
+    ("client_tools", [CLIENT_TOOL | {"speed": 1}], "client_tools[0] may have a name"),
+    ("client_tools", [CLIENT_TOOL | {"name": "a b"}], "client_tools[0].name has to be "),
+    ("client_tools", [CLIENT_TOOL | {"name": "ask_user"}], "client_tools[0].name is that of another function"),
+    ("client_tools", [CLIENT_TOOL | {"description": None}], "client_tools[0].description "),
     ("hosted_tools", {}, "hosted_tools has to be a list"),
     ("hosted_tools", ["web_search"], "hosted_tools[0] has to be a JSON object"),
     ("hosted_tools", [{"type": "computer"}], "hosted_tools[0].type "),
@@ -151,10 +159,12 @@ def test_every_change_of_a_row_is_counted_and_an_assistant_of_ours_is_none(db: D
         ("is_default", "chat_agents: is_default is only for an agent that everybody has"),
         ("handoffs", "chat_agents: handoffs has to be a list of names"),
         ("tools", "chat_agents: tools has to be a list of names"),
+        ("approvals", "chat_agents: approvals may hold only functions that tools holds as well"),
     ],
 )
 def test_what_a_statement_of_an_operator_may_hold_beside(db: Database, owner: str, values: str, says: str) -> None:
-    value = "true" if values == "is_default" else "array[null::text]"
+    given = {"is_default": "true", "approvals": "array['send']"}
+    value = given.get(values, "array[null::text]")
     names = f"owner_id, slug, name, model, {values}"
     with pytest.raises(psycopg.errors.CheckViolation) as refusal:
         db.run(f"insert into public.chat_agents ({names}) values (%s, 'w', 'W', 'm', {value})", owner)

@@ -86,7 +86,7 @@ def test_an_agent_is_made_changed_and_removed_by_its_user_alone(db: Database, ow
         ({"fallbacks": [{"model": "the-dearest"}]}, "fallbacks"),
         ({"fallbacks": [{"model": MODEL, "provider": "assistants"}]}, "fallbacks"),
         ({"approvals": ["read_project"]}, "approvals"),
-        ({"client_tools": [{"name": "transfer_to_boss"}]}, "client_tools"),
+        ({"client_tools": [{"name": "transfer_to_boss"}]}, "client_tools[0].name"),
         ({"name": ""}, "name"),
         ({"name": None}, "name"),
         ({"description": "x" * 1001}, "description"),
