@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.modes import FALLBACKS
-
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -38,17 +36,17 @@ class BreakerWatch:
         dice = random.Random(f"illness {seed}")  # dice of their own: whether they roll changes nothing else
         begins = world.now + dice.uniform(0, 25)
         self.illness = Illness(dice.choice((1, 1, 1, 2, 3)), begins, begins + dice.uniform(5, 90))
-        self.looks = world.profile.model_refused > 0
+        self.looks = world.profile.model_refused > 0 or world.profile.model_fails > 0
         self.first: dict[str, int] = {}  # by turn: the choice that it began with
         self.orders: dict[tuple[str, str], list[Order]] = defaultdict(list)  # of choices, by turn and agent
         self.late_turn: Any = None  # shared.core.turns.Turn: sent when the provider has been well for long
         self._world = world
-        self._tries: dict[str, float] = {}  # by model: since when a turn tries it for all, as far as is known
+        self._tries: dict[tuple[str, str], float] = {}  # by wire and model: since when a turn tries it for all
 
     def is_ill(self, choice: int) -> bool:
         """Whether creates with this choice of an agent are refused now."""
         ill, world = self.illness, self._world
-        return world.profile.model_refused > 0 and choice < ill.choices and ill.begins <= world.now < ill.ends
+        return world.profile.falls_ill and choice < ill.choices and ill.begins <= world.now < ill.ends
 
     def before(self, function: str) -> list[Row] | None:
         """The breakers, where this call may begin a turn or change one."""
@@ -69,10 +67,10 @@ class BreakerWatch:
 
     def _see_write(self, patch: Row, turn: Row) -> None:
         if "handoff" in patch:
-            self.orders[turn["turn_id"], turn["agent"]].append(_order(turn))
+            self.orders[turn["turn_id"], turn["agent"]].append(self._order(turn))
         for told in ("failed_choice", "proven_choice"):
             if told in patch:
-                self._tries.pop(patch[told]["model"], None)
+                self._tries.pop(self._named(patch[told]), None)
         failed = patch.get("failed_choice")
         if failed is not None and failed["code"] not in self._reasons(turn["turn_id"]):
             self._world.blame(f"a breaker counts {failed['code']} of {turn['turn_id']}, whose message was to blame")
@@ -91,23 +89,28 @@ class BreakerWatch:
         turn, agent, world = claim["turn"], claim["agent"], self._world
         if turn["turn_id"] in self.first:
             return  # the same claim once more
-        models = [agent["model"], *(one["model"] for one in agent["fallbacks"])]
+        choices = [self._named(agent | one) for one in ({}, *agent["fallbacks"])]
         self.first[turn["turn_id"]] = chosen = turn["fallback"]
-        self.orders[turn["turn_id"], turn["agent"]].append(_order(turn))
+        self.orders[turn["turn_id"], turn["agent"]].append(self._order(turn))
         world.counts["began elsewhere"] += chosen > 0
         if known is None:
             return
-        shut = {n for n, model in enumerate(models) if any(one["shut"] and one["model"] == model for one in known)}
-        wanted = min({*range(len(models))} - shut, default=0)
+        closed = {self._named(one) for one in known if one["shut"]}
+        shut = {n for n, choice in enumerate(choices) if choice in closed}
+        wanted = min({*range(len(choices))} - shut, default=0)
         if chosen != wanted:
             world.blame(f"{turn['turn_id']} began with choice {chosen}, open were those of {sorted(shut)}")
-        if chosen not in shut and any(one["openings"] and one["model"] == models[chosen] for one in known):
-            since = self._tries.get(models[chosen])
+        opened = any(one["openings"] and self._named(one) == choices[chosen] for one in known)
+        if chosen not in shut and opened:
+            since = self._tries.get(choices[chosen])
             if since is not None and world.now < since + PROBE_SECONDS:
-                world.blame(f"{turn['turn_id']} tried {models[chosen]} beside another turn, tried at {since:.1f}")
-            self._tries[models[chosen]] = world.now
+                world.blame(f"{turn['turn_id']} tried {choices[chosen]} beside another turn, tried at {since:.1f}")
+            self._tries[choices[chosen]] = world.now
             world.counts["tried again"] += 1
 
+    def _order(self, turn: Row) -> Order:
+        return tuple(turn["choices"] or range(len(self._world.fallbacks) + 1))
 
-def _order(turn: Row) -> Order:
-    return tuple(turn["choices"] or range(len(FALLBACKS) + 1))
+    def _named(self, choice: Row) -> tuple[str, str]:
+        """Its wire and its model."""
+        return choice["provider"] or self._world.server.wire, choice["model"]

@@ -2,23 +2,24 @@
 
 An instance dies, freezes or is told to end at an effect's boundary, or the answer to a database call is lost.
 
-`python -m tests.simulation.crashes` prints the worst delays.
+`python -m tests.simulation.crashes [WORD ...]` prints the worst delays of each story, or of those that the words name.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.turns import MultitaskStrategy
 from tests.simulation.database import Database, database
-from tests.simulation.modes import FREEZE_SECONDS, STEERING, Profile
+from tests.simulation.instance import SETTINGS
+from tests.simulation.modes import FREEZE_SECONDS, Profile
 from tests.simulation.people import Person, users
 from tests.simulation.run import Result, play
 from tests.simulation.servers import EXPIRY_SECONDS
+from tests.simulation.stories import HEARD, PLAIN, STORIES, Second, Story
 from tests.simulation.sweep import PERIOD_SECONDS, schedule, sweep, tidy_up
 from tests.simulation.world import Answer, World
 
@@ -26,13 +27,10 @@ BUDGET_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 BOUNDS = {True: 30.0, False: 90.0}  # seconds a crash may add, with a client that comes back and without
 SHUTDOWN_BOUND = 2.0  # a client that comes back, as the 202 that it gets asks it to
-TEAM_SECONDS = 2.0  # by which the lengths of a team's seven runs differ from one story to the next
 FREEZE_BOUND = FREEZE_SECONDS + BOUNDS[True]  # a client whose own instance is frozen waits for that as well
 LOST_ANSWER_SECONDS = 6.0  # two attempts' worth: less than a lease, so no client waited for one to lapse
 CONVERSATION = "00000000-0000-0000-0000-0000000003e8"
 SEED = 1
-HEARD = ", heard"  # what its runs say can be heard as it comes
-KINDS = ("threads", "responses", f"threads{HEARD}", f"responses{HEARD}")
 
 
 class Unusual(AssertionError):
@@ -57,26 +55,20 @@ POLLS = ("get_run, ", "chat_get_turn, ")
 def deaths(
     db: Database,
     kind: str,
+    story: Story = PLAIN,
     *,
     returning: bool,
-    team: bool = False,
-    asks_people: bool = False,
     every: int = 1,
     at: str = "",
-    replaces: bool = False,
-    tells: bool = False,
-    steers: bool = False,
+    most: int | None = None,
 ) -> Iterator[Mishap]:
     """One run for each boundary of the undisturbed one whose name begins with `at`.
 
-    With `every` above 1 without looks that are like the last. `replaces`: the second message asks once more for an
-    answer to the first, which is under way. `tells`: another service is told of the ends of both. `steers`: the second
-    one is to join the first.
+    With `every` above 1 without looks that are like the last; of all those `most`, evenly spread.
     """
-    profile = replace(_profile(kind, team), asks_people=asks_people, replaces=float(replaces), tells=tells)
-    if steers:
-        profile = replace(profile, mixes=(STEERING,))
-    usual = _usual(db, profile, returning=returning)
+    teller = Teller(story, returning)
+    profile = _profile(kind, story)
+    usual = _usual(db, profile, teller)
     reached = usual.world.reached[: usual.world.counts["boundaries"]]
     numbers = [
         number
@@ -84,57 +76,69 @@ def deaths(
         if label.startswith(at)
         and (every == 1 or not (label.startswith(POLLS) and label in reached[max(number - 5, 0) : number - 1]))
     ]
-    for number in numbers[::every]:
-        result = _run(db, replace(profile, crash_at=number), returning=returning)
+    for number in _spread(numbers[::every], most):
+        result = teller.tell(db, replace(profile, crash_at=number))
         yield Mishap(number, f"a death at {result.world.died_at}", _added(result, usual), result)
 
 
-def freezes(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
+def freezes(
+    db: Database, kind: str, story: Story = PLAIN, *, every: int = 1, most: int | None = None
+) -> Iterator[Mishap]:
     """One run for each boundary; every request has an instance of its own, so the others see the lease lapse."""
-    profile = replace(_profile(kind, team), cold_starts=1.0, messages=3)
-    usual = _usual(db, profile, returning=True)
-    for number in range(1, usual.world.counts["boundaries"] + 1, every):
-        result = _run(db, replace(profile, freeze_at=number), returning=True)
+    profile, teller = replace(_profile(kind, story), cold_starts=1.0, messages=3), Teller(story)
+    usual = _usual(db, profile, teller)
+    for number in _spread(range(1, usual.world.counts["boundaries"] + 1, every), most):
+        result = teller.tell(db, replace(profile, freeze_at=number))
         yield Mishap(number, f"a freeze at {result.world.frozen_at}", _added(result, usual), result)
 
 
-def shutdowns(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
+def shutdowns(db: Database, kind: str, story: Story = PLAIN, *, every: int = 1) -> Iterator[Mishap]:
     """One run for each boundary; the runs last longer than the instance may."""
-    seconds = (2.0, 2.0) if team else (12.0, 12.0)
+    seconds = (2.0, 2.0) if story.is_of_a_team else (12.0, 12.0)
     # looks so close to each other that their moments add nothing worth mentioning
-    profile = replace(_profile(kind, team), run_seconds=seconds, poll_max_seconds=0.3)
-    usual = _usual(db, profile, returning=True)
+    profile = replace(_profile(kind, story), run_seconds=seconds, poll_max_seconds=0.3)
+    teller = Teller(story)
+    usual = _usual(db, profile, teller)
     for number in range(1, usual.world.counts["boundaries"] + 1, every):
-        result = _run(db, replace(profile, end_at=number), returning=True)
+        result = teller.tell(db, replace(profile, end_at=number))
         yield Mishap(number, f"a shutdown at {result.world.ended_at}", _added(result, usual), result)
 
 
-def lost_answers(db: Database, kind: str, *, team: bool = False, every: int = 1) -> Iterator[Mishap]:
+def lost_answers(
+    db: Database, kind: str, story: Story = PLAIN, *, every: int = 1, most: int | None = None
+) -> Iterator[Mishap]:
     """One run for each database call of the undisturbed one."""
-    usual = _usual(db, _profile(kind, team), returning=True)
-    for number in range(1, usual.world.counts["calls made"] + 1, every):
-        result = _run(db, replace(_profile(kind, team), lose_call=number), returning=True)
+    profile, teller = _profile(kind, story), Teller(story)
+    usual = _usual(db, profile, teller)
+    for number in _spread(range(1, usual.world.counts["calls made"] + 1, every), most):
+        result = teller.tell(db, replace(profile, lose_call=number))
         yield Mishap(number, f"the lost answer to {result.world.lost_call}", _added(result, usual), result)
 
 
-def _profile(kind: str, team: bool = False) -> Profile:
-    """With a team the first message goes to it: runs that are short, because there are many."""
-    seconds = (0.8, 0.8) if team else (3.0, 3.0)
-    return Profile(
+def _spread(numbers: Sequence[int], most: int | None) -> Sequence[int]:
+    """Not the first one, where there are more: before that nothing has happened."""
+    if most is None or len(numbers) <= most:
+        return numbers
+    return [numbers[(2 * n + 1) * len(numbers) // (2 * most)] for n in range(most)]
+
+
+def _profile(kind: str, story: Story) -> Profile:
+    usual = Profile(
         kinds=(kind.removesuffix(HEARD),),
         hears=float(kind.endswith(HEARD)),
-        run_seconds=seconds,
+        run_seconds=(3.0, 3.0),
         long_runs=0.0,
         cold_starts=0.0,
         ignores_cancel=0.0,
-        team=float(team),
+        team=0.0,
     )
+    return replace(usual, **story.changes)
 
 
-def _usual(db: Database, profile: Profile, *, returning: bool) -> Result:
-    result = _run(db, profile, returning=returning)
-    unanswered = (turn for turn in db.turns() if turn["status"] != "completed")
-    if result.violations or any(turn["superseded_how"] != "edit" for turn in unanswered):
+def _usual(db: Database, profile: Profile, teller: Teller) -> Result:
+    result = teller.tell(db, profile)
+    others = (turn for turn in db.turns() if turn["status"] != teller.story.end)
+    if result.violations or any(turn["superseded_how"] != "edit" for turn in others):
         raise Unusual(result.report())
     result.ends.update(_ends(db))
     return result
@@ -144,15 +148,18 @@ def _added(result: Result, usual: Result) -> float:
     return max((at - usual.ends[key] for key, at in _ends(result.world.database).items()), default=0.0)
 
 
-def _run(db: Database, profile: Profile, *, returning: bool) -> Result:
-    return play(db, f"one crash, client {'returns' if returning else 'leaves'}", SEED, profile, _Story(returning).play)
-
-
 @dataclass(frozen=True, slots=True)
-class _Story:
-    returning: bool
+class Teller:
+    """Tells one story, with clients that come back or do not."""
 
-    async def play(self, world: World) -> None:
+    story: Story
+    returning: bool = True
+
+    def tell(self, db: Database, profile: Profile) -> Result:
+        what = f"{self.story.name}, client {'returns' if self.returning else 'leaves'}"
+        return play(db, what, SEED, profile, self._play)
+
+    async def _play(self, world: World) -> None:
         person = Person(world, users(world)[0])
         for number in range(1, world.profile.messages):  # the client that was answered last goes on
             world.addressed[person.user.id, f"key {number}"] = None
@@ -170,25 +177,32 @@ class _Story:
             await tidy_up(world)
 
     async def _send(self, person: Person, number: int) -> None:
-        await asyncio.sleep(number * 0.5)
+        await self._until_due(person.world, number)
         while True:
             answer = await self._message(person, number)
-            if answer.turn is not None:
+            if answer.turn is not None and (number or not self.story.finds_it_waiting):
                 for call in answer.turn.calls:
-                    await person.answer(answer.turn.turn_id, call, True)
+                    await person.answer(answer.turn.turn_id, call, self.story.approves)
             if answer.code == "final" or not (self.returning or answer.code == "open"):
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _message(self, person: Person, number: int) -> Answer:
-        key, world = f"key {number}", person.world
-        if not number or not world.profile.replaces:
-            steers = number and world.profile.mixes == (STEERING,)
-            strategy = MultitaskStrategy.STEER if steers else MultitaskStrategy.ENQUEUE
-            return await person.post(key, CONVERSATION, f"message {number}", strategy, BUDGET_SECONDS)
-        while not (turns := world.database.turns()):  # noqa: ASYNC110  # the client of the first one comes back
+    async def _until_due(self, world: World, number: int) -> None:
+        await asyncio.sleep(number * self.story.after)
+        due = world.database.person_calls if self.story.finds_it_waiting else world.database.turns
+        # the client of the first one comes back, or the instance has died before that was accepted
+        while number and self.story.second.displaces and not due() and (self.returning or not world.crashed.is_set()):  # noqa: ASYNC110
             await asyncio.sleep(RETRY_SECONDS / 10)
-        return await person.replace(key, CONVERSATION, turns[0]["turn_id"], None, BUDGET_SECONDS)
+
+    async def _message(self, person: Person, number: int) -> Answer:
+        key, text, world, second = f"key {number}", f"message {number}", person.world, self.story.second
+        turns = world.database.turns()
+        if not (number and second.displaces) or not turns or turns[0]["key"] == key:
+            steers = number and second is Second.STEERS
+            strategy = MultitaskStrategy.STEER if steers else MultitaskStrategy.ENQUEUE
+            return await person.post(key, CONVERSATION, text, strategy, BUDGET_SECONDS)
+        instead = text if second is Second.EDITS else None
+        return await person.replace(key, CONVERSATION, turns[0]["turn_id"], instead, BUDGET_SECONDS)
 
 
 async def _worst_schedule(world: World) -> None:
@@ -203,25 +217,32 @@ def _ends(db: Database) -> dict[str, float]:
 
 
 def main() -> int:
-    broken = 0
+    """With words: only the stories in whose names one of them stands."""
+    words, broken = sys.argv[1:], 0
+    told = [story for story in STORIES if not words or any(word in story.name for word in words)]
     with database() as db:
-        for kind, team in itertools.product(KINDS, (False, True)):
-            what = f"{kind}, a team" if team else kind
-            for returning, bound in BOUNDS.items():
-                who = "a client that returns" if returning else "the sweep alone"
-                found = list(deaths(db, kind, returning=returning, team=team))
-                broken += _tell(f"{what}, deaths, {who}", found, bound)
-            bound = SHUTDOWN_BOUND + (TEAM_SECONDS if team else 0.0)
-            broken += _tell(f"{what}, shutdowns", list(shutdowns(db, kind, team=team)), bound)
-            broken += _tell(f"{what}, freezes", list(freezes(db, kind, team=team)), FREEZE_BOUND)
-            broken += _tell(f"{what}, lost answers", list(lost_answers(db, kind, team=team)), LOST_ANSWER_SECONDS)
-            if not team:
-                found = list(deaths(db, kind, returning=True, tells=True))
-                broken += _tell(f"{what}, deaths, another service is told of the ends", found, BOUNDS[True])
-            else:
-                found = list(deaths(db, kind, returning=True, team=True, steers=True))
-                broken += _tell(f"{what}, deaths, a message is steered", found, BOUNDS[True])
+        for story in told:
+            broken += sum(_enumerate(db, kind, story) for kind in story.kinds)
     return int(broken > 0)
+
+
+def _enumerate(db: Database, kind: str, story: Story) -> int:
+    """Prints a line for each way in which an instance may be taken away; returns how many places broke a promise."""
+    broken, what = 0, f"{story.name}, {kind}"
+    for returning in BOUNDS:
+        who = "a client that returns" if returning else "the sweep alone"
+        found = list(deaths(db, kind, story, returning=returning))
+        broken += _tell(f"{what}, deaths, {who}", found, death_bound(story, returning=returning))
+    broken += _tell(f"{what}, shutdowns", list(shutdowns(db, kind, story)), SHUTDOWN_BOUND + story.slack)
+    broken += _tell(f"{what}, freezes", list(freezes(db, kind, story)), FREEZE_BOUND)
+    found = list(lost_answers(db, kind, story))
+    return broken + _tell(f"{what}, lost answers", found, LOST_ANSWER_SECONDS + story.slack)
+
+
+def death_bound(story: Story, *, returning: bool) -> float:
+    """Seconds that a death may add. Where no client comes back, no person answers: what waits for one has to expire."""
+    expiry = 0.0 if returning else SETTINGS.approval_ttl_hours * 3600 + PERIOD_SECONDS
+    return BOUNDS[returning] + story.waits * expiry
 
 
 def _tell(what: str, found: list[Mishap], bound: float) -> int:

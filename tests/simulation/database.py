@@ -97,9 +97,9 @@ class Database:
                     ),
                 )
 
-    def set_fallbacks(self, models: Iterable[str]) -> None:
-        """Give all agents these models to fall back to."""
-        fallbacks = json.dumps([{"model": model} for model in models])
+    def set_fallbacks(self, others: Sequence[Mapping[str, str]]) -> None:
+        """Give all agents these models and wires to fall back to."""
+        fallbacks = json.dumps(others)
         self._admin.execute(
             "update public.chat_agents set fallbacks = %s::jsonb where fallbacks <> %s::jsonb",
             (fallbacks, fallbacks),
@@ -138,7 +138,8 @@ class Database:
     def breakers(self, now: float) -> list[Row]:
         """All that count failures; `shut`: turns leave them alone now."""
         query = """
-            select model, openings, coalesce(greatest(opened_until, probed_until) > to_timestamp(%s), false) as shut
+            select provider, model, openings,
+              coalesce(greatest(opened_until, probed_until) > to_timestamp(%s), false) as shut
             from public.chat_breakers"""
         return self._admin.execute(query, (f"{EPOCH + now:.6f}",), prepare=True).fetchall()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.instance import SETTINGS
-from tests.simulation.modes import FALLBACKS
 from tests.simulation.servers import Create, Run
 from tests.simulation.world import World
 
@@ -20,7 +19,11 @@ def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World)
     # a refusal that its sender did not live to record is for the next holder a create of unknown outcome
     lost = [one for one in creates if one.fate != "refused" or not one.sender.alive]
     tried = {one.fallback for one in creates if one.agent == turn["agent"]}
-    if error in ("run_failed", "provider_model") and world.breakers.looks and tried != {*range(len(FALLBACKS) + 1)}:
+    if (
+        error in ("run_failed", "provider_model")
+        and world.breakers.looks
+        and tried != {*range(len(world.fallbacks) + 1)}
+    ):
         return f"{error}, though only {sorted(tried)} of its agent's choices were tried"
     explained = {
         "provider_model": any(one.refused_for_good for one in creates),

@@ -51,8 +51,8 @@ class Instance:
         self._tasks: dict[asyncio.Task[Any], float] = {}
         self.store = Store(self, Lane(world.profile.calls_at_once, SETTINGS.wait_budget_seconds))
         self.webhooks = webhooks_of(self)
-        provider = world.server.adapter(self)
-        chosen = {"provider": provider.name, "coalesce_seconds": world.gather_seconds}
+        providers = [server.adapter(self) for server in world.servers]
+        chosen = {"provider": providers[0].name, "coalesce_seconds": world.gather_seconds}
         chosen["conversation_ttl_hours"] = world.idle_hours
         chosen |= {"webhook_url": URL} if self.webhooks is not None else {}
         chosen["poll_max_seconds"] = world.profile.poll_max_seconds
@@ -66,7 +66,7 @@ class Instance:
             announce=tell_no_one if self.webhooks is None else self.webhooks.announce,
             jitter=random.Random(f"jitter of {self.name}").random,
         )
-        self.chat = ChatService(shared_by_process, {provider.name: provider}, REGISTRY, options)
+        self.chat = ChatService(shared_by_process, {one.name: one for one in providers}, REGISTRY, options)
 
     @property
     def paused(self) -> bool:

@@ -22,7 +22,7 @@ class Network:
     very_late: float = 0.0  # takes effect when it is no longer reckoned with: one extra run is allowed
 
 
-FALLBACKS = ("second", "third")  # models of all agents, where the first may be refused
+FALLBACKS: tuple[Mapping[str, str], ...] = ({"model": "second"}, {"model": "third"})  # where the first may be refused
 
 # shares of the strategies people send with
 PATIENT: Mapping[str, float] = {"enqueue": 0.88, "reject": 0.12}
@@ -79,6 +79,12 @@ class Profile:
     long_runs: float = 0.1  # last three times as long as the longest of the others, and more
     run_fails: float = 0.0
     model_refused: float = 0.0  # of all creates with the model that the agent's row names: there are fallbacks then
+    falls_ill: bool = False  # beside that, the first so many choices of every agent are refused for a while
+    model_fails: float = 0.0  # of all runs of that model: there are fallbacks then
+    falls_to_other_wire: bool = False  # the first fallback is the other one of the two wires
+    lose_create: tuple[int, str] | None = None  # the number of the one create that is lost, and how, as in `Network`
+    posts: bool = False  # models call an MCP server, which their user has to allow; where the wire has such servers
+    post_fails: float = 0.0  # of the runs that were let call it: they fail, and there are fallbacks
     asks_for_tools: float = 0.0
     ignores_cancel: float = 0.2  # of the runs: `cancelling` until they expire
     list_lag: float = 0.0  # seconds until a run shows in lists
@@ -93,13 +99,17 @@ class Profile:
         """Whether the schedule deletes threads as well: a matter of time, where little depends on it."""
         return bool(self.team or self.changes)
 
+    @property
+    def falls_back(self) -> bool:
+        return any((self.model_refused, self.model_fails, self.post_fails))
+
     def quiet(self) -> Profile:
         """The same people and provider when nothing goes wrong any more."""
         still = Profile()
         return replace(
             self, crash=0.0, pause=0.0, ends=0.0, crash_at=None, freeze_at=None, end_at=None, call_refused=0.0,
             answer_lost=0.0, call_late=0.0, lose_call=None, outages=0.0, network=still.network, run_fails=0.0,
-            model_refused=0.0,
+            model_refused=0.0, falls_ill=False, model_fails=0.0, post_fails=0.0, lose_create=None,
             asks_for_tools=0.0, foreign=0.0, thread_lost=0.0, spoiled=0.0, lies=0.0, deaf=0.0,
         )  # fmt: skip
 
@@ -121,6 +131,7 @@ MODES: Mapping[str, Profile] = {
     # another model answers what was refused for good or has failed, among creates whose answers are lost
     "fallbacks": Profile(
         model_refused=0.3,
+        falls_ill=True,
         run_fails=0.1,
         network=Network(before=0.05, after=0.08, lost=0.08),
         kinds=("threads", "responses", "unlocked"),

@@ -33,7 +33,7 @@ class FakeProvider:
 
     @property
     def name(self) -> str:
-        return "assistants" if self._server.keeps_runs else "responses"
+        return self._server.wire
 
     @property
     def keeps_threads(self) -> bool:
@@ -226,6 +226,9 @@ class FakeProvider:
         world, rng = self._world, self._world.rng
         await asyncio.sleep(rng.uniform(0.02, 0.2))
         fault = _fault(rng.random() * (1 if writes else 2), world.profile.network)
+        if create is not None and world.profile.lose_create is not None:
+            number, how = world.profile.lose_create
+            fault = how if self._server.creates.index(create) == number - 1 else fault
         if fault:
             world.counts[f"{name} {fault}"] += 1
             world.note(f"{name} {create.run_key if create else ''} {fault}")

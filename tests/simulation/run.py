@@ -18,7 +18,7 @@ from tests.simulation.breaker_watch import LONGEST_SECONDS
 from tests.simulation.database import Database
 from tests.simulation.keepers import keepers
 from tests.simulation.loop import SimLoop
-from tests.simulation.modes import FALLBACKS, MODES, Profile
+from tests.simulation.modes import MODES, Profile
 from tests.simulation.people import Person, Snoop, tabs, users
 from tests.simulation.receiver import Receiver
 from tests.simulation.servers import EXPIRY_SECONDS, Server
@@ -118,9 +118,10 @@ def play(database: Database, mode: str, seed: int, profile: Profile, story: Stor
     with _ids(seed), _listening(world := World(loop, seed, profile, database)):
         world.verbose = verbose
         world.server, world.receiver = Server(world), Receiver(world, seed)
+        world.servers = (world.server, *([world.server.other_wire()] if profile.falls_to_other_wire else []))
         if profile.team:
             database.hire([user.id for user in users(world)], asking=profile.asks_people)
-        database.set_fallbacks(FALLBACKS if profile.model_refused else ())
+        database.set_fallbacks(world.fallbacks)
         try:
             loop.run_until_complete(story(world))
         finally:

@@ -44,8 +44,10 @@ def falls_back_for_a_reason(record: Record) -> Iterator[str]:
         refused = {create.fallback for create in own if create.refused_for_good}
         for create in own:
             orders = record.world.breakers.orders[turn_id, create.agent]
-            if orders and not any(_led_to(order, create.fallback, failed | refused) for order in orders):
+            passed = _passed_over(record, turn_id)
+            if orders and not any(_led_to(order, create.fallback, failed | refused, passed) for order in orders):
                 yield f"G4 {create.run_key} fell back to {create.fallback} though nothing had failed for certain"
+            yield from _left_a_wire(create, own, record)
             record.world.counts["fell back"] += create.fallback > 0
     for turn in record.turns:
         sent = {run.run_id: run.create.fallback for run in record.runs[turn["turn_id"]] if run.create is not None}
@@ -68,10 +70,26 @@ def begins_as_recorded(record: Record) -> Iterator[str]:
             yield f"a breaker is still open: a late message was answered by {run.model}, {opened}"
 
 
-def _led_to(order: tuple[int, ...], choice: int, over: set[int]) -> bool:
+def _led_to(order: tuple[int, ...], choice: int, over: set[int], passed: set[int]) -> bool:
     """Whether it is the first in this order, or the one behind a choice that was over."""
-    at = order.index(choice)
-    return at == 0 or order[at - 1] in over
+    before = [n for n in order[: order.index(choice)] if n not in passed]
+    return not before or before[-1] in over
+
+
+def _passed_over(record: Record, turn_id: str) -> set[int]:
+    """The other wire, where a create of the turn was lost, or may have been."""
+    elsewhere = record.world.profile.falls_to_other_wire and record.by_id[turn_id]["failures"] > 0
+    return {1} if elsewhere else set()
+
+
+def _left_a_wire(create: Create, own: list[Create], record: Record) -> Iterator[str]:
+    """G4: a create that was lost is looked for on its wire, which the agent at work does not leave behind."""
+    wires = record.world.server.places
+    for other in own:
+        elsewhere = wires[other.place_id].wire != wires[create.place_id].wire
+        before = (other.agent, other.fallback + 1) == (create.agent, create.fallback)
+        if before and elsewhere and other.fate == "lost" and other.sent_at < create.sent_at:
+            yield f"G4 {create.run_key} went to another wire though {other.run_key} was lost on its own"
 
 
 def _displaced_meanwhile(create: Create, record: Record) -> bool:
@@ -176,7 +194,8 @@ def leads_to(earlier: Run, later: Run) -> bool:
 
 def _missed(earlier: Run, later: Run, record: Record) -> bool:
     """A lost run that nothing shows while it goes on ended between the last look for it and the create after it."""
-    lost = earlier.create is not None and earlier.create.fate != "heard" and not record.world.server.keeps_runs
+    shows = record.world.server.places[earlier.place_id].wire == "assistants"
+    lost = earlier.create is not None and earlier.create.fate != "heard" and not shows
     if lost and earlier.place_id != later.place_id:
         return True  # its thread was given up: it held it for too long, for a message that displaces
     ended, sent = earlier.ended_at, later.create.sent_at if later.create is not None else 0.0

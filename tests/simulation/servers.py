@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +83,7 @@ class Place:
     """A thread or conversation."""
 
     place_id: str
+    wire: str
     items: list[Item] = field(default_factory=list)
     gone: bool = False
     spoiled: bool = False  # a create is refused for what stands in it
@@ -171,7 +174,7 @@ class Server:
 
     def __init__(self, world: World) -> None:
         self.world, self.kind = world, world.kind
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, Place] = {}  # of both wires, as all that follows
         self.runs: dict[str, Run] = {}
         self.creates: list[Create] = []
         self.overlaps: list[tuple[Run, Run]] = []
@@ -181,7 +184,17 @@ class Server:
         self.deleted_responses: set[str] = set()
         self.executions: Counter[tuple[str, str]] = Counter()  # of tools, by turn and call
         self._texts: dict[str, str] = {}  # by turn, or by place where an agent is asked
-        self._numbers = 0
+        self._numbers = itertools.count(1)
+
+    def other_wire(self) -> Server:
+        """The same provider's other wire: what was made on one of them is not found by requests on the other."""
+        other = copy(self)
+        other.kind = "responses" if self.keeps_runs else "threads"
+        return other
+
+    @property
+    def wire(self) -> str:
+        return "assistants" if self.keeps_runs else "responses"
 
     @property
     def keeps_runs(self) -> bool:
@@ -203,7 +216,7 @@ class Server:
     # --- what requests do -------------------------------------------------------------------------------------------
 
     def create_place(self, history: tuple[Message, ...]) -> Place:
-        place = Place(self._name("place"))
+        place = Place(self._name("place"), self.wire)
         self.places[place.place_id] = place
         for line in history:
             marks = {"turn_id": line.turn_id}
@@ -294,13 +307,14 @@ class Server:
             self._run(place, FOREIGN, None, (Item(self._name("item"), "user", FOREIGN, None, None),))
 
     def place(self, place_id: str | None) -> Place:
-        if place_id not in self.places:
+        place = self.places.get(place_id or "")
+        if place is None or place.wire != self.wire:
             raise ProviderRefused("There is no thread of this name.", status=400)
-        return self.places[place_id]
+        return place
 
     def run(self, run_id: str) -> Run:
         run = self.runs.get(run_id)
-        if run is None:
+        if run is None or self.places[run.place_id].wire != self.wire:
             raise NotFoundAtProvider("No such run.", status=404)
         if self.place(run.place_id).gone and self.keeps_runs:
             raise ThreadGone("No such thread.", status=404)
@@ -388,7 +402,8 @@ class Server:
         run.read = (*place.items, *run.input)
         self.overlaps += [(other, run) for other in self.of(place.place_id) if other.active]
         run.ignores_cancel = world.chance(profile.ignores_cancel)
-        if world.chance(profile.run_fails):
+        first = create is not None and create.fallback == 0 and not create.asked
+        if world.chance(profile.run_fails) or (first and world.chance(profile.model_fails)):
             run.fault = world.rng.choice((PASSING, "invalid_prompt"))
         elif create is not None and run.agent not in SLUGS and world.chance(profile.asks_for_tools):
             run.wants = "look_up"
@@ -397,6 +412,7 @@ class Server:
             if item.allowed and create is not None:
                 self.executions[create.turn_id, str(item.call_id)] += 1
                 world.counts["posted"] += 1
+                run.fault = PASSING if world.chance(profile.post_fails) else run.fault
         self.runs[run.run_id] = run
         world.counts["runs"] += 1
         world.note(f"{run.run_id} of {create.run_key if create else FOREIGN} on {place.place_id} {run.agent}")
@@ -451,8 +467,9 @@ class Server:
         if run.wants is not None and run.wants not in told:
             return Part("", ((run.wants, "{}"),))
         came = any(name.startswith("transfer_to_") for name in told) or any("handoff" in item.marks for item in read)
-        asks_people = self.world.profile.asks_people
-        posts = asks_people and not self.keeps_runs
+        profile = self.world.profile
+        asks_people = profile.asks_people
+        posts = not self.keeps_runs and (profile.posts or (asks_people and run.agent in SLUGS))
         return next_part(run.agent, run.text, told, handed_over=came, posts=posts, asks_people=asks_people)
 
     def _says(self, run: Run, part: Part) -> None:
@@ -510,8 +527,7 @@ class Server:
                     self.foreign(place)
 
     def _name(self, what: str) -> str:
-        self._numbers += 1
-        return f"{what}_{self._numbers}"
+        return f"{what}_{next(self._numbers)}"
 
 
 def _server_in(name: str) -> str | None:

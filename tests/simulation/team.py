@@ -56,7 +56,8 @@ def next_part(
 ) -> Part:
     """`seen`: the outputs this model has read by the names of their calls; `handed_over`: control came in this turn.
 
-    `posts`: there is an MCP server. `asks_people`: the writer asks its user, and has the user's browser do something.
+    `posts`: there is an MCP server; outside the team it is called first. `asks_people`: the writer asks its user, and
+    has the user's browser do something.
     """
     if agent == BOSS and TRANSFER in seen:
         return Part(FAREWELL)
@@ -73,6 +74,8 @@ def next_part(
                 *([(POST, json.dumps({"text": text}))] if posts else []),
             ),
         )
+    if posts and agent not in SLUGS and POST not in seen:
+        return Part("", ((POST, json.dumps({"text": text})),))
     if agent == PAINTER and "sim_send" not in seen:
         return Part("", (("sim_send", json.dumps({"text": text})),))
     if agent == WRITER and handed_over and "sim_file" not in seen:

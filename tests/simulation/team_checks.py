@@ -95,7 +95,7 @@ def people_decide(record: Record) -> Iterator[str]:
             yield f"G10 {what} was answered by no person: {answer!r}"
         if row["status"] == "waiting" and record.by_id[key[0]]["finished"] is not None:
             yield f"G10 {what} waits, and its turn is over"
-    if world.profile.asks_people:
+    if world.profile.asks_people or world.profile.posts:
         needed = frozenset(name for names in APPROVALS.values() for name in names) | {POST}
         for turn_id, call_id in world.server.executions:
             row = record.ledger.get((turn_id, call_id), {})
@@ -204,6 +204,6 @@ def lines_of_a_chain(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
 
 
 TEAM_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
-    tools_run_once, told_what_happened, people_decide, handed_over_once, active_agent, nobody_left_waiting,
-    scratch_is_tidied, asked_are_shown,
+    tools_run_once, told_what_happened, people_decide, handed_over_once, active_agent,
+    nobody_left_waiting, scratch_is_tidied, asked_are_shown,
 )  # fmt: skip

@@ -7,7 +7,6 @@ import pytest
 from tests.simulation.crashes import (
     BOUNDS,
     FREEZE_BOUND,
-    KINDS,
     LOST_ANSWER_SECONDS,
     SHUTDOWN_BOUND,
     deaths,
@@ -16,6 +15,7 @@ from tests.simulation.crashes import (
     shutdowns,
 )
 from tests.simulation.database import Database
+from tests.simulation.stories import KINDS
 
 EVERY = {True: 4, False: 5}  # boundaries; `make soak-simulation` takes each of them
 EVERY_FREEZE = 4
@@ -30,15 +30,6 @@ def test_a_death_at_every_boundary(simulated: Database, kind: str, returning: bo
     for death in found:
         assert death.result.world.crashed.is_set()
         assert not death.broken(BOUNDS[returning]), f"no. {death.number}: {death.where}\n{death.result.report()}"
-
-
-@pytest.mark.parametrize("kind", KINDS[:2])
-def test_a_death_while_a_message_is_replaced(simulated: Database, kind: str) -> None:
-    """Wherever it comes, one of the two answers, and the other one never does."""
-    found = list(deaths(simulated, kind, returning=True, every=EVERY[True], replaces=True))
-    assert len(found) > 15 / EVERY[True]
-    for death in found:
-        assert not death.broken(BOUNDS[True]), f"no. {death.number}: {death.where}\n{death.result.report()}"
 
 
 def test_a_freeze_at_every_boundary(simulated: Database) -> None:

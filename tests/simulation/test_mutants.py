@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.breaker_mutants import BREAKER_MUTANTS
-from tests.simulation.crashes import KINDS, LOST_ANSWER_SECONDS, lost_answers
+from tests.simulation.crashes import LOST_ANSWER_SECONDS, lost_answers
 from tests.simulation.database import Database
 from tests.simulation.hunt import assert_caught, seeds
 from tests.simulation.life_mutants import LIFE_MUTANTS
 from tests.simulation.mutants import HARMLESS, LOST_ANSWER, MUTANTS, Mutant
 from tests.simulation.run import simulate
+from tests.simulation.stories import KINDS
 
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *BREAKER_MUTANTS, *LIFE_MUTANTS], ids=lambda mutant: mutant.name)

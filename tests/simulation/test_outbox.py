@@ -11,6 +11,7 @@ from tests.simulation.database import Database
 from tests.simulation.hunt import assert_caught, seeds, until_unusual
 from tests.simulation.mutants import Mutant
 from tests.simulation.outbox_mutants import DEATHS, OUTBOX_MUTANTS
+from tests.simulation.stories import TOLD
 
 # the write that ends a turn, and all that comes of it
 ENDING = ("chat_advance_turn", "chat_take_webhooks", "webhook", "chat_drop_webhook")
@@ -18,7 +19,7 @@ ENDING = ("chat_advance_turn", "chat_take_webhooks", "webhook", "chat_drop_webho
 
 @pytest.mark.parametrize("at", ENDING)
 def test_a_death_where_the_end_of_a_turn_is_told(simulated: Database, at: str) -> None:
-    found = list(deaths(simulated, "responses", returning=True, at=at, tells=True))
+    found = list(deaths(simulated, "responses", TOLD, returning=True, at=at))
     assert len(found) > 3
     for death in found:
         assert death.result.world.crashed.is_set()
@@ -33,5 +34,5 @@ def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
 def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
     if mutant.mode != DEATHS:
         return seeds(db, mutant)
-    found = (deaths(db, "responses", returning=True, at=at, tells=True) for at in reversed(ENDING))
+    found = (deaths(db, "responses", TOLD, returning=True, at=at) for at in reversed(ENDING))
     return until_unusual(death.broken(BOUNDS[True]) for one in found for death in one)

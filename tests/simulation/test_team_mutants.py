@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.crashes import BOUNDS, KINDS, deaths
+from tests.simulation.crashes import BOUNDS, deaths
 from tests.simulation.database import Database
 from tests.simulation.hunt import assert_caught, seeds, until_unusual
 from tests.simulation.modes import MODES
 from tests.simulation.mutants import DEATH, TEAM_MUTANTS, Mutant
+from tests.simulation.stories import KINDS, TEAM
 
 SHARE = 0.5  # of the messages, to the team
 
@@ -27,5 +28,5 @@ def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
         return
     at = mutant.mode.removeprefix(DEATH).removeprefix(", at ")
     for kind in KINDS:
-        found = deaths(db, kind, returning=True, team=True, at=at)
+        found = deaths(db, kind, TEAM, returning=True, at=at)
         yield from until_unusual(death.broken(BOUNDS[True]) for death in found)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,7 @@ from tests.simulation.breaker_watch import BreakerWatch
 from tests.simulation.changes import Changes
 from tests.simulation.database import Database
 from tests.simulation.loop import SimLoop
-from tests.simulation.modes import Profile
+from tests.simulation.modes import FALLBACKS, Profile
 
 if TYPE_CHECKING:
     from tests.simulation.instance import Instance
@@ -61,6 +61,8 @@ class World:
         self.instances: list[Instance] = []
         self.receiver: Any = None  # tests.simulation.receiver.Receiver
         self.server: Any = None  # tests.simulation.servers.Server
+        self.falls_back = profile.falls_back
+        self.servers: tuple[Any, ...] = ()  # that one, and the other wire's where there is one
         self.mode_fails = profile != profile.quiet()
         still = Profile()  # what fails, if anything, are instances and the database
         self.provider_works = (profile.network, profile.run_fails, profile.thread_lost) == (still.network, 0.0, 0.0)
@@ -96,6 +98,11 @@ class World:
         self._background: set[asyncio.Task[Any]] = set()
         self._by_name: dict[str, Instance] = {}
         loop.frozen_until = self._frozen_until
+
+    @property
+    def fallbacks(self) -> tuple[Mapping[str, str], ...]:
+        """Of every agent."""
+        return (*({"provider": server.wire} for server in self.servers[1:]), *(FALLBACKS if self.falls_back else ()))
 
     @property
     def now(self) -> float:
