@@ -62,6 +62,7 @@ class HeldTurn(TurnLease):
             version=agent.version,
             model=agent.model,
             sources=run.sources,
+            server_outputs=run.server_outputs,
             fallback=agent.fallback or None,
             images=run.kept_images,
         )

@@ -97,6 +97,10 @@ class RequiredActions:
         self._instance.announce(hold.turn.conversation)
         return ActionResult(NextStep.WAIT)
 
+    def note_end(self, hold: HeldTurn, run: RunState) -> None:
+        """The run is over: tell what came of the calls that the provider has made in it."""
+        self._tool_calls.tell_server_outputs(hold, run)
+
     async def after_run(self, hold: HeldTurn, run: RunState) -> ActionResult:
         """The run that has handed over is over, however it ended: the next agent's may start."""
         words = hold.steps[-1].text

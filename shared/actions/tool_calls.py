@@ -19,7 +19,7 @@ from shared.core.errors import NotFound
 from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
 from shared.core.pace import Pace
-from shared.core.runs import Step, ToolCall, ToolOutput, Usage, allowed_by
+from shared.core.runs import RunState, RunStatus, Step, ToolCall, ToolOutput, Usage, allowed_by
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
 from shared.held_turn import HeldTurn
@@ -28,6 +28,8 @@ from shared.ports import Clock, Provider, TurnUpdate
 from shared.runs.start import start_run
 from shared.telemetry import spans
 from shared.tools.registry import Registry, Tool, ToolContext, specs
+
+ANSWERED = frozenset({RunStatus.COMPLETED, RunStatus.REQUIRES_ACTION})  # of a run whose calls of servers are over
 
 
 class OutOfTime(Exception):  # not an error: the next holder takes it up
@@ -86,11 +88,23 @@ class ToolCalls:
         await _together(functions(), *(question(one) for one in planned.questions))
         done = [call for call in step.calls if call.call_id in given]
         for call in done:
-            if not call.name.startswith(TRANSFER):
+            if not (call.name.startswith(TRANSFER) or (call.server is not None and call.call_id in step.approved)):
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
                 self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed))
         return tuple(ToolOutput(call.call_id, given[call.call_id], allowed_by(call, step.approved)) for call in done)
+
+    def tell_server_outputs(self, hold: HeldTurn, run: RunState) -> None:
+        """What came of the calls that the provider was let make itself, once the run that made them is over."""
+        step = hold.steps[-1] if hold.steps else None
+        if step is None or step.run_id == run.run_id or run.status not in ANSWERED:
+            return
+        outputs = {given.call_id: given.output for given in run.server_outputs}
+        for call in step.calls:
+            if call.server is not None and call.call_id in step.approved:
+                output = outputs.get(call.call_id, tool_messages.ALLOWED)
+                key, failed = key_of(call, hold.steps[:-1]), tool_messages.is_error(output)
+                self._instance.tell(hold.turn, ToolAnswered(key, call.name, output, failed))
 
     async def _note_allowed(self, hold: HeldTurn, call: ToolCall, key: str) -> str:
         """A call that the provider makes itself: what is done about it here is the word that the next create brings."""

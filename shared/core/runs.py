@@ -134,6 +134,7 @@ class RunState:
     images: tuple[MadeImage, ...] = ()  # that it has made and that are still to be kept
     kept_images: tuple[Image, ...] = ()  # those that are on record
     unshown: str | None = None  # what the answer holds that is neither text nor a whole image, such as audio
+    server_outputs: tuple[ToolOutput, ...] = ()  # of the calls of MCP servers that it was allowed to make
     poll_after_seconds: float | None = None  # the provider's hint when to ask again
     cursor: str | None = None  # the last item this run added to its thread, where the wire has such a thing
     thread_id: str | None = None  # the thread the server says it used: not always the one it was given

@@ -138,6 +138,7 @@ class RunRecord:
     version: int | None = None  # of the agent's row, as the run was started with it
     model: str | None = None
     sources: tuple[Source, ...] = ()  # what its words cite
+    server_outputs: tuple[ToolOutput, ...] = ()  # of the calls of MCP servers that it was allowed to make
     fallback: int | None = None  # which of the agent's fallbacks it was, counted from one
     images: tuple[Image, ...] = ()  # that it has made
 

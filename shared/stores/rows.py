@@ -112,7 +112,7 @@ def read_agent(row: JsonObject) -> Agent:
 
 
 def _run(row: JsonObject) -> RunRecord:
-    optional = {name: row.get(name) for name in ("text", "asked_by", "version", "model", "fallback")}
+    optional: dict[str, Any] = {name: row.get(name) for name in ("text", "asked_by", "version", "model", "fallback")}
     sources = tuple(read_source(one) for one in row.get("sources", ()))
     images = tuple(_image(one) for one in row.get("images", ()))
     return RunRecord(row["run_id"], row["agent"], row["status"], **optional, sources=sources, images=images)

@@ -72,6 +72,8 @@ def _run(run: RunRecord) -> dict[str, Any]:
         always["sources"] = [_given(asdict(source)) for source in run.sources]
     if run.images:
         always["images"] = [_given(asdict(image)) for image in run.images]
+    if run.server_outputs:
+        always["server_outputs"] = {given.call_id: given.output for given in run.server_outputs}
     return always | _given(optional)
 
 

@@ -216,6 +216,7 @@ class TurnServer:
 
     async def _ended(self, hold: HeldTurn, run: RunState, deadline: float) -> bool:
         hold.log(EventName.RUN_ENDED, run_id=run.run_id, status=run.status, code=run.error_code)
+        self._actions.note_end(hold, run)
         run = await keep_images(hold, self._instance, run, hold.agent.slug)
         provider = self.provider(hold.agent.provider)
         if run.waits_for_outputs or hold.has_handed_over(provider):

@@ -70,7 +70,8 @@ test("a call of an MCP server is allowed in the same way, and what is cited come
   await page.chat.addToolApprovalResponse({ id: asked.approval.id, approved: true });
   await page.settled(2);
   assert.deepEqual(page.errors, []);
-  assert.equal(toolOf(page, "issues.create").state, "output-available");
+  const done = toolOf(page, "issues.create");
+  assert.deepEqual([done.state, done.output], ["output-available", "emulated result"]);
   const { parts } = page.reply();
   assert.match(parts.filter((part) => part.type === "text").at(-1).text, /issues\.create -> emulated result/);
   const sources = parts.filter((part) => part.type === "source-url");

@@ -52,6 +52,30 @@ def test_it_is_claimed_by_no_request_until_all_of_its_calls_are_answered(chat: C
     check(chat)
 
 
+def test_what_a_server_gave_stands_with_its_call(chat: Chat) -> None:
+    """The ledger knows the word alone; a run that did not make the call says nothing of it."""
+    call = {"call_id": "m", "kind": "approval", "name": "issues.create", "arguments": "{}", "server": "issues"}
+    other = {"call_id": "n", "kind": "approval", "name": "send", "arguments": "{}"}
+    _, turn = waiting(chat, calls=[call, other])
+    for one in ("m", "n"):
+        answer(chat, turn, one, approve=True)
+    epoch = chat.claim()["epoch"]
+    for one in ("m", "n"):
+        begun = {"turn": turn, "epoch": epoch, "call": one}
+        chat.fenced("chat_begin_tool_call", **begun, name="issues.create", op=new_id())
+        chat.fenced("chat_finish_tool_call", **begun, output="allowed")
+    chat.advance(epoch, turn, "starting", json.dumps({"next_run": ""}))
+    run = {"run_id": "r2", "agent": "orchestrator", "status": "completed", "server_outputs": {"m": "made", "n": "no"}}
+    chat.advance(epoch, turn, "running", json.dumps({"run": run | {"status": "in_progress", "server_outputs": {}}}))
+    chat.advance(epoch, turn, None, json.dumps({"run": run}), lease_ms=0)
+    held = chat.claim()
+    assert [one["output"] for one in held["steps"][-1]["calls"]] == ["made", "allowed"]
+    chat.advance(held["epoch"], turn, "completed", json.dumps({"run": run, "reply": "Done."}))
+    lines = chat.fenced("chat_list_messages", after_seq=0, limit=10, newest=False)["messages"]
+    calls = lines[-1]["calls"]
+    assert [(one["name"], one["output"]) for one in calls] == [("issues.create", "made"), ("send", "allowed")]
+
+
 def test_forty_answers_at_once_are_one(chat: Chat) -> None:
     _, turn = waiting(chat)
     answers = chat.db.together(40, lambda session, number: answer(chat, turn, "a", session, approve=number % 2 == 0))

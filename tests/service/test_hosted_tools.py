@@ -96,6 +96,8 @@ async def test_a_call_of_a_server_waits_for_a_word_and_is_made_once(
         TurnStatus.COMPLETED,
         "Let me.\n\nissues.create -> emulated result",
     ), done.error
+    lines = await one.store.list_messages(user.id, turn.conversation_id, after_seq=0, limit=10)
+    assert [(made.name, made.output) for made in lines[-1].calls] == [("issues.create", "emulated result")]
     assert (await emulator.state())["violations"] == []
     assert (await one.send(user, "next", turn.conversation_id)).status is TurnStatus.COMPLETED
 

@@ -404,6 +404,9 @@ TEAM_MUTANTS = (
     Mutant("an MCP server is called without the user's word", "waiting", (
         in_python(ToolCalls, "perform", ("allowed_by(call, step.approved)", "None if call.server is None else True")),
     ), says="G10"),
+    Mutant("what a server gave is on no record", "waiting", (
+        in_python(HeldTurn, "record_of", ("server_outputs=run.server_outputs", "server_outputs=()")),
+    ), says="of its servers"),
     Mutant("a call takes one answer after the other", "waiting", (
         in_sql("public.chat_answer_call",
                ("t.status <> 'waiting' or k.status <> 'waiting' or t.cancel_requested", "false")),

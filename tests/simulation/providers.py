@@ -195,6 +195,7 @@ class FakeProvider:
             "requires_action" if asks else run.status,
             text=text,
             tool_calls=run.calls if asks else (),
+            server_outputs=run.server_outputs if asks or completed else (),
             usage=Usage(1, 1) if completed else Usage(),
             error_code=run.fault if run.status == "failed" else None,
             cursor=run.cursor if completed and not self._server.keeps_runs else None,

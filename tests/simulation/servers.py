@@ -43,12 +43,13 @@ LEFT_SECONDS = 3600.0  # a run that was under way as its conversation was delete
 FOREIGN_SECONDS = (0.3, 40.0)
 PASSING = "server_error"
 FOREIGN = "another program's"
+MADE = "posted"  # what an MCP server answers
 
 
 @dataclass(slots=True)
 class Item:
     item_id: str
-    role: str  # of a message; else "call", whose text is its arguments, or "output"
+    role: str  # of a message; else "call", whose text is its arguments, "output", or "made", a call that a server got
     text: str
     turn_id: str | None  # what the service marked it with; None where the wire has no marks
     run_id: str | None
@@ -69,6 +70,8 @@ class Item:
         elif self.allowed is not None:
             said = {"approval_request_id": self.call_id, "approve": self.allowed, "reason": self.text}
             own = {"type": "mcp_approval_response", **said}
+        elif self.role == "made":
+            own = {"type": "mcp_call", "approval_request_id": self.call_id, "output": self.text}
         elif self.role == "call":
             own = {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.text}
         elif self.role == "output":
@@ -152,6 +155,11 @@ class Run:
     def context(self) -> tuple[tuple[str, str], ...]:
         """Role and text of everything the model read as it began."""
         return tuple((item.role, item.text) for item in self.read)
+
+    @property
+    def server_outputs(self) -> tuple[ToolOutput, ...]:
+        """What came of the calls of servers that it was let make."""
+        return tuple(ToolOutput(str(item.call_id), MADE) for item in self.input if item.allowed)
 
     @property
     def active(self) -> bool:
@@ -513,6 +521,9 @@ class Server:
         if not self.keeps_runs and (status == "completed" or self.leaves_input):
             place.items += run.input
         if status == "completed":
+            made = [(given.call_id, given.output) for given in run.server_outputs]
+            by = run.run_id if self.names_items else None
+            place.items += [Item(self._name("item"), "made", output, None, by, call_id) for call_id, output in made]
             self._says(run, self._part(run))
             run.cursor = place.items[-1].item_id
         run.become(status)

@@ -104,6 +104,16 @@ def people_decide(record: Record) -> Iterator[str]:
                 yield f"G10 {row['name']} {call_id} of {turn_id} ran without its user's word"
 
 
+def server_outputs_are_kept(record: Record) -> Iterator[str]:
+    """What an MCP server gave stands in the record of the run that called it."""
+    for turn_id, runs in record.runs.items():
+        shown = {run["run_id"]: run.get("server_outputs", {}) for run in record.by_id[turn_id]["runs"]}
+        for run in runs:
+            made = {given.call_id: given.output for given in run.server_outputs}
+            if run.status == "completed" and run.run_id in shown and shown[run.run_id] != made:
+                yield f"{run.run_id} is recorded with {shown[run.run_id]} of its servers, which gave {made}"
+
+
 def handed_over_once(record: Record) -> Iterator[str]:
     """The handoffs on record are those that happened, in order, and every run is of the agent whose turn it was."""
     for turn in record.turns:
@@ -204,6 +214,6 @@ def lines_of_a_chain(turn: Row, record: Record) -> list[list[tuple[str, str]]]:
 
 
 TEAM_CHECKS: tuple[Callable[[Record], Iterable[str]], ...] = (
-    tools_run_once, told_what_happened, people_decide, handed_over_once, active_agent,
+    tools_run_once, told_what_happened, people_decide, server_outputs_are_kept, handed_over_once, active_agent,
     nobody_left_waiting, scratch_is_tidied, asked_are_shown,
 )  # fmt: skip

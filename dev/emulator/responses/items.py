@@ -140,6 +140,19 @@ def call_item(name: str, arguments: str, call_id: str) -> Json:
     }
 
 
+def allowed_calls(items: Sequence[Json], history: Sequence[Json]) -> list[Json]:
+    """The calls that the words among these items allow, as made."""
+    requests = {each["id"]: each for each in history if each["type"] == "mcp_approval_request"}
+    allowed = [each for each in items if each["type"] == "mcp_approval_response" and each.get("approve")]
+    return [_server_call(requests[each["approval_request_id"]], _word(each)) for each in allowed]
+
+
+def _server_call(request: Json, output: str) -> Json:
+    made = {name: request[name] for name in ("server_label", "name", "arguments")}
+    told = {"approval_request_id": request["id"], "output": output, "error": None, "status": "completed"}
+    return {"id": response_wire_id("mcp"), "type": "mcp_call", **made, **told}
+
+
 def approval_item(server: str, name: str, arguments: str) -> Json:
     asked = {"server_label": server, "name": name, "arguments": arguments}
     return {"id": response_wire_id("mcpr"), "type": "mcp_approval_request", **asked}

@@ -11,6 +11,7 @@ from dev.emulator.ids import response_wire_id, thread_wire_id
 from dev.emulator.jobs import Job
 from dev.emulator.parameters import under_schema
 from dev.emulator.responses.items import (
+    allowed_calls,
     answer_item,
     approval_item,
     call_item,
@@ -80,6 +81,8 @@ class Response(Job):
         if self.status == "queued":
             self.become("in_progress")
         self._emit_body("in_progress")
+        for made in allowed_calls(self.order.input, self.order.earlier):
+            self._add(made)
         for prompt in self.plan.images:
             self._draw(image_item(prompt))
         if not self.plan.calls:

@@ -19,6 +19,7 @@ from shared.providers.responses.items import (
     last_id,
     made_images,
     named_call,
+    server_outputs,
     tool_calls,
 )
 from shared.providers.text import clean
@@ -131,6 +132,7 @@ def _answer(after: Sequence[Item], start: RunStart) -> RunState | None:
         tool_calls=calls,
         sources=cited_sources(answer),
         images=images,
+        server_outputs=server_outputs(answer),
         cursor=last_id(answer),
         thread_id=start.thread.thread_id,
     )

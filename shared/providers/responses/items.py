@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.images import MadeImage
-from shared.core.runs import RunState, Source, ToolCall
+from shared.core.runs import RunState, Source, ToolCall, ToolOutput
+from shared.core.tool_messages import error_output
 from shared.providers import fields
 from shared.providers.calls import arguments_text, read_calls
 from shared.providers.failures import failure_of
@@ -17,6 +18,7 @@ Item = Mapping[str, Any]
 
 MOST_SOURCES = 64  # of one run
 TITLE_CHARS = 300
+SERVER_OUTPUT_CHARS = 4_000  # all that a transcript shows of an output
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 DESCRIPTION_CHARS = 500
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
@@ -43,6 +45,7 @@ def response_state(response: Mapping[str, Any], headers: Mapping[str, str] | Non
         **failure_of(response, "error", status),
         sources=cited_sources(output),
         images=made_images(output),
+        server_outputs=server_outputs(output),
         unshown=_unshown(output),
         poll_after_seconds=poll_after(headers or {}),
         cursor=last_id(output),
@@ -95,6 +98,24 @@ def _drawn(item: Item) -> str:
         return ""
     _, _, data = f",{fields.text(item, 'result')}".rpartition(",")  # some servers give an address of the kind `data:`
     return "".join(data.split())
+
+
+def server_outputs(items: Sequence[Item]) -> tuple[ToolOutput, ...]:
+    """What came of the calls of MCP servers that waited for a word, by the ids of the requests for it."""
+    found = []
+    for item in items:
+        call_id = fields.identifier(item, "approval_request_id")
+        if item_kind(item) == "mcp_call" and call_id is not None:
+            found.append(ToolOutput(call_id, _server_output(item)))
+    return tuple(found)
+
+
+def _server_output(item: Item) -> str:
+    """The server's text, or its error in the form that errors of tools have. Each is cut where it is long."""
+    if not item.get("error"):
+        return fields.text(item, "output")[:SERVER_OUTPUT_CHARS]
+    told = fields.text(item, "error") or fields.text(fields.inner(item, "error"), "message")
+    return error_output("server_failed", told[:SERVER_OUTPUT_CHARS] or "The call failed.")
 
 
 def _unshown(output: Sequence[Item]) -> str | None:

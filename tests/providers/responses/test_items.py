@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.images import MadeImage
 from shared.core.runs import Source, Step, Thread, ToolCall, ToolOutput
+from shared.core.tool_messages import error_output
 from shared.providers.responses.heard_output import HeardOutput
 from shared.providers.responses.input_items import input_items
 from shared.providers.responses.item_traces import found_run
@@ -101,6 +102,24 @@ def test_a_call_that_an_mcp_server_waits_to_be_allowed_is_a_call() -> None:
     )
     said = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
     assert tool_calls([MCP_CALL, said]) == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "output"),
+    [
+        ({"output": "made"}, "made"),
+        ({"output": "x" * 5_000}, "x" * 4_000),
+        ({"output": None, "error": "no such\x00 repository"}, error_output("server_failed", "no such repository")),
+        ({"output": None, "error": {"type": "mcp", "message": "refused"}}, error_output("server_failed", "refused")),
+        ({"output": None, "error": {"type": "mcp"}}, error_output("server_failed", "The call failed.")),
+        ({"output": 3}, ""),
+    ],
+)
+def test_what_came_of_a_call_of_an_mcp_server(told: dict[str, Any], output: str) -> None:
+    made = {"type": "mcp_call", "id": "mcp_1", "approval_request_id": "mcpr_1", "name": "create", "status": "completed"}
+    unasked = made | {"approval_request_id": None, "output": "of a call that needed no word"}
+    state = response_state({"id": "resp_2", "status": "completed", "output": [made | told, unasked]})
+    assert state.server_outputs == (ToolOutput("mcpr_1", output),)
 
 
 @pytest.mark.parametrize("told", [True, False])
