@@ -182,7 +182,7 @@ class Teller:
             answer = await self._message(person, number)
             if answer.turn is not None and (number or not self.story.finds_it_waiting):
                 for call in answer.turn.calls:
-                    await person.answer(answer.turn.turn_id, call, self.story.approves)
+                    await person.answer(answer.turn, call, self.story.approves)
             if answer.code == "final" or not (self.returning or answer.code == "open"):
                 return
             await asyncio.sleep(RETRY_SECONDS)

@@ -96,19 +96,19 @@ class Person:
             "get", lambda one: one.chat.wait_turn(self.user, turn_id, self.world.now + wait), wait, key
         )
 
-    async def answer(self, turn_id: str, call: PersonCall, approve: bool) -> None:
-        """Say whether a call may run; or answer it, or not."""
-        call_id, words = call.call_id, None
+    async def answer(self, turn: Turn, call: PersonCall, approve: bool) -> None:
+        """Say whether a call may run; or answer it, or not. This turn may have joined the one that waits."""
+        call_id, words, about = call.call_id, None, (turn.leading_id, call.call_id)
         if approve and call.kind is not PersonCallKind.APPROVAL:
             words = f"word {sum(map(len, self.world.said.values()))} to {call.name}"
         said = PersonAnswer(call_id, approve=approve if words is None else None, output=words)
         answer = await self.ask(
-            "answer", lambda one: one.chat.answer_call(self.user, turn_id, said, self.world.now), 0.0
+            "answer", lambda one: one.chat.answer_call(self.user, turn.turn_id, said, self.world.now), 0.0
         )
         if answer.code in ("open", "final"):
-            self.world.said.setdefault((turn_id, call_id), []).append(approve if words is None else words)
+            self.world.said.setdefault(about, []).append(approve if words is None else words)
         elif answer.code not in ("already_answered", STRANGE):
-            self.world.perhaps.setdefault((turn_id, call_id), []).append(approve if words is None else words)
+            self.world.perhaps.setdefault(about, []).append(approve if words is None else words)
 
 
 class Tab(Person):
@@ -174,9 +174,9 @@ class Tab(Person):
             if self.world.chance(0.15):
                 continue
             approve = self.world.chance(0.75)
-            await self.answer(turn.turn_id, call, approve)
+            await self.answer(turn, call, approve)
             if self.world.chance(0.4):
-                await self.answer(turn.turn_id, call, not approve)
+                await self.answer(turn, call, not approve)
 
     async def _ask_again(self, key: str, text: str, strategy: MultitaskStrategy, done: Turn) -> None:
         """Long after the end: the same answer, and no other message under the same key."""
