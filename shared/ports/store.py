@@ -13,7 +13,7 @@ from shared.ports.turn_statistics import TurnStatistics
 from shared.ports.user_conversations import UserConversations
 
 # The migration that this code was written for. A database whose version sorts before it lacks what is called here.
-SCHEMA_VERSION = "20261129000500"
+SCHEMA_VERSION = "20261129000510"
 
 
 class Store(TurnQueue, UserConversations, Agents, ImageStore, LeftRecords, TurnStatistics, Outbox, Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from shared.core.turns import MultitaskStrategy, Turn, TurnStatus
 from tests.db.database import Database
 from tests.service.instances import Instance, Instances, new_user
 from tests.service.teams import Team, calls, hands_over, says
-from tests.service.test_strategies import superseded
+from tests.service.test_strategies import running, superseded
 
 WRITE = ("write_project", {"title": "Owls"})
 READ: tuple[str, dict[str, Any]] = ("read_project", {})
@@ -260,6 +261,42 @@ async def test_a_call_that_a_message_has_displaced_is_told_as_denied(
     named = {item["name"]: given[item["call_id"]] for item in held["items"] if item["type"] == "function_call"}
     assert '"code": "denied"' in named["write_project"]
     assert "outcome_unknown" not in named["read_project"]
+
+
+@pytest.mark.parametrize("wire", ["responses"])
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
+async def test_a_handoff_of_a_displaced_turn_is_told_as_what_became_of_it(
+    instances: Instances, emulator: RunningEmulator, team_of: Callable[[User], Team], made: bool
+) -> None:
+    """Control has moved to the writer, whose run is cut off; or the turn still waited for its user."""
+    one, user = await instances.make(), new_user()
+    team = team_of(user)
+    team.add("writer", says("Slow.", work_seconds=30.0), says("Something else."))
+    transfer = ("transfer_to_writer", {"reason": "because", "task": "do it"})
+    first = calls(transfer) if made else calls(WRITE, transfer)
+    team.add(
+        "boss",
+        first,
+        says("Something else."),
+        tools=("write_project",),
+        approvals=("write_project",),
+        handoffs=("writer",),
+    )
+    conversation = str(uuid.uuid4())
+    asked = asyncio.create_task(one.send(user, "go", conversation, agent="boss"))
+    if made:
+        await running(emulator, 2)
+    else:
+        assert (await asked).status is TurnStatus.WAITING
+
+    newer = await one.send(user, "instead", conversation, strategy=MultitaskStrategy.INTERRUPT)
+    await asked
+
+    assert newer.reply == "Something else.", newer.error
+    (held,) = [one for one in (await emulator.state())["conversations"] if one["id"]]
+    given = {item["call_id"]: item["output"] for item in held["items"] if item["type"] == "function_call_output"}
+    named = {item["name"]: given[item["call_id"]] for item in held["items"] if item["type"] == "function_call"}
+    assert ('"assistant": "Writer"' if made else '"code": "not_run"') in named["transfer_to_writer"]
 
 
 async def test_the_agent_that_is_handed_over_to_reads_what_was_answered(

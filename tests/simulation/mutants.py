@@ -404,6 +404,10 @@ TEAM_MUTANTS = (
     Mutant("an MCP server is called without the user's word", "waiting", (
         in_python(ToolCalls, "perform", ("allowed_by(call, step.approved)", "None if call.server is None else True")),
     ), says="G10"),
+    Mutant("what was given at once is told to be unknown", "clean", (
+        in_sql("public.chat_get_tool_output", ("coalesce(k.output, o.output)\n    from", "k.output\n    from"),
+               ("and coalesce(k.output, o.output) is not null", "and k.output is not null")),
+    ), says="was made, and was told to be unknown"),
     Mutant("what a server gave is on no record", "waiting", (
         in_python(HeldTurn, "record_of", ("server_outputs=run.server_outputs", "server_outputs=()")),
     ), says="of its servers"),
