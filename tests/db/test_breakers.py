@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,14 @@ FIRST, SECOND, THIRD = "first", "second", "third"
 Failing = dict[str, Any]
 MODEL: Failing = {"provider": "responses", "by_default": True, "model": FIRST, "open_after": 2, "code": "a_model"}
 WIRE: Failing = MODEL | {"model": None, "code": "a_key"}
+
+
+@pytest.fixture(autouse=True)
+def _no_turn_is_left(db: Database) -> Iterator[None]:
+    """Each turn here has a conversation of its own, and most stay open: lists of open turns are for other tests."""
+    yield
+    owners = "select owner_id from public.chat_agents where slug = 'worker'"
+    db.run(f"delete from public.chat_conversations where user_id in ({owners})")
 
 
 def agent(chat: Chat, slug: str = "worker", provider: str | None = None, **columns: Any) -> str:
