@@ -11,6 +11,7 @@ from typing import Any
 from functions.multi_agent_chat.dependencies import ACCEPT_SECONDS
 from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
+from tests.simulation.drawn_checks import DRAWN_CHECKS
 from tests.simulation.failures import unjustified
 from tests.simulation.life_checks import LIFE_CHECKS
 from tests.simulation.outbox_checks import OUTBOX_CHECKS
@@ -267,6 +268,7 @@ CHECKS: tuple[Check, ...] = (
     *REPLACEMENT_CHECKS,
     *LIFE_CHECKS,
     *OUTBOX_CHECKS,
+    *DRAWN_CHECKS,
     *STEERING_CHECKS,
     *TEAM_CHECKS,
 )  # fmt: skip

@@ -91,6 +91,7 @@ class Profile:
     foreign: float = 0.0  # of all ten seconds and threads: another program starts a run
     thread_lost: float = 0.0  # of all creates: the thread is gone
     spoiled: float = 0.0  # of all creates on a thread that has answered: what stands in it is refused from then on
+    draws: bool = False  # each run makes an image
     hears: float = 0.5  # of the seeds: the server streams what its runs say
     lies: float = 0.0  # of the streams: they break off, fall silent, tell the end late or wrongly, repeat themselves
 
@@ -118,7 +119,7 @@ MODES: Mapping[str, Profile] = {
     "clean": Profile(kinds=("threads", "responses", "unlocked", "foreground"), vanishes=0.05, cancels=0.25),
     "crash": Profile(crash=0.006, vanishes=0.25),
     "shutdown": Profile(ends=0.01, vanishes=0.1, long_runs=0.3),
-    "database": Profile(call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
+    "database": Profile(draws=True, call_refused=0.05, answer_lost=0.05, call_late=0.02, outages=0.2),
     "definite": Profile(
         network=Network(refused=0.1, limited=0.12),
         run_fails=0.1,

@@ -13,6 +13,7 @@ from shared.core.runs import RunState, Thread, ToolOutput, Usage
 from shared.core.turns import RunStart
 from shared.ports import RemoteObject, TextHeard
 from shared.providers.responses.item_traces import found_run
+from tests.simulation.drawings import drawing_of
 from tests.simulation.instance import SETTINGS, Instance
 from tests.simulation.modes import Network
 from tests.simulation.servers import Create, Item, Run, Server, part_of
@@ -197,6 +198,7 @@ class FakeProvider:
             tool_calls=run.calls if asks else (),
             server_outputs=run.server_outputs if asks or completed else (),
             usage=Usage(1, 1) if completed else Usage(),
+            images=(drawing_of(run.run_id),) if completed and self._world.profile.draws else (),
             error_code=run.fault if run.status == "failed" else None,
             cursor=run.cursor if completed and not self._server.keeps_runs else None,
             thread_id=run.place_id,

@@ -31,6 +31,7 @@ from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
 from shared.providers.responses.input_items import input_items
 from shared.providers.responses.item_traces import call_ids, leftovers, missing, thread_without, traces
+from tests.simulation.drawings import drawing_of
 from tests.simulation.team import SLUGS, Part, next_part, told_in_words
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ MADE = "posted"  # what an MCP server answers
 @dataclass(slots=True)
 class Item:
     item_id: str
-    role: str  # of a message; else "call", whose text is its arguments, "output", or "made", a call that a server got
+    # of a message; else "call", whose text is its arguments, "output", "made", a call that a server got, or "image",
+    # whose text is its data
+    role: str
     text: str
     turn_id: str | None  # what the service marked it with; None where the wire has no marks
     run_id: str | None
@@ -74,6 +77,8 @@ class Item:
             own = {"type": "mcp_call", "approval_request_id": self.call_id, "output": self.text}
         elif self.role == "call":
             own = {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.text}
+        elif self.role == "image":
+            own = {"type": "image_generation_call", "status": "generating", "result": self.text}
         elif self.role == "output":
             own = {"type": "function_call_output", "call_id": self.call_id, "output": self.text}
         else:
@@ -486,6 +491,8 @@ class Server:
         if part.text:
             run.said.append(part.text)
             place.items.append(Item(self._name("item"), "assistant", part.text, mark, made_by))
+        if self.world.profile.draws and not self.keeps_runs and run.create is not None:
+            place.items.append(Item(self._name("item"), "image", drawing_of(run.run_id).data, None, made_by))
         run.calls = tuple(
             ToolCall(self._name("call"), name, arguments, _server_in(name)) for name, arguments in part.calls
         )

@@ -77,6 +77,7 @@ _WIRE: Mapping[str, Any] = {"falls_to_other_wire": True}
 
 PLAIN = Story("two messages")
 TOLD = Story("another service is told of the ends", {"tells": True})
+DRAWN = Story("each run draws", {"draws": True})
 TEAM = Story("a team", _TEAM)
 EDITED = Story("a message is edited", second=Second.EDITS)
 REGENERATED = Story("a message is answered once more", second=Second.REGENERATES, after=2.0)
@@ -133,4 +134,4 @@ FALLBACKS = (
 )  # fmt: skip
 FEATURES = (*EDITS, *STEERINGS, *WAITS, *FALLBACKS)
 """The stories of what may happen to a turn beside being answered."""
-STORIES = (PLAIN, TOLD, TEAM, *FEATURES)
+STORIES = (PLAIN, TOLD, DRAWN, TEAM, *FEATURES)

@@ -14,6 +14,7 @@ from tests.simulation.run_checks import beyond
 from tests.simulation.servers import answer_to, part_of
 from tests.simulation.team import APPROVALS, BOSS, ONCE, PAINTER, POST, SINGER, WHERE, WORDS, WRITER, well_told
 
+NOTE = "\n\n[Made an image"  # what is told behind an asked agent's words of what it has drawn
 HANDOFF_LINE = ("assistant", WORDS)
 
 
@@ -73,7 +74,8 @@ def told_what_happened(record: Record) -> Iterator[str]:
                     yield f"G10 {call.name} {key} was answered {output!r}, on record is {row['output']!r}"
                 if row is None and (call.name in ONCE or call.name.startswith("ask_")):
                     yield f"G10 {call.name} {key} was answered {output!r} and is not on record"
-                if record.world.provider_works and not well_told(call.name, call.arguments, output):
+                words = output.partition(NOTE)[0]  # what its user is shown beside them, drawn_checks look at
+                if record.world.provider_works and not well_told(call.name, call.arguments, words):
                     yield f"G10 {call.name} {key} was answered {output!r}"
 
 
