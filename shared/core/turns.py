@@ -212,9 +212,15 @@ class Turn:
     @property
     def named_runs(self) -> tuple[tuple[str, RunRecord], ...]:
         """The same, each with what streams call it: by its place in the turn where its id never arrived."""
-        return tuple(
-            (run.run_id or f"{self.turn_id}.{number}", run) for number, run in enumerate(self.own_runs, start=1)
-        )
+        return tuple((run.run_id or self._place_name(at), run) for at, run in enumerate(self.own_runs, start=1))
+
+    @property
+    def next_run_name(self) -> str:
+        """What streams call the run behind those on record, where its id does not arrive."""
+        return self._place_name(len(self.own_runs) + 1)
+
+    def _place_name(self, number: int) -> str:
+        return f"{self.turn_id}.{number}"
 
     @property
     def images(self) -> tuple[Image, ...]:

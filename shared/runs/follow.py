@@ -198,9 +198,10 @@ async def hear(
 
 
 def tell(hold: HeldTurn, instance: Instance, run_id: str | None, at: int, text: str) -> None:
-    if run_id is not None:
-        instance.tell(hold.turn, RunStarted(run_id, hold.agent.slug))
-        instance.say(hold.turn, run_id, hold.agent.slug, at, text)
+    """A run whose id never arrived is not on record until it is over: it is told before the next one is."""
+    name = run_id or hold.turn.next_run_name
+    instance.tell(hold.turn, RunStarted(name, hold.agent.slug))
+    instance.say(hold.turn, name, hold.agent.slug, at, text)
 
 
 def _said_before(hold: HeldTurn, run_id: str) -> str:

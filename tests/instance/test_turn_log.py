@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunSta
 from shared.core.turns import RunRecord, TurnStatus
 from shared.instance.turn_log import LogReader, TurnLog, TurnLogs
 from shared.live_turn import retell
+from shared.runs.follow import tell
 from tests.http.fakes import make_turn
 
 
@@ -31,13 +35,20 @@ def test_the_text_is_heard_once_however_its_pieces_arrive(text: str, pieces: lis
     assert words(list(LogReader(log).take())) == text, "a late reader hears the same"
 
 
-def test_runs_whose_ids_never_arrived_are_told_each() -> None:
+def test_runs_whose_ids_never_arrived_are_told_each_in_its_place() -> None:
     log = TurnLog()
-    runs = (RunRecord(None, "a", "completed", "Let me see."), RunRecord(None, "a", "completed", "And here."))
-    turn = make_turn("u", status=TurnStatus.COMPLETED, runs=runs, reply="Let me see.\n\nDone.")
-    retell(log, turn)
-    retell(log, turn)
-    assert words(list(LogReader(log).take())) == "Let me see.Done."
+    told: Any = SimpleNamespace(
+        tell=lambda _, event: log.add(event), say=lambda _, run_id, agent, at, text: log.say(run_id, agent, at, text)
+    )
+    runs = (RunRecord("r1", "a", "completed", "One."), RunRecord(None, "a", "completed", "Two."))
+    turn = make_turn("u", agent="a", runs=runs[:1])
+    for run_id, text in (("r1", "One."), (None, "Two."), ("r3", "Three.")):
+        hold: Any = SimpleNamespace(turn=turn, agent=SimpleNamespace(slug="a"))
+        tell(hold, told, run_id, 0, text)
+        turn = replace(turn, runs=(*runs, RunRecord("r3", "a", "in_progress")) if run_id is None else runs[:1])
+    ended = (*runs, RunRecord("r3", "a", "completed"))
+    retell(log, replace(turn, status=TurnStatus.COMPLETED, runs=ended, reply="One.\n\nTwo.\n\nThree."))
+    assert words(list(LogReader(log).take())) == "One.Two.Three."
 
 
 def test_events_keep_their_places_between_words_and_are_not_repeated() -> None:
