@@ -39,5 +39,5 @@ class NewMessage:
         if self.replaces is not None:
             meaning["replaces"] = self.replaces
         if self.chat is not None:
-            meaning["chat"] = astuple(self.chat)
+            meaning["chat"] = astuple(self.chat.as_first_sent())
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

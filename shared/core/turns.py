@@ -68,6 +68,11 @@ class ChatRequest:
     names: str | None  # the message that is edited, or whose answer is asked for once more
     message_id: str | None  # of the message itself
 
+    def as_first_sent(self) -> ChatRequest:
+        """What sends a message once more that may never have arrived means what its first attempt meant."""
+        once_more = self.trigger is Trigger.REGENERATE and self.names in (None, self.message_id)
+        return ChatRequest(Trigger.SUBMIT, None, self.message_id) if once_more else self
+
 
 @dataclass(frozen=True, slots=True)
 class Displaced:

@@ -63,6 +63,21 @@ def test_where_no_id_is_known_the_last_turn_is_meant_if_it_asked_the_same(chat: 
     assert sent(other, "x", "first", **REGENERATE)["turn"]["replaced"] is None
 
 
+def test_a_first_attempt_that_comes_behind_the_second_is_known(chat: Chat) -> None:
+    key = f"{chat.conversation}/m1"
+    once_more = sent(chat, "m1", **REGENERATE)
+    late = sent(chat, "m1", key=key)
+    assert (late["outcome"], turn_id(late)) == ("replayed", turn_id(once_more))
+    again = sent(chat, "m1", **REGENERATE)
+    assert again["turn"]["replaced"] == turn_id(once_more), "it is answered anew as ever"
+    assert turn_id(sent(chat, "m1", key=key)) == turn_id(once_more)
+    chat.submit(text="no chat's", key=f"{chat.conversation}/m2")
+    assert sent(chat, "m2", "hello", **REGENERATE)["outcome"] == "created", "the key of another message stays its own"
+    other = Chat(chat.db, conversation=chat.conversation)
+    assert sent(other, "m1", **REGENERATE)["turn"]["replaced"] is None
+    check(chat)
+
+
 def test_what_is_another_users_is_not_known(chat: Chat) -> None:
     theirs = answered(chat, "m1")
     stranger = Chat(chat.db, conversation=chat.conversation)
