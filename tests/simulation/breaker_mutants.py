@@ -25,10 +25,10 @@ _STARTS = "t := chat_internal.start_turn(c, t, p_op, p_now);\n  end if;"
 BREAKER_MUTANTS = (
     Mutant("breakers are ignored where a turn begins", "fallbacks", (
         in_sql("chat_internal.choose", ("if not exists (select 1 from public.chat_breakers) then", "if true then")),
-    ), says="began with choice 0"),
+    ), says="began with choice 0", first_seed=3),
     Mutant("what a turn begins with is not on record with its intent", "fallbacks", (
         in_sql("chat_internal.start_turn", ("fallback = coalesce(tried[1], fallback),", "")),
-    ), says="began with choice 0"),
+    ), says="began with choice 0", first_seed=3),
     Mutant("a turn does not begin with what its intent says", "fallbacks", (
         instead(Admission, "take_over", _with_its_row),
     ), says="its intent says"),
