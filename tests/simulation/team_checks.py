@@ -112,6 +112,8 @@ def people_decide(record: Record) -> Iterator[str]:
 def server_outputs_are_kept(record: Record) -> Iterator[str]:
     """What an MCP server gave stands in the record of the run that called it."""
     for turn_id, runs in record.runs.items():
+        if turn_id not in record.by_id:
+            continue  # deleted, with its conversation
         shown = {run["run_id"]: run.get("server_outputs", {}) for run in record.by_id[turn_id]["runs"]}
         for run in runs:
             made = {given.call_id: given.output for given in run.server_outputs}
