@@ -86,6 +86,10 @@ class Wire:
     ) -> Answer:
         return _read(await self._exchange("GET", path, None, query, seconds))
 
+    async def content(self, *path: str) -> bytes:
+        """What an answer holds that is no JSON."""
+        return (await self._exchange("GET", path, None, None, None)).content
+
     async def post(self, *path: str, body: Mapping[str, Any], seconds: float | None = None) -> Answer:
         return _read(await self._exchange("POST", path, body, None, seconds))
 

@@ -100,7 +100,16 @@ async def delete_message(request: Request) -> Response:
     return JSONResponse({"id": message.id, "object": "thread.message.deleted", "deleted": True})
 
 
+async def get_content(request: Request) -> Response:
+    file_id = request.path_params["file"]
+    for thread in emulator_of(request).threads.values():
+        if file_id in thread.files:
+            return Response(thread.files[file_id], media_type="application/octet-stream")
+    raise errors.not_found("file", file_id)
+
+
 routes = [
+    Route("/files/{file}/content", get_content, methods=["GET"]),
     Route("/threads", create, methods=["POST"]),
     Route("/threads/{thread}", get, methods=["GET"]),
     Route("/threads/{thread}", modify, methods=["POST"]),

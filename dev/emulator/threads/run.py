@@ -9,6 +9,7 @@ from dev.emulator.event_log import EventLog
 from dev.emulator.ids import thread_wire_id
 from dev.emulator.jobs import Job
 from dev.emulator.parameters import under_schema
+from dev.emulator.picture import picture
 from dev.emulator.threads.thread import Call, Message, Thread
 
 MESSAGE_STATUS = {"completed": ("completed", None), "incomplete": ("incomplete", "max_tokens")}
@@ -79,7 +80,17 @@ class Run(Job):
             await self.prelude()
             self._ask()
             await self._given.wait()
+        for words in self.plan.images:
+            self._draw(words)
         await self.perform()
+
+    def _draw(self, words: str) -> None:
+        """A message with nothing but a file."""
+        message = self.thread.add_answer(self.id, self.assistant_id)
+        message.file_id, message.status = thread_wire_id("file"), "completed"
+        self.thread.files[message.file_id] = picture(words)
+        for name in ("created", "completed"):
+            self.log.append(f"thread.message.{name}", message.body())
 
     def _ask(self) -> None:
         self.calls = [Call(thread_wire_id("call"), each.name, each.arguments) for each in self.plan.calls]

@@ -22,10 +22,14 @@ class Message:
     assistant_id: str | None = None
     status: str = "completed"
     incomplete_reason: str | None = None
+    file_id: str | None = None
+    """Of an image that it shows."""
     born: float = field(default_factory=now)
 
     def body(self) -> Json:
         content = [{"type": "text", "text": {"value": self.text, "annotations": []}}] if self.text else []
+        if self.file_id is not None:
+            content.append({"type": "image_file", "image_file": {"file_id": self.file_id}})
         return {
             "id": self.id,
             "object": "thread.message",
@@ -58,6 +62,7 @@ class Call:
 @dataclass(slots=True)
 class Thread(Place):
     messages: dict[str, Message] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     since: list[Message | Call] = field(default_factory=list)
     """What was said and called since the last user message, in whichever run: the next one sees it all."""
 

@@ -116,7 +116,7 @@ class RunCreates:
         events = ThreadRunEvents(said)
 
         async def whole(end: RunState) -> RunState:
-            if events.run_text.whole:
+            if events.run_text.whole and not events.has_images:
                 return replace(end, text=events.run_text.text)
             return await self._reads.with_answer(thread_id, end)
 

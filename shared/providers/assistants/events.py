@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.providers import fields
-from shared.providers.assistants.runs import message_text, run_state
+from shared.providers.assistants.runs import IMAGE_FILE, message_text, run_state
 from shared.providers.streams.events import RunEvents, place_in, raw_text
 
 _KINDS = ("thread.run", "thread.message")
@@ -19,6 +19,7 @@ class ThreadRunEvents(RunEvents):
         """`said`: the run's text before this stream."""
         super().__init__(said)
         self._places: dict[str, int] = {}  # by message id
+        self.has_images = False  # among what it said: only the list of messages leads to them
 
     def read(self, name: str, data: Mapping[str, Any], raw: str) -> None:
         kind = name or _unnamed(data)
@@ -49,6 +50,8 @@ class ThreadRunEvents(RunEvents):
                 message.add(place_in(part, "index") or 0, words or raw_text(part, "refusal"))
         elif kind in ("completed", "incomplete"):
             message.end(message_text(data))
+            kinds = [fields.text(part, "type") for part in fields.objects(data, "content")]
+            self.has_images = self.has_images or IMAGE_FILE in kinds
 
 
 def _unnamed(data: Mapping[str, Any]) -> str:

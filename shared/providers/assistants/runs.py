@@ -16,6 +16,7 @@ from shared.providers.failures import failure_of
 from shared.providers.retry_after import poll_after
 from shared.providers.text import clean
 
+IMAGE_FILE = "image_file"
 METADATA_CHARS = 512
 """What the vendor documents as the most a metadata value may hold."""
 
@@ -160,14 +161,21 @@ def own_run(runs: Sequence[Mapping[str, Any]], start: RunStart) -> Mapping[str, 
 
 
 def unshown(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str | None:
-    """The kind of the first part of the run's answer that is no text."""
-    for message in newest_first:
+    """The kind of the first part of the run's answer that is neither text nor an image."""
+    kinds = (fields.text(part, "type") for part in _parts(newest_first, run_id))
+    return next((kind[:64] for kind in kinds if kind and kind not in ("text", "refusal", IMAGE_FILE)), None)
+
+
+def image_files(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> list[str]:
+    """The files of the images in the run's answer, in order."""
+    named = [part for part in _parts(newest_first[::-1], run_id) if fields.text(part, "type") == IMAGE_FILE]
+    return [file for part in named if (file := fields.identifier(fields.inner(part, IMAGE_FILE), "file_id"))]
+
+
+def _parts(messages: Sequence[Mapping[str, Any]], run_id: str) -> Iterator[Mapping[str, Any]]:
+    for message in messages:
         if fields.identifier(message, "run_id") in (None, run_id) and fields.text(message, "role") == "assistant":
-            for part in fields.objects(message, "content"):
-                kind = fields.text(part, "type")
-                if kind and kind not in ("text", "refusal"):
-                    return kind[:64]
-    return None
+            yield from fields.objects(message, "content")
 
 
 def answer_text(newest_first: Sequence[Mapping[str, Any]], run_id: str) -> str:

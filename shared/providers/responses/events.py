@@ -108,6 +108,7 @@ class ResponseEvents(RunEvents):
             state = response_state(response)
             self.run = self.run or response
             self.end, self.over = replace(state, run_id=state.run_id or fields.identifier(self.run)), True
+            self._heard = HeardOutput()  # images are megabytes, and the end has them
         elif self.run is None and fields.identifier(response):
             self.run = response
 
