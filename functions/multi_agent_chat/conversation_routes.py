@@ -80,8 +80,10 @@ class ConversationRoutes:
                 user.id, id_in(request), after_seq=after_seq, limit=limit, newest=backwards, before_seq=before_seq
             )
         )
-        page = ui_transcript.ui_message_list if as_ui_messages else render_conversations.message_list
-        return json_response(page(found, limit, backwards=backwards))
+        if as_ui_messages:
+            approvals = url_fields.reads_part(request, "approval")
+            return json_response(ui_transcript.ui_message_list(found, limit, backwards=backwards, approvals=approvals))
+        return json_response(render_conversations.message_list(found, limit, backwards=backwards))
 
     async def _export(self, user_id: str, conversation_id: str) -> Response:
         """The answer begins once the first lines are there, so that what is wrong until then has its status."""

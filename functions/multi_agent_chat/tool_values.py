@@ -18,6 +18,14 @@ def came_of_it(output: str) -> Any:
     return _value(output)
 
 
+def error_message(output: str) -> str:
+    """The sentence of an error that a model was told for an output."""
+    value = _value(output)
+    error = value.get("error") if isinstance(value, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else output  # one that was cut where it is long is no JSON any more
+
+
 def _value(text: str) -> Any:
     try:
         value = json.loads(text, parse_constant=_refused, parse_int=_whole, parse_float=_fraction)

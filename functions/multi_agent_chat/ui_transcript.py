@@ -15,8 +15,13 @@ from shared.core.runs import Source
 from shared.core.tool_messages import is_error
 
 
-def ui_message_list(values: Sequence[Message], limit: int, *, backwards: bool) -> dict[str, Any]:
-    """Whole messages: what a full page has of one that goes on behind it is left to the next page."""
+def ui_message_list(
+    values: Sequence[Message], limit: int, *, backwards: bool, approvals: bool = False
+) -> dict[str, Any]:
+    """Whole messages: what a full page has of one that goes on behind it is left to the next page.
+
+    `approvals`: the reader knows the parts of calls that needed a person's word.
+    """
     full = len(values) >= limit
     groups = [list(lines) for _, lines in groupby(values, key=lambda line: (line.turn_id, line.role))]
     if full and len(groups) > 1:
@@ -24,13 +29,13 @@ def ui_message_list(values: Sequence[Message], limit: int, *, backwards: bool) -
         if cut[0].role == "assistant":
             groups.remove(cut)
     return {
-        "messages": [_message(lines) for lines in groups],
+        "messages": [_message(lines, approvals) for lines in groups],
         "next_after_seq": groups[-1][-1].seq if full and not backwards else None,
         "next_before_seq": groups[0][0].seq if full and backwards and groups[0][0].seq > 1 else None,
     }
 
 
-def _message(lines: Sequence[Message]) -> dict[str, Any]:
+def _message(lines: Sequence[Message], approvals: bool) -> dict[str, Any]:
     first, last = lines[0], lines[-1]
     metadata: dict[str, Any] = {"turn_id": first.turn_id, "seq": first.turn_seq, "created_at": first.created_at}
     if first.role == "user":
@@ -42,17 +47,17 @@ def _message(lines: Sequence[Message]) -> dict[str, Any]:
         "id": message_id,
         "role": first.role,
         "metadata": metadata,
-        "parts": [part for line in lines for part in _parts(line)],
+        "parts": [part for line in lines for part in _parts(line, approvals)],
     }
 
 
-def _parts(line: Message) -> list[dict[str, Any]]:
+def _parts(line: Message, approvals: bool) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     said = 0
     for call in line.calls:
         parts += _words(line.text[said : call.at])
         said = max(said, call.at)
-        parts.append(_tool(line, call))
+        parts.append(_tool(line, call, approvals))
     parts += _words(line.text[said:])
     parts += [image_part(image) for image in line.images]
     parts += [source_part(source) for source in line.sources]
@@ -93,10 +98,15 @@ def _words(text: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": text.strip("\n"), "state": "done"}] if text.strip("\n") else []
 
 
-def _tool(line: Message, call: PlacedCall) -> dict[str, Any]:
+def _tool(line: Message, call: PlacedCall, approvals: bool) -> dict[str, Any]:
     """As the AI SDK keeps a tool that its page does not define. One that was never answered counts as failed there."""
     part: dict[str, Any] = {"type": "dynamic-tool", "toolName": call.name, "toolCallId": f"{line.id}:{call.call_id}"}
     part |= {"providerExecuted": True, "input": tool_values.given(call.arguments)}
+    if approvals and call.approved is not None and call.output is not None:
+        part["approval"] = {"id": call.call_id, "approved": call.approved}
+        if not call.approved:
+            part["approval"]["reason"] = tool_values.error_message(call.output)
+            return part | {"state": "output-denied"}
     if call.output is None or is_error(call.output):
         return part | {"state": "output-error", "errorText": call.output or "It was not answered."}
     return part | {"state": "output-available", "output": tool_values.came_of_it(call.output)}

@@ -19,6 +19,7 @@ from shared.core.errors import NotFound
 from shared.core.handoff import Plan, Question
 from shared.core.model import Agent
 from shared.core.pace import Pace
+from shared.core.person_calls import PersonCallKind
 from shared.core.runs import RunState, RunStatus, Step, ToolCall, ToolOutput, Usage, allowed_by
 from shared.core.tool_messages import TRANSFER, error_output
 from shared.core.turns import RunRecord
@@ -91,7 +92,10 @@ class ToolCalls:
             if not (call.name.startswith(TRANSFER) or (call.server is not None and call.call_id in step.approved)):
                 output = given[call.call_id]
                 failed = tool_messages.is_error(output)
-                self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed))
+                approved = True if call.call_id in step.approved else None
+                if kinds.get(call.call_id) is PersonCallKind.APPROVAL and tool_messages.is_denied(output):
+                    approved = approved or False
+                self._instance.tell(hold.turn, ToolAnswered(keys[call.call_id], call.name, output, failed, approved))
         return tuple(ToolOutput(call.call_id, given[call.call_id], allowed_by(call, step.approved)) for call in done)
 
     def tell_server_outputs(self, hold: HeldTurn, run: RunState) -> None:
@@ -104,7 +108,7 @@ class ToolCalls:
             if call.server is not None and call.call_id in step.approved:
                 output = outputs.get(call.call_id, tool_messages.ALLOWED)
                 key, failed = key_of(call, hold.steps[:-1]), tool_messages.is_error(output)
-                self._instance.tell(hold.turn, ToolAnswered(key, call.name, output, failed))
+                self._instance.tell(hold.turn, ToolAnswered(key, call.name, output, failed, approved=True))
 
     async def _note_allowed(self, hold: HeldTurn, call: ToolCall, key: str) -> str:
         """A call that the provider makes itself: what is done about it here is the word that the next create brings."""

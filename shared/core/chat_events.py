@@ -144,6 +144,7 @@ class ToolAnswered:
     tool: str
     output: str
     failed: bool
+    approved: bool | None = None  # by the user, where it needed the user's word
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ class PlacedCall:
     arguments: str  # the model's own text, cut where it is long
     output: str | None  # cut where it is long; None: it was under way when its turn ended
     at: int  # how many characters of the line were said before it
+    approved: bool | None = None  # by the user, where it needed the user's word
 
 
 @dataclass(frozen=True, slots=True)

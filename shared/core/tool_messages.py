@@ -44,6 +44,11 @@ OUTCOME_UNKNOWN = error_output("outcome_unknown", "The call was interrupted; whe
 ALLOWED = json.dumps({"allowed": True})  # what is noted of a call that the provider makes itself
 
 
+def is_denied(output: str) -> bool:
+    """Whether the user has not allowed the call, or had not answered when the time was over."""
+    return is_error(output, "denied") or is_error(output, "expired")
+
+
 def is_error(output: str, code: str | None = None) -> bool:
     """Whether this is an output of `error_output`; with this code, where one is named."""
     return output.startswith('{"error": {"code": ' + ("" if code is None else f'"{code}", '))

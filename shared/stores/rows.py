@@ -219,7 +219,7 @@ def read_message(row: JsonObject) -> Message:
         handoff_to=row["handoff_to"],
         client_message_id=row["client_message_id"],
         calls=tuple(
-            PlacedCall(call["call_id"], call["name"], call["arguments"], call["output"], call["at"])
+            PlacedCall(call["call_id"], call["name"], call["arguments"], call["output"], call["at"], call["approved"])
             for call in row["calls"]
         ),
         steered_into=row["steered_into"],

@@ -29,7 +29,7 @@ begin
     from jsonb_array_elements(t.steps) with ordinality step);
 end $$;
 
--- As it was, with those outputs.
+-- As it was, with those outputs, and with whether the user has allowed the call.
 create or replace function chat_internal.calls_json(m public.chat_messages) returns jsonb
 language sql stable set search_path = '' as $$
   with steps as (
@@ -42,7 +42,8 @@ language sql stable set search_path = '' as $$
     where m.role = 'assistant' and t.id = m.turn_id)
   select coalesce(jsonb_agg(jsonb_build_object(
     'call_id', k.key, 'name', c.value ->> 'name', 'arguments', left(c.value ->> 'arguments', 4000),
-    'output', left(coalesce(c.value ->> 'output', chat_internal.server_output(o.t, c.value), l.output), 4000), 'at', (
+    'output', left(coalesce(c.value ->> 'output', chat_internal.server_output(o.t, c.value), l.output), 4000),
+    'approved', case when p.kind = 'approval' then p.status = 'approved' end, 'at', (
       select coalesce(sum(w.chars), 0) + 2 * greatest(count(*) - 1, 0) from (
         select max(length(e.step ->> 'text')) as chars from steps e
         where e.segment = o.segment and e.n <= o.n and e.step ->> 'text' ~ '\S' group by e.step ->> 'run_id') w))
@@ -51,6 +52,7 @@ language sql stable set search_path = '' as $$
   cross join lateral jsonb_array_elements(o.step -> 'calls') with ordinality c
   cross join lateral chat_internal.ledger_key(o.t, o.n, c.value ->> 'call_id') k (key)
   left join public.chat_tool_calls l on l.turn_id = (o.t).id and l.call_id = k.key
+  left join public.chat_person_calls p on p.turn_id = (o.t).id and p.call_id = k.key
   where o.segment = m.part and c.value ->> 'name' not like 'transfer\_to\_%'
 $$;
 

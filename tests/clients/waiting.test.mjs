@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
 
-import { lastAssistantMessageIsCompleteWithApprovalResponses, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
+import {
+  lastAssistantMessageIsCompleteWithApprovalResponses,
+  lastAssistantMessageIsCompleteWithToolCalls,
+  safeValidateUIMessages,
+} from "ai";
 
 import { FUNCTION_URL, OTHER_FUNCTION_URL, SECRET_KEY, SUPABASE_URL, token, until } from "./environment.mjs";
 import { dataOf, openPage } from "./page.mjs";
@@ -36,6 +40,17 @@ before(async () => {
 
 const toolOf = (page, name) => page.reply()?.parts.find((part) => part.type === "dynamic-tool" && part.toolName === name);
 
+/** The SDK's own validator takes the page as it is, and the transcript as it is shown after a reload. */
+async function assertValid(page, them) {
+  const path = `${FUNCTION_URL}/conversations/${them.conversation}/messages?format=ui`;
+  const shown = await (await fetch(path, { headers: { Authorization: `Bearer ${user}`, ...them.headers } })).json();
+  for (const messages of [page.chat.messages, shown.messages]) {
+    const validated = await safeValidateUIMessages({ messages });
+    assert.ok(validated.success, `${validated.error} ${JSON.stringify(messages)}`);
+  }
+  return shown.messages.at(-1).parts.filter((part) => part.type === "dynamic-tool");
+}
+
 test("a call that is allowed runs, and the answer goes on in the same message", async () => {
   const page = await openPage({
     ...someone(),
@@ -59,8 +74,9 @@ test("a call that is allowed runs, and the answer goes on in the same message", 
 });
 
 test("a call of an MCP server is allowed in the same way, and what is cited comes as the SDK's own part", async () => {
+  const them = someone();
   const page = await openPage({
-    ...someone(),
+    ...them,
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
   });
   await page.chat.sendMessage({ text: '[[mcp issues.create {"title": "Owls"}]] [[cite https://owls.example Owls]] go' });
@@ -72,6 +88,8 @@ test("a call of an MCP server is allowed in the same way, and what is cited come
   assert.deepEqual(page.errors, []);
   const done = toolOf(page, "issues.create");
   assert.deepEqual([done.state, done.output], ["output-available", "emulated result"]);
+  const [reloaded] = await assertValid(page, them);
+  assert.deepEqual([reloaded.state, reloaded.output, reloaded.approval.approved], ["output-available", "emulated result", true]);
   const { parts } = page.reply();
   assert.match(parts.filter((part) => part.type === "text").at(-1).text, /issues\.create -> emulated result/);
   const sources = parts.filter((part) => part.type === "source-url");
@@ -94,7 +112,13 @@ test("a call that is denied does not run, whichever instance is told", async () 
   assert.equal(asked.state, "approval-requested", "a page that is opened later is asked as well");
   await later.chat.addToolApprovalResponse({ id: asked.approval.id, approved: false, reason: "not now" });
   await later.settled(2);
-  assert.equal(toolOf(later, "write_project").state, "output-denied");
+  const denied = toolOf(later, "write_project");
+  assert.deepEqual([denied.state, denied.approval.approved], ["output-denied", false]);
+  const [reloaded] = await assertValid(later, them);
+  assert.equal(reloaded.state, "output-denied");
+  assert.match(reloaded.approval.reason, /not now/);
+  await page.chat.resumeStream();
+  await assertValid(page, them);
   assert.match(later.text(), /not now/);
 });
 

@@ -189,6 +189,29 @@ def test_calls_stand_among_the_words_of_a_message() -> None:
     assert render_conversations.transcript_line(line)["calls"][1]["output"] == failed
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_calls_that_needed_the_users_word_show_it_to_those_who_know_such_parts(known: bool) -> None:
+    late = '{"error": {"code": "expired", "message": "The user did not answer in time."}}'
+    cut = '{"error": {"code": "denied", "message": "Because'
+    calls = (
+        PlacedCall("a", "send", "{}", '"sent"', 0, approved=True),
+        PlacedCall("b", "send", "{}", late, 0, approved=False),
+        PlacedCall("c", "send", "{}", cut, 0, approved=False),
+    )
+    line = Message("m", 2, "t", 1, "assistant", "boss", "", "", calls=calls)
+    (message,) = ui_transcript.ui_message_list([line], 9, backwards=False, approvals=known)["messages"]
+    shown = [(part["state"], part.get("approval")) for part in message["parts"]]
+    assert shown == (
+        [
+            ("output-available", {"id": "a", "approved": True}),
+            ("output-denied", {"id": "b", "approved": False, "reason": "The user did not answer in time."}),
+            ("output-denied", {"id": "c", "approved": False, "reason": cut}),
+        ]
+        if known
+        else [("output-available", None), ("output-error", None), ("output-error", None)]
+    )
+
+
 def test_an_answer_behind_a_steered_message_has_that_ones_id() -> None:
     """As its stream names it: two messages of one id would be one to a page."""
     asked = Message("1", 1, "t", 1, "user", None, "go", "")

@@ -34,7 +34,6 @@ from shared.core.images import Image
 from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.redaction import shown_id
 from shared.core.runs import Handoff
-from shared.core.tool_messages import is_error
 from shared.core.turns import RunRecord, Turn, TurnStatus
 
 UNANSWERED = "The turn ended before there was an output."
@@ -262,14 +261,23 @@ class UiStream:
         frames = b""
         if event.call_id not in self._calls:  # a reader that came late has not heard of the call
             frames = self._call(event.call_id, event.tool, "")
-        return frames + self._output(self._calls[event.call_id], event.output, event.failed)
+        call = self._calls[event.call_id]
+        return frames + self._word(call, event) + self._output(call, event.output, event.failed, event.approved)
 
-    def _output(self, call: _Call, output: str, failed: bool) -> bytes:
+    def _word(self, call: _Call, event: ToolAnswered) -> bytes:
+        """What the user has said to the call, perhaps on another page. The SDK wants a request before it."""
+        if event.approved is None or not self._approvals or call.answered:
+            return b""
+        frames = frame({"type": "tool-approval-request", "approvalId": event.call_id, "toolCallId": call.part_id})
+        reason = {} if event.approved else {"reason": tool_values.error_message(event.output)}
+        said = {"type": "tool-approval-response", "approvalId": event.call_id, "approved": event.approved, **reason}
+        return frames + frame(said)
+
+    def _output(self, call: _Call, output: str, failed: bool, approved: bool | None = None) -> bytes:
         if call.answered:
             return b""
         call.answered = True
-        waited_for_output = call.kind not in (None, PersonCallKind.APPROVAL)
-        if failed and self._approvals and not waited_for_output and is_error(output, "denied"):
+        if approved is False and self._approvals:
             return frame({"type": "tool-output-denied", "toolCallId": call.part_id})
         if failed:
             return frame(_tool("tool-output-error", call) | {"errorText": output})

@@ -22,6 +22,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "source-document": ({"sourceId", "mediaType", "title"}, {"filename"}),
     # of readers that say that they know them
     "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
+    "tool-approval-response": ({"approvalId", "approved"}, {"reason"}),
     "tool-output-denied": ({"toolCallId"}, set()),
     "data-call": ({"id", "data"}, set()),
     "start-step": (set(), set()),

@@ -508,7 +508,7 @@ def test_a_stream_that_goes_on_repeats_nothing_that_was_said() -> None:
         RunStarted("run_1", "boss"),
         MessageDelta("run_1", "boss", "Let me."),
         ToolCalled("call_1", "send", '{"to": "Bo"}', "boss", PersonCallKind.APPROVAL),
-        ToolAnswered("call_1", "send", '{"error": {"code": "denied", "message": "no"}}', True),
+        ToolAnswered("call_1", "send", '{"error": {"code": "denied", "message": "no"}}', True, approved=False),
         RunStarted("run_2", "boss"),
         MessageDelta("run_2", "boss", "Done."),
     )
@@ -522,3 +522,33 @@ def test_a_stream_that_goes_on_repeats_nothing_that_was_said() -> None:
     kinds = [part["type"] for part in parts]
     assert kinds.index("tool-output-denied") < kinds.index("start-step") < kinds.index("text-start")
     assert of_type(parts, "tool-output-denied") == [{"type": "tool-output-denied", "toolCallId": "call_1"}]
+
+
+@pytest.mark.parametrize("approvals", [True, False])
+@pytest.mark.parametrize(
+    ("output", "approved", "last"),
+    [
+        ("sent", True, "tool-output-available"),
+        ('{"error": {"code": "tool_failed", "message": "no"}}', True, "tool-output-error"),
+        ('{"error": {"code": "denied", "message": "no"}}', False, "tool-output-denied"),
+        ('{"error": {"code": "expired", "message": "no"}}', False, "tool-output-denied"),
+        ('{"error": {"code": "denied", "message": "no"}}', None, "tool-output-error"),  # of a question
+    ],
+)
+def test_what_the_user_has_said_to_a_call_goes_before_what_came_of_it(
+    output: str, approved: bool | None, last: str, approvals: bool
+) -> None:
+    """Any page of the user's may have said it: the SDK keeps no approval whose answer it was not told."""
+    stream, failed = UiStream(approvals=approvals), output.startswith('{"error"')
+    frames = [
+        stream.opening(make_turn(ALICE, **OPEN), replayed=False),
+        stream.event(ToolCalled("c", "send", "{}", "boss")),
+        stream.event(ToolAnswered("c", "send", output, failed, approved)),
+        stream.closing(make_turn(ALICE), None),
+    ]
+    parts = [part for part in read(b"".join(frames)) if part["type"].startswith("tool-")]
+    word = {"type": "tool-approval-response", "approvalId": "c", "approved": approved}
+    word |= {} if approved else {"reason": "no"}
+    asked = {"type": "tool-approval-request", "approvalId": "c", "toolCallId": "c"}
+    assert parts[1:-1] == ([asked, word] if approvals and approved is not None else [])
+    assert parts[-1]["type"] == (last if approvals or not failed else "tool-output-error")
