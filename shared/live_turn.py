@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
+from dataclasses import replace
+from itertools import pairwise
 
 from shared.core.chat_events import (
     ChatEvent,
@@ -110,9 +112,19 @@ class RemoteProgress:
         while True:
             turn = await self._log.next_row()
             retell(self._log, turn)
-            if turn.status is TurnStatus.RUNNING and not self._instance.logs.is_fed(turn):
-                with suppress(StoreUnavailable):  # the next look may succeed
-                    await self._listen(turn)
+            with suppress(StoreUnavailable, NotFound):  # the next look may succeed
+                leader = await self._leader(turn)
+                if leader.status is TurnStatus.RUNNING and not self._instance.logs.is_fed(leader):
+                    await self._listen(leader)
+
+    async def _leader(self, turn: Turn) -> Turn:
+        """The turn whose run answers this one, told as far as it does. The row of one that joined it says so late."""
+        if turn.status.final or turn.leading_id == turn.turn_id:
+            return turn
+        leader = (await self._instance.store.get_turn(turn.user_id, turn.leading_id)).turn
+        if not leader.status.final:
+            retell(self._log, _as_joined(turn, leader))
+        return leader
 
     async def _listen(self, turn: Turn) -> None:
         run_id = turn.run_id
@@ -169,6 +181,14 @@ def retell(log: TurnLog, turn: Turn) -> None:
     for call in turn.calls:
         log.add(ToolCalled(call.call_id, call.name, call.arguments, turn.agent, call.kind))
         log.add(PersonAsked(call))
+
+
+def _as_joined(turn: Turn, leader: Turn) -> Turn:
+    """The turn with what its leader has come to since it joined: as its own row will have it in the end."""
+    since = next((one.runs for one in leader.steered if one.turn_id == turn.turn_id), 0)
+    before = [run.agent for run in leader.own_runs[:since]]
+    made = sum(one != other for one, other in pairwise(before))
+    return replace(turn, runs=leader.own_runs[since:], handoffs=leader.handoffs[made:])
 
 
 def _tell_images(log: TurnLog, run: RunRecord) -> None:

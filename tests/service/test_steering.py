@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from dev.emulator.brain.plan import Prompt
 from dev.emulator.testing import RunningEmulator
 from shared.clock import LoopClock
+from shared.core.chat_events import HandoffMade, MessageDelta, MessageSteered, RunStarted
 from shared.core.errors import Conflict
 from shared.core.model import User
 from shared.core.person_calls import PersonAnswer
@@ -20,6 +22,7 @@ from tests.service.instances import Instance, Instances, new_user
 from tests.service.teams import Part, Team, calls, hands_over, says
 from tests.service.test_answering import place_of
 from tests.service.test_strategies import _text, lines, running, superseded
+from tests.service.test_streams import LONG, heard, opened, soon
 
 STEER = MultitaskStrategy.STEER
 WRITE: tuple[str, dict[str, Any]] = ("write_project", {"title": "Owls"})
@@ -85,6 +88,36 @@ async def test_messages_are_told_with_the_outputs_that_start_the_next_run(
     assert (await emulator.state())["violations"] == []
     again = await one.send(user, "more", turn.conversation_id)
     assert again.status is TurnStatus.COMPLETED
+
+
+async def test_a_steered_message_is_watched_at_another_instance_from_when_it_is_taken(
+    instances: Instances, emulator: RunningEmulator, db: Database, wire: str
+) -> None:
+    """What is said from then on is heard while it is being said, and the handoff that it was told with before it."""
+    one, two, user = await instances.make(), await instances.make(), new_user()
+    team = Team(db, emulator, user)
+    team.add("boss", replace(hands_over("writer", text="The writer knows."), work_seconds=1.0), handoffs=("writer",))
+    team.add("writer", says(LONG, work_seconds=20.0))
+    conversation = str(uuid.uuid4())
+    first = await opened(one, user, "go", conversation, agent="boss")
+    asked = asyncio.create_task(heard(first))
+    await running(emulator)
+    live = await opened(two, user, "in rhyme", conversation, strategy=STEER)
+    events = live.events()
+    kinds = []
+    async for event in events:
+        kinds.append(type(event))
+        if isinstance(event, MessageDelta):
+            break
+
+    assert not asked.done(), "its words came when the turn was over"
+    assert kinds.index(MessageSteered) < kinds.index(HandoffMade) < kinds.index(RunStarted)
+    await one.chat.cancel_turn(user, first.turn.turn_id, soon())
+    async for _ in events:
+        pass
+    await live.close()
+    _, turn = await asked
+    assert turn.status is live.turn.status is TurnStatus.CANCELLED
 
 
 async def test_a_message_is_told_with_a_handoff(instances: Instances, emulator: RunningEmulator, db: Database) -> None:
