@@ -44,6 +44,7 @@ class EventName(StrEnum):
     TOOL_ANSWERED = "tool.answered"
     PERSON_ASKED = "person.asked"
     PERSON_ANSWERED = "person.answered"
+    AGENT_NOT_SUPPORTED = "agent.not_supported"  # its row asks for what cannot be sent: a turn fails
     AGENT_FELL_BACK = "agent.fell_back"  # to another model or provider
     BREAKER_OPENED = "breaker.opened"
     BREAKER_CLOSED = "breaker.closed"

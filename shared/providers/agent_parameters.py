@@ -6,9 +6,12 @@ call. What a wire has no parameter for is refused before anything is sent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from shared import logs
+from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderRefused
 from shared.core.model import Agent, JsonObject
@@ -39,7 +42,7 @@ def response_parameters(start: RunStart, without: Collection[str], headers: Mapp
         body["tool_choice"] = choice if choice in _WORDS else {"type": "function", "name": choice}
     if start.safety_identifier and "safety_identifier" not in without:
         body["safety_identifier"] = start.safety_identifier
-    return body | _tools([_hosted(tool, headers) for tool in start.agent.hosted_tools])
+    return body | _tools([_hosted(tool, headers, start.agent.slug) for tool in start.agent.hosted_tools])
 
 
 def run_parameters(start: RunStart, without: Collection[str]) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def run_parameters(start: RunStart, without: Collection[str]) -> dict[str, Any]:
     lacking = [name for name in agent.settings if name in ASSISTANTS_LACK]
     lacking += [str(tool.get("type")) for tool in agent.hosted_tools if tool.get("type") not in ASSISTANTS_HOST]
     if lacking:
-        raise _not_supported(f"A thread's run takes no {lacking[0]}.")
+        raise _not_supported(agent.slug, lacking[0], f"A thread's run takes no {lacking[0]}.")
     settings = _left(agent.settings, without)
     body = {name: settings[name] for name in ("temperature", "top_p", "reasoning_effort") if name in settings}
     if "max_output_tokens" in settings:
@@ -117,18 +120,20 @@ def _is_closed(schema: Any) -> bool:
     return all(map(_is_closed, below.values())) and all(_is_closed(list(schemas.values())) for schemas in named_below)
 
 
-def _hosted(tool: JsonObject, headers: Mapping[str, str]) -> dict[str, Any]:
+def _hosted(tool: JsonObject, headers: Mapping[str, str], slug: str) -> dict[str, Any]:
     body = {name: _counted(name, value) for name, value in tool.items()}
     if tool["type"] == "code_interpreter":
         body.setdefault("container", {"type": "auto"})
     if tool["type"] == "mcp":
         body.setdefault("require_approval", "always")
         if missing := [known for known in tool.get("headers", {}).values() if known not in headers]:
-            raise _not_supported(f"MCP_HEADERS has no {missing[0]}.")
+            raise _not_supported(slug, f"MCP_HEADERS.{missing[0]}", f"MCP_HEADERS has no {missing[0]}.")
         if "headers" in tool:
             body["headers"] = {name: headers[known] for name, known in tool["headers"].items()}
     return body
 
 
-def _not_supported(message: str) -> ProviderRefused:
+def _not_supported(slug: str, lacks: str, message: str) -> ProviderRefused:
+    """An operator is told by the log what is lacking: the turn's user could do nothing about it."""
+    logs.event(EventName.AGENT_NOT_SUPPORTED, level=logging.WARNING, agent=slug, lacks=lacks)
     return ProviderRefused(message, code=ErrorCode.AGENT_NOT_SUPPORTED)

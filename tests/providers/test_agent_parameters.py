@@ -108,10 +108,12 @@ def test_a_hosted_tool_is_sent_as_it_stands_or_is_refused(
         run_parameters(asked(hosted_tools=(tool,)), ())
 
 
-def test_a_header_that_is_not_set_is_refused_before_anything_is_sent() -> None:
+def test_a_header_that_is_not_set_is_refused_before_anything_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ProviderRefused) as refusal:
         response_parameters(asked(hosted_tools=(HOSTED[-1][0],)), (), {"other": "secret"})
     assert refusal.value.code is ErrorCode.AGENT_NOT_SUPPORTED
+    (logged,) = [record for record in caplog.records if record.message == "agent.not_supported"]
+    assert vars(logged)["event"] == {"agent": "writer", "lacks": "MCP_HEADERS.issues"}
 
 
 def test_a_count_is_sent_as_a_whole_number_however_its_row_writes_it() -> None:
