@@ -147,12 +147,16 @@ class AssistantsProvider:
         return remote.kind != "assistant" or await self._assistants.delete(remote)
 
     async def erase_turn(self, start: RunStart) -> Thread | None:
+        """A run that was accepted has put the turn's message there: a list that does not show it lags, and shows less
+        than there is.
+        """
         thread_id = _thread_id(start.thread)
         own = [message for message in await self._reads.messages(thread_id) if made_by(message, start)]
         ids = [fields.identifier(message) for message in own]
         for message_id in filter(None, ids):
             await self._wire.delete("threads", thread_id, "messages", message_id)
-        return None if None in ids else start.thread
+        asked = any(fields.text(message, "role") == "user" for message in own)
+        return start.thread if None not in ids and (asked or not start.known_run_ids) else None
 
     async def ping(self) -> bool:
         return await self._wire.answers("models", seconds=PING_SECONDS)

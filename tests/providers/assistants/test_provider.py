@@ -201,6 +201,14 @@ async def test_what_was_told_is_no_answer_and_goes_with_its_turn(
     assert [each.request.url.path.rpartition("/")[2] for each in drop.calls] == ["m4", "m3", "m2"]
 
 
+@pytest.mark.parametrize(("known", "erased"), [((), True), (("run_1",), False)])
+async def test_a_list_without_the_message_of_an_accepted_run_is_not_trusted(
+    provider: AssistantsProvider, api: respx.MockRouter, known: tuple[str, ...], erased: bool
+) -> None:
+    api.get("/threads/thread_1/messages").mock(return_value=page(said("old", None, id="m1")))
+    assert (await provider.erase_turn(start(THREAD, known_run_ids=known)) is not None) == erased
+
+
 GONE = {"error": {"message": "No assistant found with id 'asst_first'.", "type": "invalid_request_error"}}
 
 
