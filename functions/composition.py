@@ -158,6 +158,7 @@ def _providers(settings: Settings, client: httpx.AsyncClient, store: Store, cloc
     assistants = AssistantsProvider(
         openai,
         records=store,
+        clock=clock,
         timeout_seconds=timeout,
         run_budget_seconds=run_budget,
         most_streams=settings.max_open_streams,

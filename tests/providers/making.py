@@ -73,7 +73,7 @@ class Assistants:
 
 
 def assistants(client: AsyncOpenAI, seconds: float = 5, memory: Assistants | None = None) -> AssistantsProvider:
-    return AssistantsProvider(client, records=memory or Assistants(), timeout_seconds=seconds)
+    return AssistantsProvider(client, records=memory or Assistants(), clock=LoopClock(), timeout_seconds=seconds)
 
 
 def responses(

@@ -9,9 +9,10 @@ from typing import Any
 from shared.core.errors import OutcomeUnknown, ProviderError
 from shared.core.runs import RunState, ToolOutput
 from shared.core.turns import RunStart
+from shared.ports import Clock
 from shared.providers.assistants.assistants import Assistants
 from shared.providers.assistants.events import ThreadRunEvents
-from shared.providers.assistants.runs import Mark, mark, run_body, run_state
+from shared.providers.assistants.runs import Mark, asked_in, mark, run_body, run_state
 from shared.providers.assistants.thread_reads import ThreadReads
 from shared.providers.calls import wire_call_id
 from shared.providers.refusals.classify import DISPENSABLE
@@ -27,6 +28,9 @@ from shared.providers.streams.run_stream import StreamRules
 from shared.providers.text import clean
 from shared.providers.wire import Answer, Wire
 
+LIST_LAGS_SECONDS = (0.0, 0.3, 1.0)  # pauses before the looks for what an accepted run has put into its thread
+MOST_PUT = 4096  # messages that are remembered to have been put there
+
 
 class RunCreates:
     def __init__(
@@ -35,10 +39,13 @@ class RunCreates:
         assistants: Assistants,
         reads: ThreadReads,
         open_streams: OpenStreams,
+        clock: Clock,
         timeout_seconds: float,
         run_budget_seconds: float,
     ) -> None:
         self._wire, self._assistants, self._reads, self._open_streams = wire, assistants, reads, open_streams
+        self._clock = clock
+        self._put: dict[tuple[str, Mark], None] = {}  # into threads, with runs that were accepted
         self._timeout_seconds, self._run_budget_seconds = timeout_seconds, run_budget_seconds
         self._streams = True  # until the server has refused to
         self._refused: set[tuple[str, str]] = set()  # what the server does not take for a model: (model, field)
@@ -70,12 +77,20 @@ class RunCreates:
             body = run_body(start, assistant_id, present, without=without)
             path = ("threads", thread_id, "runs")
             try:
-                return await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
+                answer = await self._streamed(path, body, thread_id, start.turn_id, stream=stream)
             except ProviderError as error:
                 refused = [one for one in start.agent.settings if one in DISPENSABLE and refuses_field(error, one)]
                 if not refused or refused[0] in without:
                     raise
                 self._refused.add((model, refused[0]))
+            else:
+                self._note_put(thread_id, body)
+                return answer
+
+    def _note_put(self, thread_id: str, body: dict[str, Any]) -> None:
+        self._put.update(((thread_id, mark(message)), None) for message in body.get("additional_messages", ()))
+        while len(self._put) > MOST_PUT:
+            del self._put[next(iter(self._put))]
 
     async def submit(
         self, thread_id: str, run_id: str, turn_id: str, outputs: Sequence[ToolOutput], *, stream: bool, said: str
@@ -137,10 +152,21 @@ class RunCreates:
             raise start_refused(error) from error
 
     async def _present(self, thread_id: str, start: RunStart) -> set[Mark]:
-        """Marks of what is in the thread already: what a refused or cancelled run leaves is undocumented."""
+        """Marks of what is in the thread already: what a refused or cancelled run leaves is undocumented.
+
+        What an accepted run has put there may have been dropped, or the list lags: it is looked for more than once.
+        """
         if not (start.repeated or start.displaced):
             return set()
-        return {mark(message) for message in await self._reads.messages(thread_id)}
+        asked = {asked_in(one.turn_id) for one in start.displaced}
+        sought = {one for one in asked if (thread_id, one) in self._put}
+        present: set[Mark] = set()
+        for seconds in LIST_LAGS_SECONDS:
+            await self._clock.sleep(seconds)
+            present = {mark(message) for message in await self._reads.messages(thread_id)}
+            if sought <= present:
+                break
+        return present
 
     async def _with_text(self, thread_id: str, state: RunState) -> RunState:
         """For a create that was answered when its run was over. What cannot be read now is asked for again."""

@@ -11,7 +11,7 @@ from shared.core.errors import ProviderError, ProviderRefused
 from shared.core.model import Message
 from shared.core.runs import RunState, Thread, ToolOutput
 from shared.core.turns import RunStart
-from shared.ports import RemoteObject, TextHeard
+from shared.ports import Clock, RemoteObject, TextHeard
 from shared.providers import fields
 from shared.providers.assistants.assistants import AssistantRecords, Assistants, required_id
 from shared.providers.assistants.create import RunCreates
@@ -35,6 +35,7 @@ class AssistantsProvider:
         client: AsyncOpenAI,
         *,
         records: AssistantRecords,
+        clock: Clock,
         timeout_seconds: float = 8.0,
         run_budget_seconds: float = 300.0,
         most_streams: int | None = None,
@@ -45,7 +46,7 @@ class AssistantsProvider:
         self._timeout_seconds = timeout_seconds
         self._reads = ThreadReads(self._wire)
         self._creates = RunCreates(
-            self._wire, self._assistants, self._reads, self._open_streams, timeout_seconds, run_budget_seconds
+            self._wire, self._assistants, self._reads, self._open_streams, clock, timeout_seconds, run_budget_seconds
         )
 
     @property

@@ -134,6 +134,11 @@ def mark(message: Mapping[str, Any]) -> Mark:
     return (fields.text(message, "role"), *(fields.text(metadata, key) for key in ("turn_id", *_ADDED, "after")))
 
 
+def asked_in(turn_id: str) -> Mark:
+    """The mark of a turn's question."""
+    return mark(_message(turn_id, "user", ""))
+
+
 _ADDED = ("handoff", "step")
 
 

@@ -11,6 +11,8 @@ import respx
 
 from shared.core.errors import NotCancellable, NotSent, OutcomeUnknown, ProviderRefused, ThreadGone
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolCall, ToolSpec, Usage
+from shared.core.turns import Displaced
+from shared.providers.assistants import create
 from shared.providers.assistants.provider import AssistantsProvider
 from tests.providers.making import (
     BASE_URL,
@@ -207,6 +209,25 @@ async def test_a_list_without_the_message_of_an_accepted_run_is_not_trusted(
 ) -> None:
     api.get("/threads/thread_1/messages").mock(return_value=page(said("old", None, id="m1")))
     assert (await provider.erase_turn(start(THREAD, known_run_ids=known)) is not None) == erased
+
+
+@pytest.mark.parametrize("appears", [True, False])
+async def test_what_an_accepted_run_has_put_there_is_looked_for_again_where_the_list_lags(
+    api: respx.MockRouter, appears: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(create, "LIST_LAGS_SECONDS", (0.0, 0.001, 0.001))
+    shown = [page(), page(said("Hello", None, "user", id="m1", metadata={"turn_id": TURN})) if appears else page()]
+    lists = api.get("/threads/thread_1/messages")
+    lists.side_effect = [*shown, page()]
+    route = api.post("/threads/thread_1/runs").respond(json=RUN)
+    async with openai_client() as client:
+        provider = assistants(client)
+        await provider.start_run(start(THREAD))
+        told = (Displaced(TURN, "Hello", ""), Displaced("never sent", "Well", ""))
+        await provider.start_run(start(THREAD, "And", turn_id="turn-2", displaced=told))
+    sent = [message["content"] for message in json.loads(route.calls[-1].request.content)["additional_messages"]]
+    assert sent == (["Well", "And"] if appears else ["Hello", "Well", "And"])
+    assert lists.call_count == (2 if appears else 3)
 
 
 GONE = {"error": {"message": "No assistant found with id 'asst_first'.", "type": "invalid_request_error"}}
