@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from shared.core.chat_events import (
     ChatEvent,
@@ -171,10 +171,7 @@ def retell(log: TurnLog, turn: Turn) -> None:
             log.say(run_id, run.agent, 0, _last_words(turn, run.agent))
         elif run.text:
             log.say(run_id, run.agent, 0, run.text)
-        _tell_images(log, run)
-    for run in turn.runs:
-        if run.asked_by is not None:
-            _tell_images(log, run)
+        _tell_images(log, turn, run)
     for handoff in handoffs:
         _tell_handoff(log, handoff)
     _tell_steered(log, turn, steered, len(turn.own_runs) + 1)
@@ -191,9 +188,12 @@ def _as_joined(turn: Turn, leader: Turn) -> Turn:
     return replace(turn, runs=leader.own_runs[since:], handoffs=leader.handoffs[made:])
 
 
-def _tell_images(log: TurnLog, run: RunRecord) -> None:
-    for image in run.images:
-        log.add(ImageMade(run.agent, image))
+def _tell_images(log: TurnLog, turn: Turn, own: RunRecord) -> None:
+    """What this run has drawn, and the agents that it has asked."""
+    behind = turn.runs[turn.runs.index(own) + 1 :]
+    for run in (own, *takewhile(lambda one: one.asked_by is not None, behind)):
+        for image in run.images:
+            log.add(ImageMade(run.agent, image))
 
 
 def _tell_steered(log: TurnLog, turn: Turn, steered: list[Steered], number: int) -> None:

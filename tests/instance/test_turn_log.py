@@ -10,7 +10,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.chat_events import ChatEvent, HandoffMade, MessageDelta, RunStarted, TurnQueued
+from shared.core.chat_events import ChatEvent, HandoffMade, ImageMade, MessageDelta, RunStarted, TurnQueued
+from shared.core.images import Image
+from shared.core.runs import Handoff
 from shared.core.turns import RunRecord, TurnStatus
 from shared.instance.turn_log import LogReader, TurnLog, TurnLogs
 from shared.live_turn import retell
@@ -112,3 +114,23 @@ async def test_a_log_and_what_fills_it_live_as_long_as_it_is_watched() -> None:
     with logs.fed(turn):
         assert logs.is_fed(turn)
     assert not logs.is_fed(turn)
+
+
+def test_a_row_tells_an_image_with_its_run_and_what_the_holder_has_told_once() -> None:
+    first, asked, second = (Image(f"i{n}", "image/png", 1) for n in range(3))
+    runs = (
+        RunRecord("r1", "painter", "completed", "Look.", images=(first,)),
+        RunRecord("r2", "helper", "completed", asked_by="painter", images=(asked,)),
+        RunRecord("r3", "clerk", "completed", images=(second,)),
+    )
+    handoff = Handoff("painter", "clerk", "why", "what")
+    log = TurnLog()
+    log.add(ImageMade("painter", first))
+    retell(log, make_turn("u", reply="Done.", runs=runs, handoffs=(handoff,)))
+    told = [one for one in LogReader(log).take() if isinstance(one, ImageMade | HandoffMade)]
+    assert told == [
+        ImageMade("painter", first),
+        ImageMade("helper", asked),
+        HandoffMade("painter", "clerk", "why", "what"),
+        ImageMade("clerk", second),
+    ]
