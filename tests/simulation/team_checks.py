@@ -62,8 +62,9 @@ def told_what_happened(record: Record) -> Iterator[str]:
                 key = f"{caller.create.run_key.split('.')[2]}/{caller.run_id}/{key}"
             row = record.ledger.get((turn_id, key))
             for output, reader in told[caller.place_id, call.call_id]:
+                followed = caller.run_id in {run["run_id"] for run in record.by_id[turn_id]["runs"]}
                 moved = call.name.startswith("transfer_to_") and record.by_id[turn_id]["handoffs"]
-                if output == OUTCOME_UNKNOWN and moved:
+                if output == OUTCOME_UNKNOWN and followed and moved:
                     yield f"G10 {call.name} {key} was made, and was told to be unknown"
                 if output == OUTCOME_UNKNOWN and (row is None or reader != turn_id):
                     continue  # of a run that was not followed, or by a later turn
