@@ -1,6 +1,7 @@
 """The AI SDK's own request, as its DefaultChatTransport sends it: `id`, `messages`, `trigger`, `messageId`.
 
-Of `messages` only the last is read: what was said before is known here, and a client's word for it is not taken.
+Of `messages` only the last is read, or the user's last where another answer is wanted: what was said before is known
+here, and a client's word for it is not taken.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def new_message(
 ) -> NewMessage:
     """Without an Idempotency-Key the message's id is the key, within its chat: some chats count theirs from one."""
     check(document, request_schemas.CHAT_BODY)
-    last = document["messages"][-1]
-    check(last, request_schemas.CHAT_MESSAGE, "messages")
     trigger = Trigger(document["trigger"])
+    last = _asked(document["messages"]) if trigger is Trigger.REGENERATE else document["messages"][-1]
+    check(last, request_schemas.CHAT_MESSAGE, "messages")
     conversation_id, message_id = conversation_of(user, document["id"]), last.get("id")
     if key is None and message_id is not None:
         key = f"{conversation_id}/{message_id}"
@@ -52,6 +53,12 @@ def new_message(
         idempotency_key=None if trigger is Trigger.REGENERATE else key,
         chat=ChatRequest(trigger, document.get("messageId"), message_id),
     )
+
+
+def _asked(messages: Sequence[Any]) -> Any:
+    """The user's last message. A chat that sent two at once keeps the answer to the first behind both."""
+    said = [one for one in messages if isinstance(one, dict) and one.get("role") == "user"]
+    return said[-1] if said else messages[-1]
 
 
 def carries_answers(document: Any) -> bool:

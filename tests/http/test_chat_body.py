@@ -54,6 +54,14 @@ async def test_it_may_name_a_message(http: httpx.AsyncClient, chat: FakeChat, tr
     assert chat.asks[0][1].chat == ChatRequest(trigger, "m0", "m1")
 
 
+async def test_another_answer_may_be_wanted_behind_an_earlier_one(http: httpx.AsyncClient, chat: FakeChat) -> None:
+    """Of two messages sent at once the first one's answer stands behind both in the chat."""
+    answered = {"id": "a1", "role": "assistant", "parts": []}
+    document = sent(messages=[said("one"), said("two", "m2"), answered], trigger="regenerate-message", messageId="a2")
+    assert (await post(http, document)).status_code == 200
+    assert (chat.asks[0][1].text, chat.asks[0][1].chat) == ("two", ChatRequest(Trigger.REGENERATE, "a2", "m2"))
+
+
 async def test_the_messages_id_is_its_key_unless_there_is_another(http: httpx.AsyncClient, chat: FakeChat) -> None:
     """A regeneration has none: a page sends the same message with the same key once more, and means another answer."""
     await post(http, sent())
