@@ -9,7 +9,7 @@ from functions.multi_agent_chat.request_check import check
 from functions.multi_agent_chat.request_schemas import NEW_AGENT
 from tests.db.database import ROOT, SEED, Chat, new_id
 
-README = (ROOT / "README.md").read_text()
+README, AGENTS = (ROOT / "README.md").read_text(), (ROOT / "docs/agents.md").read_text()
 
 # By the vendor's own announcements: gpt-5 and o3 end on 2026-12-11, gpt-4o and gpt-4.1 on 2027-01-14.
 ENDING = re.compile(r"gpt-[1-4]\b.*|gpt-4o.*|gpt-5(-.*)?|o[1-4](-.*)?")
@@ -32,8 +32,8 @@ def test_an_agent_is_added_as_the_readme_says(chat: Chat) -> None:
         chat.db.run("delete from public.chat_agents where slug = 'editor'")
 
 
-def test_a_user_makes_an_agent_as_the_readme_says(chat: Chat) -> None:
-    (body,) = re.findall(r"/agents\" [^\n]*Bearer [^\n]* -d '(\{[^\n]*\})'\n```", README)
+def test_a_user_makes_an_agent_as_its_page_says(chat: Chat) -> None:
+    (body,) = re.findall(r"/agents\" [^\n]*Bearer [^\n]* -d '(\{[^\n]*\})'\n```", AGENTS)
     check(json.loads(body), NEW_AGENT)
     made = chat.db.call("chat_create_agent", user=chat.user, agent=new_id(), fields=body, most=1)
     assert made["outcome"] == "ok", made
