@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.simulation.crashes import BOUNDS, deaths
 from tests.simulation.database import Database
-from tests.simulation.hunt import assert_caught, until_unusual
+from tests.simulation.hunt import KEEPING, assert_caught
 from tests.simulation.image_mutants import IMAGE_MUTANTS
 from tests.simulation.mutants import Mutant
 from tests.simulation.stories import DRAWN, WIRES
-
-KEEPING = "chat_keep_image"
 
 
 @pytest.mark.parametrize("kind", WIRES)
@@ -27,9 +23,4 @@ def test_a_death_where_an_image_is_kept(simulated: Database, kind: str) -> None:
 
 @pytest.mark.parametrize("mutant", IMAGE_MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
-    assert_caught(simulated, mutant, _runs)
-
-
-def _runs(db: Database, _: Mutant) -> Iterator[list[str]]:
-    found = deaths(db, "responses", DRAWN, returning=True, at=KEEPING)
-    return until_unusual(death.broken(BOUNDS[True]) for death in found)
+    assert_caught(simulated, mutant)

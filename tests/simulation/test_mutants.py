@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.simulation.breaker_mutants import BREAKER_MUTANTS
-from tests.simulation.crashes import LOST_ANSWER_SECONDS, lost_answers
 from tests.simulation.database import Database
-from tests.simulation.hunt import assert_caught, seeds
+from tests.simulation.hunt import assert_caught
 from tests.simulation.life_mutants import LIFE_MUTANTS
-from tests.simulation.mutants import HARMLESS, LOST_ANSWER, MUTANTS, Mutant
+from tests.simulation.mutants import HARMLESS, MUTANTS, Mutant
 from tests.simulation.run import simulate
-from tests.simulation.stories import KINDS
 
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *BREAKER_MUTANTS, *LIFE_MUTANTS], ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
-    assert_caught(simulated, mutant, _runs)
+    assert_caught(simulated, mutant)
 
 
 @pytest.mark.parametrize("mutant", HARMLESS, ids=lambda mutant: mutant.name)
@@ -28,10 +24,3 @@ def test_a_harmless_change_breaks_nothing(simulated: Database, mutant: Mutant) -
         for seed in range(5):
             result = simulate(simulated, mutant.mode, seed)
             assert not result.violations, result.report()
-
-
-def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
-    """What broke in each seed, or at each place."""
-    if mutant.mode == LOST_ANSWER:
-        return (mishap.broken(LOST_ANSWER_SECONDS) for kind in KINDS for mishap in lost_answers(db, kind))
-    return seeds(db, mutant)

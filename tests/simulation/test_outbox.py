@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.simulation.crashes import BOUNDS, deaths
 from tests.simulation.database import Database
-from tests.simulation.hunt import assert_caught, seeds, until_unusual
+from tests.simulation.hunt import ENDING, assert_caught
 from tests.simulation.mutants import Mutant
-from tests.simulation.outbox_mutants import DEATHS, OUTBOX_MUTANTS
+from tests.simulation.outbox_mutants import OUTBOX_MUTANTS
 from tests.simulation.stories import TOLD
-
-# the write that ends a turn, and all that comes of it
-ENDING = ("chat_advance_turn", "chat_take_webhooks", "webhook", "chat_drop_webhook")
 
 
 @pytest.mark.parametrize("at", ENDING)
@@ -28,11 +23,4 @@ def test_a_death_where_the_end_of_a_turn_is_told(simulated: Database, at: str) -
 
 @pytest.mark.parametrize("mutant", OUTBOX_MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(simulated: Database, mutant: Mutant) -> None:
-    assert_caught(simulated, mutant, _runs)
-
-
-def _runs(db: Database, mutant: Mutant) -> Iterator[list[str]]:
-    if mutant.mode != DEATHS:
-        return seeds(db, mutant)
-    found = (deaths(db, "responses", TOLD, returning=True, at=at) for at in reversed(ENDING))
-    return until_unusual(death.broken(BOUNDS[True]) for one in found for death in one)
+    assert_caught(simulated, mutant)
