@@ -23,7 +23,9 @@ def tools_run_once(record: Record) -> Iterator[str]:
     executions = record.world.server.executions
     for (turn_id, call_id), call in record.ledger.items():
         ran = executions[turn_id, call_id]
-        if call["name"] in ONCE and ran > 1:
+        # a create that its sender had given up brings the word once more: the call is the provider's
+        late = call["name"] == POST and any(map(beyond, record.runs[turn_id]))
+        if call["name"] in ONCE and ran > 1 and not late:
             yield f"G10 {call['name']} {call_id} ran {ran} times"
         if call["status"] != "done" or call["name"].startswith("ask_") or call["name"] in ("look_up", WHERE):
             continue
