@@ -307,7 +307,9 @@ MUTANTS = (
     ), says="was not told"),
     Mutant("a message is steered into a turn that is to end", "steering", (
         in_sql("chat_internal.take_steering", ("if t.cancel_requested then", "if false then")),
-    ), says="G", first_seed=85),
+        # a holder that notices takes no further step, but for a moment
+        in_python(HeldTurn, "check", ("status.final or told or self", "status.final or self")),
+    ), says="though it was to end"),
     Mutant("a message is steered though it was cancelled", "steering", (
         in_sql("chat_internal.take_steering", ("and w.finished_at is null", "")),
     ), says="refused"),
