@@ -61,6 +61,9 @@ class RunCreate:
 
     async def _sent(self, *, repeats_lost: bool) -> RunState | events.Event:
         hold, clock, limits = self._hold, self._instance.clock, self._instance.limits
+        if repeats_lost and hold.has_let_provider_call:
+            # the lost one may have brought the word, and a run that has failed since leaves nothing to find it by
+            return events.StartRefused(ErrorCode.PROVIDER_UNAVAILABLE)
         if not hold.fresh:
             await hold.advance(TurnUpdate(to=TurnStatus.STARTING, count_failure=repeats_lost))
             hold.check()

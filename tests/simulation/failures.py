@@ -6,9 +6,17 @@ from shared.turn.outcome import MAX_FAILURES
 from tests.simulation.database import Row
 from tests.simulation.instance import SETTINGS
 from tests.simulation.servers import Create, Run
+from tests.simulation.team import POST
 from tests.simulation.world import World
 
 TURN_SECONDS = 900.0
+
+
+def _let_a_server_be_called(turn: Row, world: World) -> bool:
+    calls = world.database.person_calls()
+    return any(
+        call["turn_id"] == turn["turn_id"] and call["name"] == POST and call["status"] == "approved" for call in calls
+    )
 
 
 def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World) -> str | None:
@@ -32,6 +40,8 @@ def unjustified(turn: Row, runs: list[Run], creates: list[Create], world: World)
             (turn["failures"] >= MAX_FAILURES - 1 and len(lost) + len(faults) >= MAX_FAILURES - 1)
             # or the outputs of a run's calls could not be submitted
             or (not world.provider_works and world.server.keeps_runs and any(run.asked_for for run in runs))
+            # or a create was lost that brought a word which must not be brought twice
+            or (bool(lost) and _let_a_server_be_called(turn, world))
         ),
         "turn_expired": lasted >= TURN_SECONDS,
         "run_timeout": lasted >= SETTINGS.run_budget_seconds,

@@ -19,7 +19,7 @@ from tests.simulation.crashes import (
     lost_answers,
 )
 from tests.simulation.database import Database
-from tests.simulation.stories import FEATURES, STEERED_WHERE_ASKED, WIRE_FAILED, WIRES, Story
+from tests.simulation.stories import FEATURES, MCP_FAILED, STEERED_WHERE_ASKED, WIRE_FAILED, WIRES, Story
 
 MOST = 2  # places of a story
 
@@ -39,6 +39,12 @@ def test_a_death(simulated: Database, story: Story, kind: str) -> None:
 def test_a_freeze_and_a_lost_answer(simulated: Database, story: Story, kind: str) -> None:
     assert _unbroken(freezes(simulated, kind, story, most=MOST), FREEZE_BOUND)
     assert _unbroken(lost_answers(simulated, kind, story, most=MOST), LOST_ANSWER_SECONDS + story.slack)
+
+
+def test_a_word_is_brought_once_where_the_answer_to_its_create_was_lost(simulated: Database) -> None:
+    """What the run had called by then is unknown where it has failed, and has left nothing to find it by."""
+    found = deaths(simulated, "responses", MCP_FAILED, returning=True, at="start_run, answered")
+    assert _unbroken(found, death_bound(MCP_FAILED, returning=True))
 
 
 def _unbroken(mishaps: Iterable[Mishap], bound: float) -> list[Mishap]:
