@@ -193,7 +193,9 @@ def scratch_is_tidied(record: Record) -> Iterator[str]:
     if not record.world.profile.team:
         return
     for place in record.world.server.places.values():
-        if place.scratch and not place.deleted and not any(map(beyond, record.world.server.of(place.place_id))):
+        runs = record.world.server.of(place.place_id)
+        # a run that ignores its cancel keeps its thread until a call of the schedule after its end
+        if place.scratch and not place.deleted and not any(beyond(run) or run.ignores_cancel for run in runs):
             yield f"{place.place_id} of an asked agent is still there"
     if left := record.world.database.scratch_left():
         yield f"{left} scratch threads are still on record"
