@@ -4,6 +4,7 @@
 -- the holder (shared/core/breaker.py); time is measured here, on the one clock.
 
 create table public.chat_breakers (
+  id           bigint      generated always as identity primary key,
   provider     text        not null,            -- the wire, by its own name
   model        text,                            -- null: all of the wire
   by_default   boolean     not null,            -- the wire is the one of PROVIDER, which rows that name none mean

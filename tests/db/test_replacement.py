@@ -245,3 +245,14 @@ def test_an_agent_that_was_only_asked_for_by_name_has_no_control_before_it_answe
     assert again["turn"]["agent"] == "script_writer"
     chat.advance(again["claim"]["epoch"], turn_id(again), "cancelled", lease_ms=0)
     assert chat.submit(owner=None)["turn"]["agent"] == "orchestrator", "control is where it was in that place"
+
+
+def test_an_agent_that_was_asked_for_by_name_and_stopped_has_had_no_control(chat: Chat) -> None:
+    answered(chat, "first")
+    stopped = chat.submit(text="second", agent="script_writer")
+    chat.advance(stopped["claim"]["epoch"], turn_id(stopped), "running", RUN)
+    chat.advance(stopped["claim"]["epoch"], turn_id(stopped), "cancelled", '{"partial": "I was about"}', lease_ms=0)
+    assert chat.lines()[-1][1:] == ("assistant", "I was about")
+    third = answered(chat, "third")
+    assert chat.get(third)["turn"]["agent"] == "orchestrator"
+    assert chat.submit(text=None, replaces=third)["turn"]["agent"] == "orchestrator", "as the first time"
