@@ -1,18 +1,14 @@
--- Who had control before a place is told by the turns themselves, and not by the last line there: that one may be what an
--- agent had said that was asked for by name alone, until its turn was stopped.
+-- What an agent had said that was asked for by name alone, until its turn was stopped or failed, gave it no control.
 
--- The agent that answered last, or that had been handed over to in a turn that was stopped, as `close_turn` moves control;
--- null where there was none.
+-- Who had control before that place; null where no agent had. A turn that did not complete has moved it only where it was
+-- handed over before it was stopped, as `close_turn` says.
 create or replace function chat_internal.agent_before(c public.chat_conversations, p_named public.chat_turns) returns text
 language sql stable set search_path = '' as $$
-  select case when t.status = 'completed' then coalesce((
-      select run.value ->> 'agent' from jsonb_array_elements(t.runs) with ordinality run
-      where not run.value ? 'asked_by' order by run.ordinality desc limit 1), t.agent)
-    else t.agent end
-  from public.chat_turns t
-  where t.user_id = c.user_id and t.conversation_id = c.id and t.joined_to is null
-    and (t.status = 'completed' or (t.status = 'cancelled' and t.handoffs <> '[]'))
-    and coalesce(t.superseded_how, 'interrupt') = 'interrupt'
-    and not t.id in (select d.id from chat_internal.turns_from(c, p_named) d)
-  order by t.place desc, t.seq desc limit 1
+  select coalesce(m.handoff_to, m.agent) from public.chat_messages m
+  where m.user_id = c.user_id and m.conversation_id = c.id and m.role = 'assistant'
+    and not m.turn_id in (select t.id from chat_internal.turns_from(c, p_named) t)
+    and not exists (
+      select 1 from public.chat_turns t
+      where t.id = m.turn_id and (t.status = 'failed' or (t.status = 'cancelled' and t.handoffs = '[]')))
+  order by m.seq desc limit 1
 $$;
