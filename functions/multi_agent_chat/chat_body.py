@@ -16,9 +16,9 @@ from functions.multi_agent_chat.request_check import check
 from functions.multi_agent_chat.stream.ui_messages import Known
 from shared.core.errors import NotFound
 from shared.core.model import User
-from shared.core.new_message import NewMessage
+from shared.core.new_message import ChatRequest, NewMessage, Trigger
 from shared.core.person_calls import PersonAnswer
-from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger
+from shared.core.turns import MultitaskStrategy
 
 STEP = "step-start"  # as a chat keeps the stream's `start-step`
 _CHATS = uuid.UUID("6f1a3c52-6a0e-5d7c-9a53-0f0b8f3a9c11")  # the namespace of the conversations that chats name

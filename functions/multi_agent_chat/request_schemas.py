@@ -22,7 +22,7 @@ from functions.multi_agent_chat.json_schema import (
     shaped,
 )
 from shared.core.model import ScopeKind
-from shared.core.turns import Trigger
+from shared.core.new_message import Trigger
 from shared.tools import REGISTRY
 
 MAX_TEXT = 32_000

@@ -11,9 +11,10 @@ from shared.core.errors import ActiveRun, NotSent, OutcomeUnknown, ProviderError
 from shared.core.handoff import Question
 from shared.core.model import Agent
 from shared.core.pace import CONFLICT_GROWTH, Pace, retry_pause
+from shared.core.run_start import RunStart, safety_identifier
 from shared.core.runs import RunState, RunStatus, Step, Thread, ToolCall, ToolOutput, ToolSpec, Usage, allowed_by
 from shared.core.tool_messages import error_output, told_to_asker
-from shared.core.turns import RunRecord, RunStart, safety_identifier
+from shared.core.turns import RunRecord
 from shared.held_turn import AskedRun, HeldTurn
 from shared.instance.instance import Instance
 from shared.ports import Provider, Scratch

@@ -6,10 +6,32 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from enum import StrEnum
 from typing import Any
 
 from shared.core.model import Scope
-from shared.core.turns import ChatRequest, MultitaskStrategy
+from shared.core.turns import MultitaskStrategy
+
+
+class Trigger(StrEnum):
+    """Why a chat of the AI SDK sends, in its own words."""
+
+    SUBMIT = "submit-message"
+    REGENERATE = "regenerate-message"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a chat of the AI SDK says beside its message. Its ids are its own; which turns they mean the store knows."""
+
+    trigger: Trigger
+    names: str | None  # the message that is edited, or whose answer is asked for once more
+    message_id: str | None  # of the message itself
+
+    def as_first_sent(self) -> ChatRequest:
+        """What sends a message once more that may never have arrived means what its first attempt meant."""
+        once_more = self.trigger is Trigger.REGENERATE and self.names in (None, self.message_id)
+        return ChatRequest(Trigger.SUBMIT, None, self.message_id) if once_more else self
 
 
 @dataclass(frozen=True, slots=True)

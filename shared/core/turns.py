@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shared.core.images import Image
-from shared.core.model import Agent, JsonObject, Message
+from shared.core.model import Agent, JsonObject
 from shared.core.person_calls import PersonCall
-from shared.core.runs import Handoff, Source, Step, Thread, ToolOutput, ToolSpec, Usage
+from shared.core.runs import Handoff, Source, Step, Thread, ToolOutput, Usage
 
 
 class TurnStatus(StrEnum):
@@ -53,27 +52,6 @@ class Displacement(StrEnum):
     EDIT = "edit"  # an edited message, or the same one to be answered once more
 
 
-class Trigger(StrEnum):
-    """Why a chat of the AI SDK sends, in its own words."""
-
-    SUBMIT = "submit-message"
-    REGENERATE = "regenerate-message"
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What a chat of the AI SDK says beside its message. Its ids are its own; which turns they mean the store knows."""
-
-    trigger: Trigger
-    names: str | None  # the message that is edited, or whose answer is asked for once more
-    message_id: str | None  # of the message itself
-
-    def as_first_sent(self) -> ChatRequest:
-        """What sends a message once more that may never have arrived means what its first attempt meant."""
-        once_more = self.trigger is Trigger.REGENERATE and self.names in (None, self.message_id)
-        return ChatRequest(Trigger.SUBMIT, None, self.message_id) if once_more else self
-
-
 @dataclass(frozen=True, slots=True)
 class Displaced:
     """An interrupted turn: what was asked, and said until then. A provider may have dropped it from its thread."""
@@ -92,11 +70,6 @@ class Joined:
     status: TurnStatus
 
 
-def safety_identifier(user_id: str) -> str:
-    """What a provider is told of who asks: it tells users apart and names none."""
-    return hashlib.sha256(user_id.encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Steered:
     """A message that was steered into a turn under way."""
@@ -106,29 +79,6 @@ class Steered:
     status: TurnStatus
     after: int  # it stands behind so many of the turn's steps
     runs: int  # and so many of its agents' runs
-
-
-@dataclass(frozen=True, slots=True)
-class RunStart:
-    """Everything one create call needs. Message and run travel in the same call."""
-
-    turn_id: str
-    run_key: str  # committed before the call, carried in the run's metadata, new for every attempt
-    agent: Agent
-    thread: Thread
-    text: str | None = None  # the user's message; None where an earlier run of the turn has put it into the thread
-    tools: tuple[ToolSpec, ...] = ()
-    tool_outputs: tuple[ToolOutput, ...] = ()  # to calls that stand in the thread
-    steps: tuple[Step, ...] = ()  # earlier runs of this turn that the thread knows nothing of: told in full
-    handoff: Handoff | None = None  # what brought this agent in, where the thread shows no tool calls
-    steered: tuple[Steered, ...] = ()  # `after` counts the steps that are told here; 0: behind all else that is told
-    history: tuple[Message, ...] = ()  # the transcript so far, where the server does not keep the thread
-    displaced: tuple[Displaced, ...] = ()  # to be put back before the message, where the thread lacks them
-    repeated: bool = False  # an earlier attempt was refused or lost: look for its message before adding it again
-    safety_identifier: str = ""  # a hash of the user, by which a provider tells one user's abuse from another's
-    after_calls: bool = False  # the agent has made calls in this turn: none is forced upon it again
-    # this turn's runs that are already known, or the last items they left: never to be taken for a lost one
-    known_run_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

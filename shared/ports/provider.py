@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, Thread, ToolOutput
-from shared.core.turns import RunStart
 from shared.ports.records import RemoteObject
 
 

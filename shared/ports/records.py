@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from shared.core.breaker import FailedChoice, ProvenChoice
 from shared.core.error_codes import ErrorCode
 from shared.core.model import JsonObject, Scope
+from shared.core.new_message import ChatRequest
 from shared.core.person_calls import PersonCall
 from shared.core.runs import Handoff, Step, Thread, Usage
-from shared.core.turns import ChatRequest, Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
+from shared.core.turns import Claim, MultitaskStrategy, RunRecord, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from shared.core.chat_events import EventName
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderRefused
 from shared.core.model import Agent, JsonObject
-from shared.core.turns import RunStart
+from shared.core.run_start import RunStart
 
 ASSISTANTS_LACK = frozenset({"verbosity", "prompt_cache_key", "service_tier"})
 ASSISTANTS_HOST = frozenset({"code_interpreter"})  # other tools of this kind belong to an assistant, not to its run

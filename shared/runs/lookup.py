@@ -14,8 +14,8 @@ from shared.core.errors import (
     RunsInForeground,
     ThreadGone,
 )
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, RunStatus, Thread
-from shared.core.turns import RunStart
 from shared.held_turn import HeldTurn
 from shared.ports import Provider
 from shared.runs.start import RunRequests

@@ -10,9 +10,9 @@ from shared.core.error_codes import ErrorCode
 from shared.core.errors import ContentsRefused, NotSent, OutcomeUnknown
 from shared.core.handoff import since_handoff
 from shared.core.model import Message
+from shared.core.run_start import RunStart, safety_identifier
 from shared.core.runs import RunState, Step, Thread, ToolOutput
 from shared.core.tool_messages import OUTCOME_UNKNOWN, offers
-from shared.core.turns import RunStart, safety_identifier
 from shared.held_turn import HeldTurn
 from shared.ports import Provider, Store, TurnUpdate
 from shared.tools.registry import Registry, specs

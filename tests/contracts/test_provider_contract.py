@@ -20,8 +20,8 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.model import Agent, Message
+from shared.core.run_start import RunStart
 from shared.core.runs import Handoff, RunState, Step, Thread, ToolOutput, ToolSpec
-from shared.core.turns import RunStart
 from shared.ports import Provider
 from tests.providers.making import TURN, Assistants, assistants, line, openai_client, responses
 

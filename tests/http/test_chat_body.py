@@ -11,7 +11,8 @@ import pytest
 from functions.multi_agent_chat import render_conversations, ui_transcript
 from functions.multi_agent_chat.chat_body import conversation_of
 from shared.core.model import Message, PlacedCall, User
-from shared.core.turns import ChatRequest, MultitaskStrategy, Trigger, TurnStatus
+from shared.core.new_message import ChatRequest, Trigger
+from shared.core.turns import MultitaskStrategy, TurnStatus
 from tests.http.fakes import FakeChat
 from tests.http.shapes import assert_answer, assert_error
 from tests.http.test_bad_fields import CONTROLS, INVISIBLE

@@ -11,8 +11,8 @@ from openai import AsyncOpenAI
 from dev.emulator.testing import local_client
 from shared.clock import LoopClock
 from shared.core.model import Agent, Message
+from shared.core.run_start import RunStart
 from shared.core.runs import Thread, ToolOutput
-from shared.core.turns import RunStart
 from shared.providers.assistants.provider import AssistantsProvider
 from shared.providers.responses.habits import Background
 from shared.providers.responses.provider import ResponsesProvider, State

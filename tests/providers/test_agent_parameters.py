@@ -13,8 +13,8 @@ from openai import AsyncOpenAI
 
 from shared.core.error_codes import ErrorCode
 from shared.core.errors import ProviderRefused
+from shared.core.run_start import RunStart
 from shared.core.runs import Thread, ToolSpec
-from shared.core.turns import RunStart
 from shared.providers.agent_parameters import response_parameters, run_parameters
 from tests.providers.making import BASE_URL, agent, assistants, openai_client, responses, start
 

@@ -11,8 +11,8 @@ import pytest
 from shared.core.conflict import events
 from shared.core.errors import NotFoundAtProvider, OutcomeUnknown, ProviderError
 from shared.core.model import Agent
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, RunStatus, Thread
-from shared.core.turns import RunStart
 from shared.providers.responses.item_traces import found_run
 from shared.runs.lookup import RunLookup
 

@@ -18,8 +18,9 @@ from shared.actions.required_actions import ActionResult, NextStep, RequiredActi
 from shared.actions.tool_calls import ToolCalls
 from shared.core.conflict.protocol import ConflictProtocol
 from shared.core.errors import OutcomeUnknown
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, RunStatus
-from shared.core.turns import ConversationKey, RunStart, TurnStatus
+from shared.core.turns import ConversationKey, TurnStatus
 from shared.held_turn import HeldTurn
 from shared.instance.shutdown import Shutdown
 from shared.instance.wakeups import LocalWakeups

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from shared.core.errors import NotFoundAtProvider, NotSent, OutcomeUnknown, ProviderError, ProviderRefused, RateLimited
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, Thread, ToolOutput, Usage
-from shared.core.turns import RunStart
 from shared.ports import RemoteObject, TextHeard
 from shared.providers.responses.item_traces import found_run
 from tests.simulation.drawings import drawing_of

@@ -25,9 +25,9 @@ from shared.core.errors import (
     UnansweredCalls,
 )
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import Thread, ToolCall, ToolOutput, is_terminal
 from shared.core.tool_messages import ALLOWED
-from shared.core.turns import RunStart
 from shared.providers.assistants.runs import mark, run_body
 from shared.providers.responses.input_items import input_items
 from shared.providers.responses.item_traces import call_ids, leftovers, missing, thread_without, traces

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from shared.core.errors import OutcomeUnknown, ProviderError
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, ToolOutput
-from shared.core.turns import RunStart
 from shared.ports import Clock
 from shared.providers.assistants.assistants import Assistants
 from shared.providers.assistants.events import ThreadRunEvents

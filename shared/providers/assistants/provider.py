@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import ProviderError, ProviderRefused
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, Thread, ToolOutput
-from shared.core.turns import RunStart
 from shared.ports import Clock, RemoteObject, TextHeard
 from shared.providers import fields
 from shared.providers.assistants.assistants import AssistantRecords, Assistants, required_id

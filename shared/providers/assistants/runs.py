@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.core.images import told_in_words
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import Handoff, RunState, Step, ToolCall, ToolSpec
-from shared.core.turns import RunStart
 from shared.providers import fields
 from shared.providers.agent_parameters import run_parameters
 from shared.providers.calls import read_calls

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import replace
 
 from shared.core.errors import ProviderError
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, Thread
-from shared.core.turns import RunStart
 from shared.providers.refusals.meaning import lacks_route, nothing_started
 from shared.providers.responses.conversations import Conversations, NewestItems
 from shared.providers.responses.item_traces import (

@@ -11,8 +11,8 @@ from shared import logs
 from shared.core.chat_events import EventName
 from shared.core.errors import ConversationIgnored, OutcomeUnknown, ProviderError
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, RunStatus, Thread
-from shared.core.turns import RunStart
 from shared.ports import Clock
 from shared.providers.refusals.classify import DISPENSABLE
 from shared.providers.refusals.meaning import (

@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.core.images import told_in_words
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import Step, ToolCall, ToolOutput
-from shared.core.turns import RunStart
 from shared.providers.calls import wire_call_id
 from shared.providers.text import clean
 

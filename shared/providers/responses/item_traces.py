@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, Thread
-from shared.core.turns import Displaced, RunStart
+from shared.core.turns import Displaced
 from shared.providers import fields
 from shared.providers.calls import wire_call_id
 from shared.providers.responses.input_items import input_items

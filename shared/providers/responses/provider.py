@@ -16,8 +16,8 @@ from shared.core.errors import (
     RunsInForeground,
 )
 from shared.core.model import Message
+from shared.core.run_start import RunStart
 from shared.core.runs import RunState, RunStatus, Thread, ToolOutput
-from shared.core.turns import RunStart
 from shared.ports import Clock, RemoteObject, TextHeard
 from shared.providers.refusals.meaning import (
     cancel_refused,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from shared.core.run_start import RunStart
 from shared.core.runs import ToolSpec
-from shared.core.turns import RunStart
 from shared.providers.agent_parameters import response_parameters
 from shared.providers.responses.input_items import input_items, seeds, whole_item
 from shared.providers.text import clean
