@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.multi_agent_chat import render, tool_values
+from functions.multi_agent_chat import render
+from functions.multi_agent_chat.stream.call_parts import CallParts
 from functions.multi_agent_chat.stream.frames import DONE, frame, whole
 from functions.multi_agent_chat.ui_transcript import image_part, source_part
 from shared.core.chat_events import (
@@ -31,12 +32,9 @@ from shared.core.chat_events import (
     TurnQueued,
 )
 from shared.core.images import Image
-from shared.core.person_calls import PersonCall, PersonCallKind
 from shared.core.redaction import shown_id
 from shared.core.runs import Handoff
 from shared.core.turns import RunRecord, Turn, TurnStatus
-
-UNANSWERED = "The turn ended before there was an output."
 
 _UNCOMPARED = re.compile("[\x00\ufffd]")  # what a row cannot hold, and what it holds instead
 _METADATA = ("turn_id", "status", "agent", "usage", "runs", "handoffs", "conflicts", "waited_ms")
@@ -59,15 +57,6 @@ class _Said:
         return whole("".join(self.pieces).removesuffix(self.held))
 
 
-@dataclass(slots=True)
-class _Call:
-    part_id: str
-    tool: str
-    arguments: str
-    kind: PersonCallKind | None = None  # what it waits for, where the reader was told so
-    answered: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """How much of the turn stands in the message that a reader goes on with: nothing where that is a new one."""
@@ -88,8 +77,7 @@ class UiStream:
         self._known_runs: set[str] = set()
         self._known_steered: set[str] = set()
         self._runs: dict[str, _Said] = {}  # in the order in which they began
-        self._calls: dict[str, _Call] = {}
-        self._call_ids: set[str] = set()
+        self._calls = CallParts(approvals=approvals)
         self._known_images: set[str] = set()
         self._texts = self._handoffs = 0
         self._turn: dict[str, Any] = {}
@@ -123,13 +111,13 @@ class UiStream:
             case MessageDelta():
                 return self._run(event.run_id, event.agent) + self._delta(self._runs[event.run_id], event.text)
             case ToolCalled():
-                return self._called(event)
+                return self._calls.called(event)
             case ImageMade():
                 return self._image(event.image)
             case PersonAsked():
-                return self._asked(event.call)
+                return self._calls.asked(event.call)
             case ToolAnswered():
-                return self._answered(event)
+                return self._calls.answered(event)
             case HandoffMade():
                 return self._end_texts() + self._handoff(event)
             case MessageSteered():
@@ -162,8 +150,7 @@ class UiStream:
         if turn is None or not turn.status.final:
             return frames if failed or turn is None else frames + self._left_open(turn)
         if turn.status is not TurnStatus.COMPLETED:
-            for call in self._calls.values():
-                frames += self._output(call, UNANSWERED, failed=True)
+            frames += self._calls.unanswered()
         return frames + self._state(state=turn.status.value, position=turn.position)
 
     def _cited(self, turn: Turn) -> bytes:
@@ -232,57 +219,6 @@ class UiStream:
     def _end_texts(self) -> bytes:
         return b"".join(self._end_text(run) for run in self._runs.values())
 
-    def _called(self, event: ToolCalled) -> bytes:
-        known = self._calls.get(event.call_id)
-        if known and (known.tool, known.arguments) == (event.tool, event.arguments):
-            return b""  # told again
-        return self._call(event.call_id, event.tool, event.arguments, event.kind if self._approvals else None)
-
-    def _call(self, call_id: str, tool: str, arguments: str, kind: PersonCallKind | None = None) -> bytes:
-        part_id, number = call_id, 1
-        while part_id in self._call_ids:  # servers that count from one in every run
-            number += 1
-            part_id = f"{call_id}-{number}"
-        self._call_ids.add(part_id)
-        self._calls[call_id] = call = _Call(part_id, tool, arguments, kind)
-        given = tool_values.given(arguments)
-        return frame(_tool("tool-input-available", call) | {"toolName": tool, "input": given})
-
-    def _asked(self, call: PersonCall) -> bytes:
-        """As the SDK's own parts to a reader that says that it knows them: others refuse the whole stream for them."""
-        shown = self._calls.get(call.call_id)
-        if not self._approvals or shown is None:
-            return frame({"type": "data-call", "id": call.call_id, "data": render.person_call(call)})
-        if call.kind is not PersonCallKind.APPROVAL:
-            return b""  # a call that was not carried out here is the reader's to answer
-        return frame({"type": "tool-approval-request", "approvalId": call.call_id, "toolCallId": shown.part_id})
-
-    def _answered(self, event: ToolAnswered) -> bytes:
-        frames = b""
-        if event.call_id not in self._calls:  # a reader that came late has not heard of the call
-            frames = self._call(event.call_id, event.tool, "")
-        call = self._calls[event.call_id]
-        return frames + self._word(call, event) + self._output(call, event.output, event.failed, event.approved)
-
-    def _word(self, call: _Call, event: ToolAnswered) -> bytes:
-        """What the user has said to the call, perhaps on another page. The SDK wants a request before it."""
-        if event.approved is None or not self._approvals or call.answered:
-            return b""
-        frames = frame({"type": "tool-approval-request", "approvalId": event.call_id, "toolCallId": call.part_id})
-        reason = {} if event.approved else {"reason": tool_values.error_message(event.output)}
-        said = {"type": "tool-approval-response", "approvalId": event.call_id, "approved": event.approved, **reason}
-        return frames + frame(said)
-
-    def _output(self, call: _Call, output: str, failed: bool, approved: bool | None = None) -> bytes:
-        if call.answered:
-            return b""
-        call.answered = True
-        if approved is False and self._approvals:
-            return frame({"type": "tool-output-denied", "toolCallId": call.part_id})
-        if failed:
-            return frame(_tool("tool-output-error", call) | {"errorText": output})
-        return frame(_tool("tool-output-available", call) | {"output": tool_values.came_of_it(output)})
-
     def _handoff(self, event: HandoffMade | Handoff) -> bytes:
         self._handoffs += 1
         if self._handoffs <= self._known.handoffs:
@@ -331,13 +267,6 @@ def _until(turn: Turn, known: int) -> Sequence[RunRecord]:
     """The first so many runs of the turn's own agents, and those of agents that were asked meanwhile."""
     unknown = turn.own_runs[known:]
     return turn.runs[: turn.runs.index(unknown[0])] if unknown else turn.runs
-
-
-def _tool(kind: str, call: _Call) -> dict[str, Any]:
-    # a page must neither do itself what is carried out here nor send its output back. What waits for its user is not
-    # marked so, a function of ours included: else the page takes the step for done without the user's word
-    here = {} if call.kind is not None else {"providerExecuted": True}
-    return {"type": kind, "toolCallId": call.part_id, "dynamic": True, **here}
 
 
 def _joined(runs: Iterable[_Said]) -> str:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from functions.multi_agent_chat.stream.ui_messages import UNANSWERED, Known, UiStream
+from functions.multi_agent_chat.stream.call_parts import UNANSWERED
+from functions.multi_agent_chat.stream.ui_messages import Known, UiStream
 from shared.core.chat_events import (
     ChatEvent,
     HandoffMade,
