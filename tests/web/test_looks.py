@@ -106,7 +106,7 @@ def test_an_image_is_shown_live_and_after_a_reload(writer: Person) -> None:
     image = one.messages.get_by_role("img", name="a red fox")
     expect(image).to_be_visible()
     one.expect_idle()
-    until(one.page, "document.querySelector('.reply img').naturalWidth === 256")
+    until(one.page, "document.querySelector('.reply img')?.naturalWidth === 256")
     one.page.evaluate(FORGET)
     one.page.reload()
     expect(one.messages.get_by_role("link")).to_have_attribute("download", "a red fox.png")
