@@ -16,7 +16,7 @@ from shared.core.runs import SERVER_ERROR
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:
-    """`of_wire`: whatever else is asked of that provider fails as well, with any model."""
+    """`of_wire`: all that is asked of that provider fails as well, with any model."""
 
     open_after: int  # failures in a row
     of_wire: bool = False

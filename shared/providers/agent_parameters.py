@@ -98,7 +98,7 @@ _NEVER_STRICT = frozenset(
     {"allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"}
 )
 _NAMED_SCHEMAS = ("properties", "$defs", "definitions")
-_VALUES = frozenset({"enum", "const", "default", "examples"})  # which are no schemas, whatever they hold
+_VALUES = frozenset({"enum", "const", "default", "examples"})  # whose contents are no schemas
 
 
 def _is_closed(schema: Any) -> bool:

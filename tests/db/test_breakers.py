@@ -158,7 +158,7 @@ def test_an_agent_whose_choices_are_all_open_is_tried_as_it_stands(db: Database)
     _, claim = begun(db)
     assert (claim["turn"]["fallback"], claim["turn"]["choices"]) == (0, None)
     chat, claim = begun(db)
-    assert succeed(chat, claim) == "closed", "what is known now is known, whatever its time was"
+    assert succeed(chat, claim) == "closed", "what is known now is known, at any time of its own"
 
 
 def test_an_agent_without_fallbacks_is_none_the_wiser(db: Database) -> None:
@@ -194,7 +194,7 @@ def test_the_one_that_takes_over_goes_on_with_the_choice_on_record(db: Database)
 
 @pytest.mark.parametrize(("patch", "choice"), [({"choose": True}, 1), ({}, 0)])
 def test_the_next_agent_begins_with_what_is_not_open(db: Database, patch: dict[str, Any], choice: int) -> None:
-    """Where its holder asks for it: one of the release before would begin with the row, whatever is on record."""
+    """Where its holder asks for it: one of the release before begins with the row, not with what is on record."""
     chat, claim = begun(db, handoffs=["writer"])
     agent(chat, "writer")
     fail(db, times=2)

@@ -16,7 +16,7 @@ _take_over = Admission.take_over
 
 
 def _with_its_row(self: Admission, claim: Claim) -> TurnCame:
-    """Begins with the agent's row, whatever the intent says."""
+    """Begins with the agent's row, and not as the intent says."""
     return _take_over(self, replace(claim, turn=replace(claim.turn, fallback=0)) if claim.fresh else claim)
 
 

@@ -10,7 +10,7 @@ IMAGES = "select turn_id::text || ' ' || id::text from public.chat_images"
 
 
 def drawn_is_kept(record: Record) -> Iterator[str]:
-    """G1: no image is lost, and none is doubled, whoever has kept it and died."""
+    """G1: no image is lost, and none is doubled, at whichever place its holder has died."""
     if not record.world.profile.draws:
         return
     kept = [row.split(" ") for row in record.world.database.texts(IMAGES)]
